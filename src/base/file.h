@@ -1,0 +1,48 @@
+/* file.h -- files: mapped for reading, written so that nobody ever sees half of one. */
+#ifndef AE_FILE_H
+#define AE_FILE_H
+
+#include "base/bytes.h"
+
+#include <stdio.h>
+
+/* A file mapped read-only. A zeroed ae_file is closed; closing it does nothing. */
+typedef struct {
+    const uint8_t *data;
+    size_t size;
+    char *path; /* owned copy, for messages */
+} ae_file;
+
+aerie_status ae_file_open(ae_file *file, const char *path, aerie_error *err);
+void ae_file_close(ae_file *file);
+
+/* Reads a whole file into memory; gunzips it when it starts with gzip's magic bytes.
+ * Fails with AERIE_BAD_FILE past max_bytes (unpacked; 0: 4 GiB). */
+aerie_status ae_file_read(ae_bytes *out, const char *path, size_t max_bytes, aerie_error *err);
+
+/* A file being written beside its final place. Nothing appears at `path` before commit, which
+ * flushes to the disk and renames; abandon removes what was written. Errors of any write are kept
+ * and reported by commit, so callers may write without looking. */
+typedef struct {
+    FILE *stream;
+    char *path, *temporary;
+    uint64_t written; /* bytes so far */
+    int error;        /* first errno */
+} ae_file_writer;
+
+aerie_status ae_file_writer_open(ae_file_writer *w, const char *path, aerie_error *err);
+void ae_file_writer_add(ae_file_writer *w, const void *data, size_t len);
+void ae_file_writer_pad(ae_file_writer *w, size_t alignment); /* zero bytes up to a multiple */
+aerie_status ae_file_writer_commit(ae_file_writer *w, aerie_error *err);
+void ae_file_writer_abandon(ae_file_writer *w); /* also fine after commit */
+
+/* Writes the whole of a small file through a writer. */
+aerie_status ae_file_write(const char *path, const void *data, size_t len, aerie_error *err);
+
+bool ae_file_exists(const char *path);
+bool ae_file_is_folder(const char *path);
+aerie_status ae_file_make_folder(const char *path, aerie_error *err); /* with parents; may exist */
+/* "a" + "b" -> "a/b"; owned by the caller (ae_free). */
+char *ae_path_join(const char *folder, const char *name);
+
+#endif

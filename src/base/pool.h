@@ -1,0 +1,27 @@
+/* pool.h -- the only door to threads: a fixed crew that runs one loop at a time.
+ *
+ * Results must not depend on how a loop is split: a task writes what belongs to its own indices
+ * and never adds into what another index writes. */
+#ifndef AE_POOL_H
+#define AE_POOL_H
+
+#include "aerie/error.h"
+
+#include <stdint.h>
+
+typedef struct ae_pool ae_pool;
+
+/* `worker` is 0 .. n_workers - 1: the index of a per-worker scratch. */
+typedef void ae_pool_fn(void *job, int64_t begin, int64_t end, int worker);
+
+/* n_threads: the caller counts as one; 0: one per processor this process may use. The crew spins
+ * briefly between loops and then sleeps. */
+aerie_status ae_pool_open(ae_pool **out, int n_threads, aerie_error *err);
+void ae_pool_close(ae_pool *pool); /* NULL is fine */
+int ae_pool_size(const ae_pool *pool);
+
+/* Runs fn over 0 .. count-1 in chunks of `grain` (at least 1) that workers take as they come
+ * free; returns when all is done. Not to be called from inside a loop. */
+void ae_pool_run(ae_pool *pool, int64_t count, int64_t grain, ae_pool_fn *fn, void *job);
+
+#endif

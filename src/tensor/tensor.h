@@ -1,0 +1,62 @@
+/* tensor.h -- the door of tensor: element types and a two-dimensional view of numbers.
+ *
+ * Dimension letters mean the same everywhere: B sequences, T tokens, S cached positions, D model
+ * width, H query heads, K key/value heads, d head width, F MLP width, V vocabulary, L layers,
+ * R LoRA rank. */
+#ifndef AE_TENSOR_H
+#define AE_TENSOR_H
+
+#include "base/base.h"
+
+/* The numbers are GGUF's tensor type numbers. */
+typedef enum {
+    AE_F32 = 0,
+    AE_F16 = 1,
+    AE_Q4_0 = 2,
+    AE_Q4_1 = 3,
+    AE_Q8_0 = 8,
+    AE_Q4_K = 12,
+    AE_Q6_K = 14,
+    AE_BF16 = 30,
+    AE_DTYPE_NONE = -1
+} ae_dtype;
+
+typedef struct {
+    ae_dtype dtype;
+    const char *name;        /* "Q4_K" */
+    int32_t block_elements;  /* elements that share one block: 1, 32, 256 */
+    int32_t block_bytes;
+} ae_dtype_info;
+
+/* NULL when the number is not a type this build reads. */
+const ae_dtype_info *ae_dtype_of_gguf(uint32_t gguf_type);
+const ae_dtype_info *ae_dtype_info_of(ae_dtype dtype);
+/* By name, any case ("f16", "q8_0"); AE_DTYPE_NONE when unknown. */
+ae_dtype ae_dtype_by_name(const char *name);
+
+/* Bytes of `rows` rows of `cols` elements; false when cols is no multiple of the block, a size is
+ * negative, or the product wraps. */
+bool ae_dtype_bytes(size_t *out, ae_dtype dtype, int64_t rows, int64_t cols);
+
+/* A row-major matrix. Activations and everything that is trained are F32; a frozen weight has any
+ * type. A vector is [1, n]. */
+typedef struct {
+    ae_dtype dtype;
+    int64_t rows, cols;
+    void *data;   /* borrowed; for a frozen weight it lies in a mapped file and is never written */
+    float *grad;  /* [rows, cols], summed into by backward passes; NULL: no gradient is wanted */
+} ae_tensor;
+
+static inline float *ae_f32(const ae_tensor *t) { return t->data; }
+
+/* Half precision and bfloat16, by the bits; to-half and to-bfloat16 round to nearest even. */
+float ae_f16_to_f32(uint16_t bits);
+uint16_t ae_f32_to_f16(float value);
+static inline float ae_bf16_to_f32(uint16_t bits)
+{
+    union { uint32_t u; float f; } x = { .u = (uint32_t)bits << 16 };
+    return x.f;
+}
+uint16_t ae_f32_to_bf16(float value);
+
+#endif

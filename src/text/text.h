@@ -1,0 +1,9 @@
+/* text.h -- the door of text: characters, tokens, chat templates. */
+#ifndef AE_TEXT_H
+#define AE_TEXT_H
+
+#include "text/template.h"
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+#endif

@@ -1,0 +1,105 @@
+/* tokenizer.h -- text to token ids and back.
+ *
+ * Two families: SentencePiece BPE (scores decide which pair merges first; bytes as fallback) and
+ * byte-level BPE (a merge table; a pre-tokenizer cuts the text into words first). A tokenizer is
+ * immutable once made; any number of threads may use one. */
+#ifndef AE_TOKENIZER_H
+#define AE_TOKENIZER_H
+
+#include "base/base.h"
+
+typedef struct ae_tokenizer ae_tokenizer;
+
+/* The numbers are GGUF's tokenizer.ggml.token_type. */
+typedef enum {
+    AE_TOKEN_NORMAL = 1,
+    AE_TOKEN_UNKNOWN = 2,
+    AE_TOKEN_CONTROL = 3,      /* "<s>": never matched in text unless specials are parsed */
+    AE_TOKEN_USER_DEFINED = 4, /* matched in text before anything else */
+    AE_TOKEN_UNUSED = 5,
+    AE_TOKEN_BYTE = 6          /* "<0x0A>" */
+} ae_token_type;
+
+typedef enum { AE_VOCAB_SPM, AE_VOCAB_BPE } ae_vocab_kind;
+
+typedef struct {
+    ae_span text;       /* as stored: "▁the", "Ġthe", "<0x0A>", "</s>" */
+    float score;        /* SPM: higher merges first */
+    ae_token_type type;
+    bool lstrip, rstrip; /* a special token that takes the white space before/after it along */
+} ae_vocab_token;
+
+/* What a tokenizer is made of, whatever file it came from. The caller's; copied. */
+typedef struct {
+    ae_vocab_kind kind;
+    const ae_vocab_token *tokens; /* [n_tokens], index = id */
+    int32_t n_tokens;
+    const ae_span *merges;        /* BPE: "left right", best first */
+    int32_t n_merges;
+    const char *pre;              /* BPE: "gpt-2", "llama-bpe", "qwen2", "smollm", "default"...; NULL: from pre_regex */
+    const char *const *pre_regex; /* BPE: patterns of a tokenizer.json's Split, applied in turn */
+    int32_t n_pre_regex;
+    bool ignore_merges;           /* BPE: a word that is itself a token stays whole (Llama 3) */
+    bool normalize_nfc;           /* BPE: Qwen */
+    bool add_prefix_space;        /* SPM: a space before the text (dummy prefix); BPE: as GPT-2's flag */
+    bool prefix_every_segment;    /* SPM: again after every special token (HF "legacy"); false: at the start only */
+    bool remove_extra_spaces;     /* SPM: normaliser's whitespace removal */
+    bool spm_bpe_merges;          /* BPE over "▁" pieces with byte fallback (Gemma, HF-converted SPM with merges) */
+    int32_t bos, eos, unk, pad, eot; /* -1: none */
+    bool add_bos, add_eos;
+} ae_vocab;
+
+/* On AERIE_OK *out is the caller's, to be closed with ae_tokenizer_close(). */
+aerie_status ae_tokenizer_new(ae_tokenizer **out, const ae_vocab *vocab, aerie_error *err);
+/* A SentencePiece ModelProto of type BPE (tokenizer.model). */
+aerie_status ae_tokenizer_from_spm(ae_tokenizer **out, const void *data, size_t size, aerie_error *err);
+/* A tokenizer.json; `config` is the text of tokenizer_config.json, or NULL. */
+aerie_status ae_tokenizer_from_json(ae_tokenizer **out, ae_span json, ae_span config, aerie_error *err);
+/* A bare tokenizer.model or tokenizer.json by path, or a folder that holds one (with
+ * tokenizer_config.json and added_tokens.json beside it when present). */
+aerie_status ae_tokenizer_open(ae_tokenizer **out, const char *path, aerie_error *err);
+void ae_tokenizer_close(ae_tokenizer *t); /* NULL is fine */
+
+/* Borrowed; as good as what ae_tokenizer_new was given: for writing GGUF. */
+const ae_vocab *ae_tokenizer_vocab(const ae_tokenizer *t);
+int32_t ae_tokenizer_size(const ae_tokenizer *t);
+/* The id of a token by its stored text; -1: none. */
+int32_t ae_tokenizer_find(const ae_tokenizer *t, ae_span text);
+bool ae_tokenizer_is_eog(const ae_tokenizer *t, int32_t id); /* a token that ends a reply: eos, eot, <|im_end|>, <end_of_turn>... */
+
+enum {
+    AE_ENCODE_BOS = 1,      /* put BOS first when the vocabulary wants one */
+    AE_ENCODE_SPECIAL = 2,  /* control tokens written in the text become those tokens */
+    AE_ENCODE_CONTINUE = 4, /* the text goes on from earlier text: no dummy prefix */
+    AE_ENCODE_EOS = 8
+};
+
+/* Appends the ids of `text`. When `offsets` is not NULL, appends for each id the byte of `text`
+ * at which it starts (BOS: 0), so that a span of characters can be mapped to tokens. */
+aerie_status ae_tokenizer_encode(const ae_tokenizer *t, ae_span text, unsigned flags, ae_ids *ids,
+                                 ae_ids *offsets, aerie_error *err);
+
+/* The stored text of one token; empty for an id out of range. Borrowed. */
+ae_span ae_tokenizer_piece(const ae_tokenizer *t, int32_t id);
+/* Appends the bytes that one token stands for in the middle of a text ("▁the" -> " the",
+ * "<0x0A>" -> "\n"); a control token gives nothing unless `specials`. */
+void ae_tokenizer_token_bytes(const ae_tokenizer *t, int32_t id, bool specials, ae_bytes *out);
+/* The text of all ids, the dummy prefix's space taken away again. Bytes that are no UTF-8 become
+ * U+FFFD. */
+aerie_status ae_tokenizer_decode(const ae_tokenizer *t, const int32_t *ids, size_t n, bool specials,
+                                 ae_bytes *out, aerie_error *err);
+
+/* Decoding as tokens come: whole UTF-8 characters leave, the rest waits. A zeroed state is fresh. */
+typedef struct {
+    char held[8];      /* the start of a character whose other bytes have not come */
+    int n_held;
+    bool started;      /* something has left: the dummy prefix is behind us */
+    bool continues;    /* set by the caller: the text goes on from a prompt, keep a first space */
+    bool specials;
+} ae_decoder;
+
+void ae_decoder_push(ae_decoder *d, const ae_tokenizer *t, int32_t id, ae_bytes *out);
+/* What is held at the end leaves as U+FFFD. */
+void ae_decoder_finish(ae_decoder *d, ae_bytes *out);
+
+#endif
