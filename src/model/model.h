@@ -1,0 +1,116 @@
+/* model.h -- the door of model: a decoder's configuration, weights and forward pass.
+ *
+ * A model is immutable once open and may be shared by sessions and threads; its weights lie in the
+ * mapped file. What is trained lies over it: adapters, or a trainable copy of its parameters. */
+#ifndef AE_MODEL_H
+#define AE_MODEL_H
+
+#include "format/format.h"
+#include "nn/nn.h"
+#include "text/text.h"
+
+typedef enum { AE_ROPE_PLAIN, AE_ROPE_LINEAR, AE_ROPE_LLAMA3 } ae_rope_scaling_kind;
+
+/* Named as in Hugging Face's config.json. */
+typedef struct {
+    char architecture[32];  /* GGUF's general.architecture: "llama", "qwen2" */
+    char name[128];
+    int64_t vocab_size, hidden_size, intermediate_size, n_layers, n_heads, n_kv_heads, head_dim;
+    int64_t max_position;   /* context length it was trained for */
+    int64_t sliding_window; /* 0: none */
+    double rope_theta;
+    ae_rope_scaling_kind rope_scaling;
+    double rope_factor, rope_low_freq_factor, rope_high_freq_factor;
+    int64_t rope_original_max_position;
+    bool rope_interleaved;  /* the layout of q and k in memory: GGUF's "llama" is, Hugging Face's is not */
+    bool tied_head, qkv_bias;
+    float norm_eps;
+} ae_config;
+
+/* The weights of a layer that a matrix product uses, in the order of the parameter table. */
+typedef enum {
+    AE_PROJ_Q, AE_PROJ_K, AE_PROJ_V, AE_PROJ_O, AE_PROJ_GATE, AE_PROJ_UP, AE_PROJ_DOWN, AE_N_PROJ
+} ae_proj_id;
+/* "q_proj", "gate_proj": the names of recipes and PEFT. NULL out of range. */
+const char *ae_proj_name(int id);
+
+/* Everything a forward pass reads, model and adapters together. Borrows all of it. */
+typedef struct {
+    const ae_config *config;
+    const ae_tensor *embedding; /* [V, D] */
+    const ae_tensor *norm;      /* [1, D] */
+    const ae_tensor *head;      /* [V, D]; the embedding when tied */
+    const ae_decoder_layer *layers; /* [L] */
+    const double *rope_freq;    /* [d / 2] */
+    bool recompute;             /* with a tape: keep layer inputs only */
+} ae_net;
+
+/* Hidden states after the last norm, [T, D]. With caches the new positions are counted in. */
+ae_tensor *ae_net_hidden(ae_ctx *cx, const ae_net *net, const ae_batch *batch);
+/* Logits [n, V] of chosen rows of the hidden states. */
+ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden, const int32_t *rows,
+                         int64_t n);
+
+typedef struct ae_model ae_model;
+
+/* Opens a GGUF file or a Hugging Face folder. On AERIE_OK *out is the caller's, to be closed with
+ * ae_model_close(). */
+aerie_status ae_model_open(ae_model **out, const char *path, aerie_error *err);
+void ae_model_close(ae_model *m);
+const ae_config *ae_model_config(const ae_model *m);
+const ae_net *ae_model_net(const ae_model *m);            /* no adapters */
+const ae_tokenizer *ae_model_tokenizer(const ae_model *m); /* NULL: the file has none */
+const char *ae_model_template(const ae_model *m);         /* Jinja source (the file's own, else a known format's); NULL: none */
+const char *ae_model_path(const ae_model *m);
+/* 64 hex digits over config and weights' bytes: identity for caches and provenance. Computed once. */
+aerie_status ae_model_hash(const ae_model *m, char out[65], aerie_error *err);
+
+/* One parameter, by the table that loading, saving, counting and the optimizer walk. */
+typedef struct {
+    const char *name;    /* Hugging Face's: "model.layers.0.self_attn.q_proj.weight" */
+    ae_tensor *tensor;
+    bool decays;         /* a matrix: weight decay applies; norms and biases: not */
+} ae_named_param;
+/* Fills up to `cap` entries, returns how many there are. Names live in the model. */
+int64_t ae_model_params(const ae_model *m, ae_named_param *out, int64_t cap);
+int64_t ae_model_param_count(const ae_model *m); /* numbers, not tensors */
+size_t ae_model_weight_bytes(const ae_model *m);
+
+/* A copy whose every parameter is F32 with a gradient: for training all of them. Tokenizer and
+ * template are shared with `m`, which must outlive it. */
+aerie_status ae_model_trainable(ae_model **out, const ae_model *m, aerie_error *err);
+/* A new model with random weights (normal, std 0.02; residual outputs std 0.02 / sqrt(2 L); norms 1)
+ * from a config.json and a tokenizer's folder: what pre-training starts from. Parameters F32 with
+ * gradients. */
+aerie_status ae_model_random(ae_model **out, const char *config_folder, uint64_t seed, aerie_error *err);
+
+/* Writes GGUF (type F32, F16, BF16 or Q8_0 for matrices; vectors stay F32) or a Hugging Face folder
+ * (config.json, model.safetensors in F32, F16 or BF16, tokenizer files). Atomic. */
+aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype type, aerie_error *err);
+aerie_status ae_model_save_hf(const ae_model *m, const char *folder, ae_dtype type, aerie_error *err);
+
+typedef struct ae_adapter ae_adapter;
+
+typedef struct {
+    int64_t rank;
+    float alpha, dropout;
+    bool rslora;
+    bool targets[AE_N_PROJ];
+} ae_lora_options;
+
+/* A new adapter: A uniform in +-1/sqrt(in) (PEFT's kaiming_uniform(sqrt 5)), B zero; gradients
+ * allocated. */
+aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_options *options, uint64_t seed,
+                            aerie_error *err);
+/* An adapter file (GGUF of type adapter) or a PEFT folder. `trainable`: with gradients. */
+aerie_status ae_adapter_open(ae_adapter **out, const char *path, const ae_model *m, bool trainable, aerie_error *err);
+/* Records what it was trained over: the model's hash and the adapters beneath. Atomic. */
+aerie_status ae_adapter_save(const ae_adapter *a, const char *path, const ae_model *m, aerie_error *err);
+void ae_adapter_close(ae_adapter *a);
+int64_t ae_adapter_params(const ae_adapter *a, ae_named_param *out, int64_t cap);
+
+/* The model with adapters laid over it, in order. The net and its layers live in `arena`. */
+aerie_status ae_net_with_adapters(ae_net *out, ae_arena *arena, const ae_model *m,
+                                  ae_adapter *const *adapters, int n_adapters, aerie_error *err);
+
+#endif
