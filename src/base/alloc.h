@@ -21,8 +21,14 @@ char *ae_strndup(const char *text, size_t len);
 char *ae_strdup(const char *text);
 
 /* *out = a + b, or a * b; false when it does not fit. */
-static inline bool ae_add_size(size_t *out, size_t a, size_t b) { return !__builtin_add_overflow(a, b, out); }
-static inline bool ae_mul_size(size_t *out, size_t a, size_t b) { return !__builtin_mul_overflow(a, b, out); }
+static inline bool ae_add_size(size_t *out, size_t a, size_t b)
+{
+    return !__builtin_add_overflow(a, b, out);
+}
+static inline bool ae_mul_size(size_t *out, size_t a, size_t b)
+{
+    return !__builtin_mul_overflow(a, b, out);
+}
 
 /* For the out-of-memory tests: the n-th allocation from now on fails (1: the next); 0: none.
  * Covers every allocation of base, arenas included. */

@@ -10,11 +10,11 @@
 typedef struct ae_arena_block ae_arena_block;
 
 typedef struct {
-    ae_arena_block *last; /* newest block; each knows the one before */
+    ae_arena_block *last;  /* newest block; each knows the one before */
     ae_arena_block *spare; /* blocks given back by a reset, kept for reuse */
-    size_t used;          /* bytes taken, alignment included */
-    size_t peak;          /* most ever used */
-    size_t limit;         /* taking past this fails; 0: no limit */
+    size_t used;           /* bytes taken, alignment included */
+    size_t peak;           /* most ever used */
+    size_t limit;          /* taking past this fails; 0: no limit */
 } ae_arena;
 
 typedef struct {

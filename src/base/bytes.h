@@ -32,7 +32,10 @@ void ae_bytes_printf(ae_bytes *b, const char *format, ...) AERIE_PRINTF(2, 3);
 /* AERIE_NO_MEMORY with a sentence when an append has failed, else AERIE_OK. */
 aerie_status ae_bytes_status(const ae_bytes *b, aerie_error *err);
 
-static inline ae_span ae_span_of(const ae_bytes *b) { return (ae_span){ b->data, b->len }; }
+static inline ae_span ae_span_of(const ae_bytes *b)
+{
+    return (ae_span){ b->data, b->len };
+}
 ae_span ae_span_text(const char *text);
 bool ae_span_equal(ae_span a, ae_span b);
 bool ae_span_is(ae_span a, const char *text);

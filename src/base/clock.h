@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-double ae_clock_seconds(void);     /* monotonic */
+double ae_clock_seconds(void); /* monotonic */
 int64_t ae_clock_unix_seconds(void);
-size_t ae_peak_rss_bytes(void);    /* the process's largest resident size so far */
+size_t ae_peak_rss_bytes(void); /* the process's largest resident size so far */
 
 #endif

@@ -11,10 +11,10 @@ typedef struct {
 } ae_rng;
 
 void ae_rng_seed(ae_rng *rng, uint64_t seed);
-uint64_t ae_rng_next(ae_rng *rng);                   /* 64 random bits */
-double ae_rng_uniform(ae_rng *rng);                  /* [0, 1), 53 bits */
-float ae_rng_normal(ae_rng *rng);                    /* mean 0, variance 1 (Box-Muller, no state kept) */
-uint64_t ae_rng_below(ae_rng *rng, uint64_t n);      /* 0 .. n-1, unbiased; n > 0 */
+uint64_t ae_rng_next(ae_rng *rng);              /* 64 random bits */
+double ae_rng_uniform(ae_rng *rng);             /* [0, 1), 53 bits */
+float ae_rng_normal(ae_rng *rng);               /* mean 0, variance 1 (Box-Muller, no state kept) */
+uint64_t ae_rng_below(ae_rng *rng, uint64_t n); /* 0 .. n-1, unbiased; n > 0 */
 void ae_rng_shuffle(ae_rng *rng, int64_t *items, size_t n); /* Fisher-Yates */
 
 #endif

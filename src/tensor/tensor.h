@@ -23,8 +23,8 @@ typedef enum {
 
 typedef struct {
     ae_dtype dtype;
-    const char *name;        /* "Q4_K" */
-    int32_t block_elements;  /* elements that share one block: 1, 32, 256 */
+    const char *name;       /* "Q4_K" */
+    int32_t block_elements; /* elements that share one block: 1, 32, 256 */
     int32_t block_bytes;
 } ae_dtype_info;
 
@@ -43,18 +43,24 @@ bool ae_dtype_bytes(size_t *out, ae_dtype dtype, int64_t rows, int64_t cols);
 typedef struct {
     ae_dtype dtype;
     int64_t rows, cols;
-    void *data;   /* borrowed; for a frozen weight it lies in a mapped file and is never written */
-    float *grad;  /* [rows, cols], summed into by backward passes; NULL: no gradient is wanted */
+    void *data;  /* borrowed; for a frozen weight it lies in a mapped file and is never written */
+    float *grad; /* [rows, cols], summed into by backward passes; NULL: no gradient is wanted */
 } ae_tensor;
 
-static inline float *ae_f32(const ae_tensor *t) { return t->data; }
+static inline float *ae_f32(const ae_tensor *t)
+{
+    return t->data;
+}
 
 /* Half precision and bfloat16, by the bits; to-half and to-bfloat16 round to nearest even. */
 float ae_f16_to_f32(uint16_t bits);
 uint16_t ae_f32_to_f16(float value);
 static inline float ae_bf16_to_f32(uint16_t bits)
 {
-    union { uint32_t u; float f; } x = { .u = (uint32_t)bits << 16 };
+    union {
+        uint32_t u;
+        float f;
+    } x = { .u = (uint32_t)bits << 16 };
     return x.f;
 }
 uint16_t ae_f32_to_bf16(float value);

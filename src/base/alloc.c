@@ -1,0 +1,122 @@
+/* alloc.c -- blocks of zeroed memory that know their size, so that what is held can be counted and
+ * so that tests can make any one of them fail. */
+#include "base/alloc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64, LAZY_BYTES = 256 * 1024 };
+
+/* Lies right before the caller's block. */
+typedef struct {
+    void *raw; /* what the C library gave */
+    size_t size;
+} block_header;
+
+static atomic_size_t held_bytes, peak_bytes;
+static atomic_long fail_countdown; /* allocations until the failure asked for; 0: none */
+static atomic_bool has_failed;
+
+static bool must_fail(void)
+{
+    if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) <= 0) return false;
+    if (atomic_fetch_sub(&fail_countdown, 1) != 1) return false;
+    atomic_store(&has_failed, true);
+    return true;
+}
+
+static void count_bytes(size_t size)
+{
+    size_t now = atomic_fetch_add(&held_bytes, size) + size;
+    size_t peak = atomic_load(&peak_bytes);
+
+    while (now > peak && !atomic_compare_exchange_weak(&peak_bytes, &peak, now)) {}
+}
+
+/* A small block ends exactly where its memory ends, so that a sanitizer sees the first byte past
+ * it. A large one comes from calloc(), which gets zeroed pages without touching them. */
+static char *take_block(void **raw, size_t size)
+{
+    size_t total;
+
+    if (size < LAZY_BYTES) {
+        if (posix_memalign(raw, ALIGNMENT, ALIGNMENT + size)) return NULL;
+        memset(*raw, 0, ALIGNMENT + size);
+        return (char *)*raw + ALIGNMENT;
+    }
+    if (!ae_add_size(&total, size, 2 * ALIGNMENT)) return NULL;
+    *raw = calloc(1, total);
+    if (!*raw) return NULL;
+    return (char *)*raw + 2 * ALIGNMENT - (uintptr_t)*raw % ALIGNMENT;
+}
+
+void *ae_alloc(size_t count, size_t size)
+{
+    size_t bytes;
+    void *raw;
+    char *block;
+
+    if (!ae_mul_size(&bytes, count, size) || must_fail()) return NULL;
+    block = take_block(&raw, bytes);
+    if (!block) return NULL;
+    ((block_header *)(void *)block)[-1] = (block_header){ raw, bytes };
+    count_bytes(bytes);
+    return block;
+}
+
+void *ae_realloc(void *block, size_t old_count, size_t count, size_t size)
+{
+    void *grown = ae_alloc(count, size);
+    size_t kept = old_count < count ? old_count : count;
+
+    if (!grown) return NULL;
+    if (block && kept) memcpy(grown, block, kept * size);
+    ae_free(block);
+    return grown;
+}
+
+void ae_free(void *block)
+{
+    block_header *header;
+
+    if (!block) return;
+    header = (block_header *)block - 1;
+    atomic_fetch_sub(&held_bytes, header->size);
+    free(header->raw);
+}
+
+char *ae_strndup(const char *text, size_t len)
+{
+    size_t bytes;
+    char *copy = ae_add_size(&bytes, len, 1) ? ae_alloc(bytes, 1) : NULL;
+
+    if (copy && len) memcpy(copy, text, len);
+    return copy;
+}
+
+char *ae_strdup(const char *text)
+{
+    return ae_strndup(text, strlen(text));
+}
+
+void ae_alloc_fail_at(long n)
+{
+    atomic_store(&has_failed, false);
+    atomic_store(&fail_countdown, n);
+}
+
+bool ae_alloc_has_failed(void)
+{
+    return atomic_load(&has_failed);
+}
+
+size_t ae_alloc_bytes(void)
+{
+    return atomic_load(&held_bytes);
+}
+
+size_t ae_alloc_peak_bytes(void)
+{
+    return atomic_load(&peak_bytes);
+}

@@ -1,0 +1,40 @@
+/* dtype.c -- the table of element types. */
+#include "tensor/tensor.h"
+
+#include <strings.h>
+
+static const ae_dtype_info types[] = {
+    { AE_F32, "F32", 1, 4 },       { AE_F16, "F16", 1, 2 },       { AE_BF16, "BF16", 1, 2 },
+    { AE_Q4_0, "Q4_0", 32, 18 },   { AE_Q4_1, "Q4_1", 32, 20 },   { AE_Q8_0, "Q8_0", 32, 34 },
+    { AE_Q4_K, "Q4_K", 256, 144 }, { AE_Q6_K, "Q6_K", 256, 210 },
+};
+
+const ae_dtype_info *ae_dtype_info_of(ae_dtype dtype)
+{
+    for (size_t i = 0; i < AE_COUNT(types); i++)
+        if (types[i].dtype == dtype) return &types[i];
+    return NULL;
+}
+
+const ae_dtype_info *ae_dtype_of_gguf(uint32_t gguf_type)
+{
+    return gguf_type <= INT32_MAX ? ae_dtype_info_of((ae_dtype)gguf_type) : NULL;
+}
+
+ae_dtype ae_dtype_by_name(const char *name)
+{
+    for (size_t i = 0; i < AE_COUNT(types); i++)
+        if (strcasecmp(types[i].name, name) == 0) return types[i].dtype;
+    return AE_DTYPE_NONE;
+}
+
+bool ae_dtype_bytes(size_t *out, ae_dtype dtype, int64_t rows, int64_t cols)
+{
+    const ae_dtype_info *info = ae_dtype_info_of(dtype);
+    size_t row_bytes;
+
+    if (!info || rows < 0 || cols < 0 || cols % info->block_elements) return false;
+    return ae_mul_size(&row_bytes, (size_t)(cols / info->block_elements),
+                       (size_t)info->block_bytes) &&
+           ae_mul_size(out, row_bytes, (size_t)rows);
+}
