@@ -65,4 +65,11 @@ static inline float ae_bf16_to_f32(uint16_t bits)
 }
 uint16_t ae_f32_to_bf16(float value);
 
+/* A row of n elements as F32, for every type that this build reads: the plain definition of the
+ * formats, with ggml's bits. False when n is no multiple of the block. `in` may be unaligned. */
+bool ae_dtype_decode_row(ae_dtype dtype, const void *in, int64_t n, float *out);
+/* A row of F32 as F32, F16, BF16 or Q8_0 (ggml's bits); false for a type that this build does not
+ * write, or when n is no multiple of the block. `out` may be unaligned. */
+bool ae_dtype_encode_row(ae_dtype dtype, const float *in, int64_t n, void *out);
+
 #endif
