@@ -1,0 +1,98 @@
+/* train.h -- training by a recipe: pretrain, sft, dpo.
+ *
+ * One call runs one stage from start to end. A recipe is a YAML file (docs/recipes.md lists its keys);
+ * settings given here override it. While it runs, metrics are written as JSON lines beside the
+ * output and checkpoints are replaced atomically, so that a stage that was killed goes on, bit for
+ * bit, with `resume`. */
+#ifndef AERIE_TRAIN_H
+#define AERIE_TRAIN_H
+
+#include "aerie/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+    AERIE_TRAIN_READING,   /* opening the model, reading the data; step and n_steps are 0 */
+    AERIE_TRAIN_REFERENCE, /* log-probabilities under the starting weights; step counts pairs */
+    AERIE_TRAIN_STEP,      /* an optimizer step is done; step counts from 1 */
+    AERIE_TRAIN_EVAL,      /* loss (and margin, accuracy) over eval_data */
+    AERIE_TRAIN_SAVING     /* writing the output */
+} aerie_train_phase;
+
+typedef struct {
+    aerie_train_phase phase;
+    int64_t step, n_steps;
+    double loss, learning_rate, grad_norm;
+    int64_t tokens;           /* computed so far in this run */
+    double tokens_per_second; /* a running figure */
+    double seconds_left;
+    bool has_rewards;         /* dpo: the next four mean something */
+    double reward_chosen, reward_rejected, margin, accuracy;
+} aerie_train_progress;
+
+/* Called after every step. Anything but 0 stops: a checkpoint is written and aerie_train() returns
+ * AERIE_INTERRUPTED. */
+typedef int aerie_train_progress_fn(void *user, const aerie_train_progress *progress);
+
+typedef struct {
+    const char *const *settings; /* "learning_rate=1e-4", "lora.r=16": over the recipe's own */
+    size_t n_settings;
+    bool resume;                 /* go on from the checkpoint beside the output */
+    bool dry_run;                /* read everything, plan, estimate; train and write nothing */
+    const char *cpu;             /* "auto", "avx2", ...; NULL: auto */
+    int threads;                 /* 0: the recipe's, else one per processor */
+    aerie_train_progress_fn *progress;
+    void *user;
+} aerie_train_options;
+
+typedef struct {
+    int64_t n_steps, first_step;  /* first_step > 0: resumed after that many */
+    double first_loss, last_loss; /* of this run's steps */
+    double eval_loss;             /* NaN without eval_data */
+    int64_t tokens;
+    double seconds;
+    size_t peak_bytes;            /* largest resident size of the process */
+    char output[1024];            /* what was written */
+    char plan[8192];              /* a text for people: settings, samples, steps, memory */
+} aerie_train_summary;
+
+/* Runs one stage. `recipe_path` may be NULL when the settings say everything. `options` and
+ * `summary` may be NULL. Paths in a recipe start from the working folder. */
+AERIE_API aerie_status aerie_train(const char *recipe_path, const aerie_train_options *options,
+                                   aerie_train_summary *summary, aerie_error *err);
+
+/* One token of a training sample as it would be trained on. */
+typedef struct {
+    int32_t id;
+    float weight;     /* of predicting it; 0: read, not learned */
+    const char *text; /* its bytes, not '\0'-terminated */
+    size_t text_len;
+} aerie_train_token;
+
+/* `part` is "sample", "prompt", "chosen" or "rejected". Anything but 0 stops, without an error. */
+typedef int aerie_train_sample_fn(void *user, int64_t index, const char *part,
+                                  const aerie_train_token *tokens, int64_t n_tokens);
+
+/* Shows the first `limit` samples (0: all) that the recipe makes, of `data_path` when it is not NULL,
+ * else of the recipe's own data. */
+AERIE_API aerie_status aerie_train_samples(const char *recipe_path, const aerie_train_options *options,
+                                           const char *data_path, int64_t limit,
+                                           aerie_train_sample_fn *show, void *user, aerie_error *err);
+
+/* The i-th key that a recipe may have, with its documentation; false past the end. Strings are
+ * constants. */
+typedef struct {
+    const char *name, *kind, *default_text, *doc;
+} aerie_recipe_key;
+AERIE_API bool aerie_recipe_key_at(size_t i, aerie_recipe_key *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,133 @@
+/* train.h -- the door of train: recipes, and the loop that follows them. */
+#ifndef AE_TRAIN_H
+#define AE_TRAIN_H
+
+#include "aerie/selftest.h"
+#include "aerie/train.h"
+#include "data/data.h"
+#include "model/model.h"
+
+typedef enum { AE_METHOD_PRETRAIN, AE_METHOD_SFT, AE_METHOD_DPO } ae_method;
+
+typedef enum {
+    AE_LR_COSINE, AE_LR_LINEAR, AE_LR_CONSTANT, AE_LR_CONSTANT_WITH_WARMUP, AE_LR_COSINE_MIN
+} ae_lr_kind;
+
+/* A rate for every optimizer step, as transformers does: step k, counted from 0, uses the rate of k
+ * (so that a warmed-up first step has rate 0), except cosine_with_min_lr, OpenChat's, whose steps
+ * count from 1. */
+typedef struct {
+    ae_lr_kind kind;
+    double base, min_ratio;
+    int64_t n_steps, n_warmup;
+} ae_schedule;
+double ae_schedule_rate(const ae_schedule *s, int64_t step);
+
+typedef enum {
+    AE_DPO_SIGMOID, AE_DPO_HINGE, AE_DPO_IPO, AE_DPO_IPO_SUM, AE_DPO_ROBUST, AE_DPO_EXO_PAIR,
+    AE_DPO_NCA_PAIR, AE_DPO_BCO_PAIR, AE_DPO_SPPO_HARD, AE_DPO_APO_ZERO, AE_DPO_APO_DOWN,
+    AE_DPO_DISCOPOP, AE_DPO_SIGMOID_NORM, AE_N_DPO
+} ae_dpo_loss;
+
+typedef enum {
+    AE_REVERSE_KL, AE_FORWARD_KL, AE_JS_DIVERGENCE, AE_ALPHA_DIVERGENCE, AE_N_DIVERGENCE
+} ae_divergence;
+
+typedef struct {
+    ae_dpo_loss loss;
+    ae_divergence divergence;
+    double beta, label_smoothing;
+    double tau;       /* discopop */
+    double f_alpha;   /* alpha divergence */
+    double rpo_alpha; /* weight of the chosen answer's mean negative log-likelihood, added */
+    double ld_alpha;  /* weight of the tokens past the shorter answer's length; 1: as any */
+    bool reference_free;
+} ae_dpo_options;
+
+/* Sums of log-probabilities of two answers, under the policy and the reference. */
+typedef struct {
+    double chosen, rejected, ref_chosen, ref_rejected;
+    double n_chosen, n_rejected; /* tokens */
+} ae_dpo_pair;
+
+typedef struct {
+    double loss;
+    double d_chosen, d_rejected; /* d loss / d log-probability, of this pair alone */
+    double reward_chosen, reward_rejected;
+} ae_dpo_term;
+void ae_dpo_term_of(ae_dpo_term *out, const ae_dpo_options *options, const ae_dpo_pair *pair);
+/* "sigmoid", "ipo"...; NULL out of range. */
+const char *ae_dpo_loss_name(int loss);
+const char *ae_divergence_name(int divergence);
+
+typedef struct {
+    const char **items;
+    int64_t n;
+} ae_texts;
+
+typedef struct {
+    ae_data_source *items;
+    int64_t n;
+} ae_sources;
+
+/* A recipe read and checked. Every string lives in `arena`. */
+typedef struct {
+    ae_arena arena;
+    const char *path; /* for messages */
+    int method;       /* ae_method */
+    const char *model, *model_config, *output, *template_name;
+    ae_texts adapters;
+    ae_sources data, eval_data;
+    int output_type;  /* index into f32, f16, bf16, q8_0; see ae_recipe_output_type() */
+    double learning_rate, min_lr_rate, warmup_ratio, epochs;
+    int lr_kind;      /* ae_lr_kind */
+    int64_t warmup_steps, max_steps;
+    int64_t batch_size, batch_tokens, micro_batch_tokens, max_length, max_prompt_length;
+    int packing, train_on; /* ae_packing, ae_train_on */
+    double label_smoothing, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
+    double beta, discopop_tau, f_alpha, rpo_alpha, ld_alpha;
+    int loss_type, divergence; /* ae_dpo_loss, ae_divergence */
+    bool reference_free, shared_prefix, shuffle, recompute;
+    int64_t seed;
+    int64_t lora_r;   /* 0: all parameters are trained */
+    double lora_alpha, lora_dropout;
+    bool lora_rslora;
+    ae_texts lora_targets;
+    int64_t save_steps, logging_steps, eval_steps, threads;
+} ae_recipe;
+
+/* path NULL: every default. Settings are "key=value", laid over the file's. On failure nothing is
+ * left to free. */
+aerie_status ae_recipe_load(ae_recipe *out, const char *path, const char *const *settings, size_t n_settings,
+                            aerie_error *err);
+void ae_recipe_free(ae_recipe *recipe);
+ae_dtype ae_recipe_output_type(const ae_recipe *recipe);
+/* Every key with its value, a line each, in the table's order. `identity`: only keys that change what
+ * is computed, which a checkpoint must agree with. */
+void ae_recipe_print(const ae_recipe *recipe, bool identity, ae_bytes *out);
+/* The template the data is rendered with: the recipe's file or known name, else the model's. *out is
+ * owned by the caller (ae_free); NULL: there is none. */
+aerie_status ae_recipe_template(char **out, const ae_recipe *recipe, const ae_model *model,
+                                aerie_error *err);
+
+/* What the samples of a recipe are read with; borrows from recipe and model. */
+ae_data_options ae_recipe_data_options(const ae_recipe *recipe, const ae_model *model,
+                                       const char *template_source, bool eval);
+
+typedef struct {
+    bool resume, dry_run;
+    aerie_train_progress_fn *progress; /* may be NULL */
+    void *user;
+} ae_train_run;
+
+/* The loop, given what it needs. `eval` may be NULL; `summary` not. Sets and model stay the
+ * caller's. */
+aerie_status ae_train(const ae_recipe *recipe, ae_device *device, ae_model *model, const ae_data_set *data,
+                      const ae_data_set *eval, const ae_train_run *run, aerie_train_summary *summary,
+                      aerie_error *err);
+
+/* The golden cases; see aerie/selftest.h. */
+aerie_status ae_selftest(const char *golden_folder, ae_device *device, aerie_selftest_fn *show, void *user,
+                         aerie_selftest_summary *summary, aerie_error *err);
+
+#endif
