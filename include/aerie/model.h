@@ -1,0 +1,63 @@
+/* model.h -- opening a model, asking what it is, converting it. */
+#ifndef AERIE_MODEL_H
+#define AERIE_MODEL_H
+
+#include "aerie/text.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct aerie_model aerie_model;
+
+/* Zero means the default everywhere. */
+typedef struct {
+    int threads;                 /* 0: one per processor */
+    const char *cpu;             /* "auto" (NULL), "ref", "avx2", "avx512", "neon" */
+    const char *const *adapters; /* LoRA adapters laid over the model, in order */
+    int n_adapters;
+} aerie_model_options;
+
+/* Opens a GGUF file or a Hugging Face folder (config.json, safetensors, tokenizer). The weights are
+ * mapped, not read. On AERIE_OK *out is the caller's, to be closed with aerie_model_close(); on
+ * failure *out is NULL. `options` may be NULL. */
+AERIE_API aerie_status aerie_model_open(aerie_model **out, const char *path,
+                                        const aerie_model_options *options, aerie_error *err);
+AERIE_API void aerie_model_close(aerie_model *m); /* NULL is fine */
+
+typedef struct {
+    const char *architecture, *name, *path; /* borrowed, end with the model */
+    int64_t n_parameters, n_layers, hidden_size, n_heads, n_kv_heads, vocab_size, context_length;
+    uint64_t weight_bytes;
+    int threads;
+    const char *device; /* "cpu avx512" */
+} aerie_model_info;
+AERIE_API void aerie_model_describe(const aerie_model *m, aerie_model_info *out);
+
+/* Borrowed: it belongs to the model and ends with it. NULL when the file carries none. */
+AERIE_API const aerie_tokenizer *aerie_model_tokenizer(const aerie_model *m);
+/* The chat template's Jinja source; NULL when there is none. Borrowed. */
+AERIE_API const char *aerie_model_chat_template(const aerie_model *m);
+
+/* Bytes that a context of n_ctx positions for `parallel` sequences needs. */
+typedef struct {
+    uint64_t weight_bytes, cache_bytes, scratch_bytes;
+} aerie_memory_need;
+AERIE_API aerie_status aerie_model_memory(const aerie_model *m, int64_t n_ctx, int64_t parallel,
+                                          aerie_memory_need *out, aerie_error *err);
+
+/* What a model, adapter or data file holds, as one JSON object; *json is the caller's. For a data
+ * file `recipe` (a path, or NULL) says how its rows become tokens and masks; `limit` samples are
+ * shown in full (0: 3). */
+AERIE_API aerie_status aerie_inspect(const char *path, const char *recipe, int64_t limit, char **json,
+                                     aerie_error *err);
+
+/* Writes a model as another file: `to` "gguf" or "hf"; `type` "f32", "f16", "bf16" or "q8_0" (GGUF
+ * only). NULL type: f16. Nothing appears at `out_path` unless all of it could be written. */
+AERIE_API aerie_status aerie_convert(const char *in_path, const char *out_path, const char *to,
+                                     const char *type, aerie_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

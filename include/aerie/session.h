@@ -1,0 +1,102 @@
+/* session.h -- replies: chatting with a model, and many replies at once. */
+#ifndef AERIE_SESSION_H
+#define AERIE_SESSION_H
+
+#include "aerie/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How tokens are chosen. Negative means the default for every field; zero switches a filter off. */
+typedef struct {
+    float temperature;       /* 0.8; 0 always takes the most likely token */
+    int top_k;               /* 40 */
+    float top_p;             /* 0.9 */
+    float min_p;             /* 0 */
+    float repeat_penalty;    /* 1.0: off */
+    float presence_penalty;  /* 0 */
+    float frequency_penalty; /* 0 */
+    int repeat_last_n;       /* 64 */
+    uint64_t seed;           /* 0: 42 */
+} aerie_sampling;
+/* Every field at its default. */
+AERIE_API aerie_sampling aerie_sampling_default(void);
+
+typedef enum {
+    AERIE_FINISH_STOP,   /* the model ended its reply */
+    AERIE_FINISH_LENGTH, /* max_tokens or the context was reached */
+    AERIE_FINISH_CALLER  /* the callback asked to stop */
+} aerie_finish;
+
+typedef struct {
+    aerie_finish finish;
+    int64_t prompt_tokens, reused_tokens, reply_tokens;
+    double prompt_seconds, reply_seconds;
+} aerie_reply_stats;
+
+/* Called with text as it comes, whole UTF-8 characters, `len` bytes; false ends the reply. */
+typedef bool aerie_text_fn(void *user, const char *text, size_t len);
+
+typedef struct {
+    const char *role, *content; /* "system", "user", "assistant" */
+} aerie_message;
+
+typedef struct aerie_session aerie_session;
+
+/* A conversation over a model, which must outlive it. context: tokens (0: the model's own length, at
+ * most 4096). chat_template: Jinja text, or the name of a known format ("zephyr"), or NULL for the
+ * model's own. */
+AERIE_API aerie_status aerie_session_open(aerie_session **out, aerie_model *model, int64_t context,
+                                          const char *chat_template, aerie_error *err);
+AERIE_API void aerie_session_close(aerie_session *s); /* NULL is fine */
+AERIE_API int64_t aerie_session_context(const aerie_session *s);
+
+/* Replies to the messages. What an earlier call of the session already computed is not computed
+ * again. max_tokens 0: until the reply ends. sampling, stats may be NULL. */
+AERIE_API aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages, size_t n_messages,
+                                          const aerie_sampling *sampling, int64_t max_tokens,
+                                          aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
+                                          aerie_error *err);
+/* Goes on from a text as it stands, no template. */
+AERIE_API aerie_status aerie_session_complete(aerie_session *s, const char *prompt,
+                                              const aerie_sampling *sampling, int64_t max_tokens,
+                                              aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
+                                              aerie_error *err);
+
+/* Many prompts, several replies each, through one packed batch; a prompt is computed once for all its
+ * replies. Every reply is what it would be alone. */
+typedef struct {
+    const aerie_message *messages;
+    size_t n_messages;
+} aerie_prompt;
+
+typedef struct {
+    int64_t n_replies;    /* of each prompt; 0: 1 */
+    int64_t max_tokens;   /* of each reply; 0: 256 */
+    int64_t context;      /* as aerie_session_open */
+    int64_t parallel;     /* replies at once; 0: 32 */
+    aerie_sampling sampling;
+    const char *chat_template;
+    /* Called after each finished reply; false stops with AERIE_INTERRUPTED. */
+    bool (*progress)(void *user, int64_t done, int64_t total);
+    void *user;
+} aerie_generate_options;
+
+typedef struct {
+    char *text;        /* '\0'-terminated */
+    int64_t n_tokens;
+    aerie_finish finish;
+} aerie_reply;
+
+/* *replies [n_prompts * n_replies], prompt by prompt; the caller's, to be freed with
+ * aerie_replies_free(). Reply j of prompt i draws from a generator seeded by (seed, i, j). */
+AERIE_API aerie_status aerie_generate(aerie_model *model, const aerie_prompt *prompts, size_t n_prompts,
+                                      const aerie_generate_options *options, aerie_reply **replies,
+                                      aerie_error *err);
+AERIE_API void aerie_replies_free(aerie_reply *replies, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

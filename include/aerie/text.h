@@ -1,0 +1,52 @@
+/* text.h -- tokens and chat templates. */
+#ifndef AERIE_TEXT_H
+#define AERIE_TEXT_H
+
+#include "aerie/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct aerie_tokenizer aerie_tokenizer;
+
+/* Frees what the library hands out as the caller's: texts and arrays. NULL is fine. */
+AERIE_API void aerie_free(void *memory);
+
+/* Opens a bare tokenizer.model or tokenizer.json, the tokenizer of a GGUF file, or of a Hugging Face
+ * folder. On AERIE_OK *out is the caller's, to be closed with aerie_tokenizer_close(). */
+AERIE_API aerie_status aerie_tokenizer_open(aerie_tokenizer **out, const char *path, aerie_error *err);
+AERIE_API void aerie_tokenizer_close(aerie_tokenizer *t);
+
+typedef struct {
+    bool no_bos;     /* leave out the beginning-of-sequence token that the vocabulary wants */
+    bool no_special; /* take special tokens written in the text as ordinary text */
+} aerie_tokenize_options;
+
+/* *ids [*n] is the caller's (aerie_free). `options` may be NULL. text: UTF-8, `len` bytes. */
+AERIE_API aerie_status aerie_tokenize(const aerie_tokenizer *t, const char *text, size_t len,
+                                      const aerie_tokenize_options *options, int32_t **ids, size_t *n,
+                                      aerie_error *err);
+/* *text is the caller's (aerie_free) and '\0'-terminated; *len its bytes. */
+AERIE_API aerie_status aerie_detokenize(const aerie_tokenizer *t, const int32_t *ids, size_t n,
+                                        char **text, size_t *len, aerie_error *err);
+/* A token's stored text, "▁the"; *len its bytes. Borrowed; empty for an id out of range. */
+AERIE_API const char *aerie_token_piece(const aerie_tokenizer *t, int32_t id, size_t *len);
+AERIE_API int32_t aerie_tokenizer_size(const aerie_tokenizer *t);
+
+/* Renders a chat template. `request` is a JSON object:
+ *   {"messages": [{"role", "content"}...], "template"?: Jinja text, "tools"?: [...],
+ *    "add_generation_prompt"?: true, "bos_token"?, "eos_token"?, "now"?: "2026-01-31T12:00:00"}
+ * What it leaves out comes from `path` (a model's file or folder; NULL: the request must bring its
+ * template). *text is the caller's. */
+AERIE_API aerie_status aerie_render(const char *path, const char *request, char **text, size_t *len,
+                                    aerie_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,9 @@
+/* infer.h -- the door of infer: choosing tokens, running many sequences at once, sessions. */
+#ifndef AE_INFER_H
+#define AE_INFER_H
+
+#include "infer/engine.h"
+#include "infer/sampler.h"
+#include "infer/session.h"
+
+#endif
