@@ -9,11 +9,17 @@
 #include "nn/nn.h"
 #include "text/text.h"
 
-typedef enum { AE_ROPE_PLAIN, AE_ROPE_LINEAR, AE_ROPE_LLAMA3 } ae_rope_scaling_kind;
+typedef enum {
+    AE_ROPE_PLAIN,
+    AE_ROPE_LINEAR,
+    AE_ROPE_LLAMA3,
+    AE_ROPE_FACTORS /* a GGUF's rope_freqs.weight that no known formula gives */
+} ae_rope_scaling_kind;
 
 /* Named as in Hugging Face's config.json. */
 typedef struct {
-    char architecture[32];  /* GGUF's general.architecture: "llama", "qwen2" */
+    char architecture[16];  /* GGUF's general.architecture: "llama", "qwen2" */
+    char family[16];        /* Hugging Face's model_type: "llama", "mistral", "qwen2" */
     char name[128];
     int64_t vocab_size, hidden_size, intermediate_size, n_layers, n_heads, n_kv_heads, head_dim;
     int64_t max_position;   /* context length it was trained for */
@@ -23,7 +29,7 @@ typedef struct {
     double rope_factor, rope_low_freq_factor, rope_high_freq_factor;
     int64_t rope_original_max_position;
     bool rope_interleaved;  /* the layout of q and k in memory: GGUF's "llama" is, Hugging Face's is not */
-    bool tied_head, qkv_bias;
+    bool tied_head, qkv_bias, o_bias;
     float norm_eps;
 } ae_config;
 
@@ -50,6 +56,19 @@ ae_tensor *ae_net_hidden(ae_ctx *cx, const ae_net *net, const ae_batch *batch);
 /* Logits [n, V] of chosen rows of the hidden states. */
 ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden, const int32_t *rows,
                          int64_t n);
+
+/* The tokenizer of a GGUF file (one with a vocabulary and no tensors is fine), of a Hugging Face
+ * folder, or a bare tokenizer.model or tokenizer.json: without opening the weights. *out is the
+ * caller's. */
+aerie_status ae_model_open_tokenizer(ae_tokenizer **out, const char *path, aerie_error *err);
+
+/* How a model's file wants conversations written, without opening the weights. */
+typedef struct {
+    char *source;    /* Jinja: the file's own, else a known format's; NULL: none */
+    char *bos, *eos; /* the tokens' texts; NULL: none */
+} ae_chat_format;
+aerie_status ae_chat_format_open(ae_chat_format *out, const char *path, aerie_error *err);
+void ae_chat_format_close(ae_chat_format *f); /* a zeroed one is fine */
 
 typedef struct ae_model ae_model;
 
