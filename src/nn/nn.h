@@ -30,7 +30,8 @@ ae_tensor *ae_project(ae_ctx *cx, const ae_projection *p, const ae_tensor *x);
 typedef struct ae_kv ae_kv;
 
 /* capacity: positions it can hold itself, prefix not counted; memory grows as it fills.
- * kv_width = K * d. `prefix` (or NULL) lends its first prefix_len positions and must outlive this. */
+ * kv_width = K * d. `prefix` (or NULL) lends its first prefix_len positions: it must outlive this
+ * and not be truncated below them; it may go on growing. */
 aerie_status ae_kv_new(ae_kv **out, int64_t n_layers, int64_t kv_width, int64_t capacity,
                        const ae_kv *prefix, int64_t prefix_len, aerie_error *err);
 void ae_kv_free(ae_kv *kv);
@@ -49,8 +50,9 @@ typedef struct {
     ae_kv *const *caches;          /* segment.cache indexes it; NULL in training */
 } ae_batch;
 
-/* Before a forward pass with caches: makes room for every segment's new positions. After it:
- * counts them in. */
+/* Before a forward pass with caches: checks that every segment goes on where its cache ends, and
+ * makes room for its new positions. After a pass that succeeded: counts them in. Until then the
+ * caches hold what they held, whatever fails. Both do nothing for a batch without caches. */
 aerie_status ae_batch_reserve(const ae_batch *batch, aerie_error *err);
 void ae_batch_commit(const ae_batch *batch);
 

@@ -8,7 +8,8 @@
  * accept NULL inputs. Model code therefore reads as arithmetic and looks at ae_ctx_status() once.
  *
  * An output has a gradient only when one of its inputs has one: nothing is computed on the way back
- * for what is frozen.
+ * for what is frozen. What an op is given (tensors, ids, rows, predictions, tables, params) is
+ * borrowed until the way back is done.
  *
  * A new op is one new file, its declaration here, one line in CMakeLists.txt and one test. */
 #ifndef AE_OP_H
@@ -20,7 +21,8 @@ typedef struct ae_node ae_node;
 
 typedef struct {
     ae_device *device;
-    ae_arena *arena;
+    ae_arena *arena;  /* scratch, and what is recomputed */
+    aerie_error *err; /* set by ae_tape_backward(), for ops that know more than a status */
 } ae_backward;
 
 /* One note on the tape. Ops embed it as their first member. */
@@ -40,6 +42,7 @@ typedef struct {
     aerie_error error;
     uint64_t dropout_key;         /* of this step; 0: dropout is off */
     const uint64_t *dropout_rows; /* [T], a key of each row that does not depend on the packing */
+    bool grad_wanted;             /* an op so far had an input with a gradient, tape or not */
 } ae_ctx;
 
 static inline aerie_status ae_ctx_status(const ae_ctx *cx) { return cx->error.status; }
@@ -47,6 +50,9 @@ static inline aerie_status ae_ctx_status(const ae_ctx *cx) { return cx->error.st
 /* A [rows, cols] F32 tensor in the arena, not zeroed; with a zeroed gradient when there is a tape
  * and `wants_grad`. */
 ae_tensor *ae_tensor_new(ae_ctx *cx, int64_t rows, int64_t cols, bool wants_grad);
+
+/* For ops only: gives t a zeroed gradient when there is a tape. false when there is no room. */
+bool ae_tensor_want_grad(ae_ctx *cx, ae_tensor *t);
 
 /* y = x * transpose(w) + bias.   x [T, in], w [out, in] of any type, bias [1, out] or NULL. */
 ae_tensor *ae_linear(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w, const ae_tensor *bias);
@@ -80,7 +86,8 @@ ae_tensor *ae_embedding(ae_ctx *cx, const ae_tensor *w, const int32_t *ids, int6
 /* y[i] = row rows[i] of x: picks the rows whose logits are wanted. */
 ae_tensor *ae_pick_rows(ae_ctx *cx, const ae_tensor *x, const int32_t *rows, int64_t n);
 
-/* See ae_device.dropout; the context's keys; `site` tells apart the places of one model. */
+/* See ae_device.dropout; the context's keys; `site` tells apart the places of one model. Off (p or
+ * the context's key is 0), it gives back x itself. */
 ae_tensor *ae_dropout(ae_ctx *cx, const ae_tensor *x, float p, uint64_t site);
 
 /* Where a sequence's keys and values come from. A batch is a packed row of tokens; a segment is a
@@ -119,7 +126,8 @@ typedef ae_tensor *ae_block_fn(ae_ctx *cx, const void *params, const ae_tensor *
 ae_tensor *ae_recompute(ae_ctx *cx, ae_block_fn *block, const void *params, const ae_tensor *x);
 
 /* Runs the tape from its end, adding into the gradient of every tensor that has one. The caller has
- * set the gradient of the output. Empties the tape. */
+ * set the gradient of the output. Empties the tape, also on failure; the gradients are then
+ * incomplete. to->err need not be set. */
 aerie_status ae_tape_backward(ae_tape *tape, const ae_backward *to, aerie_error *err);
 
 /* For ops only: takes a node from the arena and puts it on the tape. NULL when there is no tape or

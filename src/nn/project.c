@@ -1,0 +1,16 @@
+/* project.c -- a linear layer as it is used: the weight, and the low-rank additions over it. */
+#include "nn/nn.h"
+
+static ae_tensor *add_lora(ae_ctx *cx, const ae_tensor *y, const ae_tensor *x, const ae_lora *lora)
+{
+    const ae_tensor *thinned = ae_dropout(cx, x, lora->dropout, lora->site);
+    const ae_tensor *inner = ae_linear(cx, thinned, lora->a, NULL);
+    return ae_add_scaled(cx, y, ae_linear(cx, inner, lora->b, NULL), lora->scale);
+}
+
+ae_tensor *ae_project(ae_ctx *cx, const ae_projection *p, const ae_tensor *x)
+{
+    ae_tensor *y = ae_linear(cx, x, p->w, p->bias);
+    for (int i = 0; i < p->n_lora && i < AE_MAX_LORA; i++) y = add_lora(cx, y, x, p->lora[i]);
+    return y;
+}
