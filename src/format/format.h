@@ -14,8 +14,9 @@ enum { AE_MAX_DIMS = 4 };
 
 typedef struct {
     const char *name;
-    const char *type_name; /* "Q4_K"; also for types that this build does not read: "IQ2_XS", "I64" */
-    ae_dtype dtype;        /* AE_DTYPE_NONE: a type that this build does not read */
+    const char
+        *type_name; /* "Q4_K"; also for types that this build does not read: "IQ2_XS", "I64" */
+    ae_dtype dtype; /* AE_DTYPE_NONE: a type that this build does not read */
     int n_dims;
     int64_t dims[AE_MAX_DIMS]; /* outermost first, as in Hugging Face's shapes */
     int64_t rows, cols;        /* cols is the innermost dimension, rows the product of the others */
@@ -32,7 +33,8 @@ const ae_stored_tensor *ae_tensor_list_find(const ae_tensor_list *list, const ch
 
 /* The tensor as a matrix over the file's bytes, which are never written. AERIE_UNSUPPORTED, with a
  * sentence that names the tensor and its type, when this build does not read it. */
-aerie_status ae_stored_tensor_view(ae_tensor *out, const ae_stored_tensor *stored, aerie_error *err);
+aerie_status ae_stored_tensor_view(ae_tensor *out, const ae_stored_tensor *stored,
+                                   aerie_error *err);
 
 /* ---- GGUF, read ---- */
 
@@ -57,7 +59,8 @@ typedef struct ae_gguf ae_gguf;
 
 /* On failure *out is NULL. */
 aerie_status ae_gguf_open(ae_gguf **out, const char *path, aerie_error *err);
-/* The same over memory, which must be 8-byte aligned and outlive the handle. `name` is for messages. */
+/* The same over memory, which must be 8-byte aligned and outlive the handle. `name` is for
+ * messages. */
 aerie_status ae_gguf_open_memory(ae_gguf **out, const void *data, size_t size, const char *name,
                                  aerie_error *err);
 void ae_gguf_close(ae_gguf *g); /* NULL is fine */
@@ -67,9 +70,9 @@ const ae_tensor_list *ae_gguf_tensors(const ae_gguf *g);
 
 bool ae_gguf_has(const ae_gguf *g, const char *key);
 
-/* A missing key is AERIE_NOT_FOUND, another type or a value out of range AERIE_BAD_FILE, each with a
- * sentence; *out is then unchanged. Ask ae_gguf_has() first for a key that may be missing. Integers
- * are read from any width and sign, floats from either width. */
+/* A missing key is AERIE_NOT_FOUND, another type or a value out of range AERIE_BAD_FILE, each with
+ * a sentence; *out is then unchanged. Ask ae_gguf_has() first for a key that may be missing.
+ * Integers are read from any width and sign, floats from either width. */
 aerie_status ae_gguf_u32(const ae_gguf *g, const char *key, uint32_t *out, aerie_error *err);
 aerie_status ae_gguf_i64(const ae_gguf *g, const char *key, int64_t *out, aerie_error *err);
 aerie_status ae_gguf_f32(const ae_gguf *g, const char *key, float *out, aerie_error *err);
@@ -80,10 +83,10 @@ aerie_status ae_gguf_text(const ae_gguf *g, const char *key, ae_span *out, aerie
 /* Arrays. The spans are the handle's; the numbers are converted into `arena`. */
 aerie_status ae_gguf_texts(const ae_gguf *g, const char *key, const ae_span **out, size_t *n,
                            aerie_error *err);
-aerie_status ae_gguf_f32s(const ae_gguf *g, const char *key, float **out, size_t *n, ae_arena *arena,
-                          aerie_error *err);
-aerie_status ae_gguf_i32s(const ae_gguf *g, const char *key, int32_t **out, size_t *n, ae_arena *arena,
-                          aerie_error *err);
+aerie_status ae_gguf_f32s(const ae_gguf *g, const char *key, float **out, size_t *n,
+                          ae_arena *arena, aerie_error *err);
+aerie_status ae_gguf_i32s(const ae_gguf *g, const char *key, int32_t **out, size_t *n,
+                          ae_arena *arena, aerie_error *err);
 
 /* Metadata in file order, for showing and copying. */
 typedef struct {
