@@ -52,8 +52,8 @@ typedef struct {
 } ae_predictions;
 
 typedef struct {
-    float learning_rate, beta1, beta2, epsilon, weight_decay;
-    float grad_scale;        /* multiplies every gradient first: clipping */
+    double learning_rate, beta1, beta2, epsilon, weight_decay; /* 1 - beta needs all its bits */
+    double grad_scale;               /* multiplies every gradient first: clipping */
     double correction1, correction2; /* 1 - beta^t */
 } ae_adamw_step;
 
