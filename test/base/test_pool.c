@@ -1,0 +1,109 @@
+/* test_pool.c -- every index is done exactly once, whatever the sizes and however often. */
+#include "scratch.h"
+
+#include <stdatomic.h>
+
+typedef struct {
+    atomic_int *visits;
+    int64_t count, grain;
+    int n_workers;
+    atomic_int failures;
+    atomic_int in_use[64]; /* per worker: two loop bodies of one worker at once would be wrong */
+} job;
+
+static void visit(void *data, int64_t begin, int64_t end, int worker)
+{
+    job *j = data;
+    bool ok = begin >= 0 && begin < end && end <= j->count && begin % j->grain == 0 &&
+              (end - begin == j->grain || end == j->count) && worker >= 0 && worker < j->n_workers;
+
+    if (ok && atomic_fetch_add(&j->in_use[worker], 1)) ok = false;
+    if (!ok) atomic_fetch_add(&j->failures, 1);
+    for (int64_t i = begin; i < end; i++) atomic_fetch_add(&j->visits[i], 1);
+    if (ok) atomic_fetch_sub(&j->in_use[worker], 1);
+}
+
+static void check_loop(ae_pool *pool, int64_t count, int64_t grain)
+{
+    job j = { .count = count, .grain = grain, .n_workers = ae_pool_size(pool) };
+
+    j.visits = ae_alloc((size_t)count, sizeof *j.visits);
+    ae_pool_run(pool, count, grain, visit, &j);
+    assert_int_equal(atomic_load(&j.failures), 0);
+    for (int64_t i = 0; i < count; i++) assert_int_equal(atomic_load(&j.visits[i]), 1);
+    ae_free(j.visits);
+}
+
+static void every_index_is_done_once(void **state)
+{
+    static const int sizes[] = { 1, 2, 3, 8 };
+    static const int64_t counts[] = { 0, 1, 2, 3, 7, 64, 1000, 4097 },
+                         grains[] = { 1, 2, 5, 64, 5000 };
+
+    (void)state;
+    for (size_t s = 0; s < AE_COUNT(sizes); s++) {
+        ae_pool *pool;
+        assert_int_equal(ae_pool_open(&pool, sizes[s], NULL), AERIE_OK);
+        assert_int_equal(ae_pool_size(pool), sizes[s]);
+        for (size_t c = 0; c < AE_COUNT(counts); c++)
+            for (size_t g = 0; g < AE_COUNT(grains); g++)
+                for (int again = 0; again < 5; again++) check_loop(pool, counts[c], grains[g]);
+        ae_pool_close(pool);
+    }
+}
+
+static void add_one(void *data, int64_t begin, int64_t end, int worker)
+{
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) ((int64_t *)data)[i]++;
+}
+
+/* Loop after loop over plain memory: what one wrote the next reads. Pauses let the crew fall
+ * asleep. */
+static void loops_follow_each_other(void **state)
+{
+    enum { N = 37, LOOPS = 20000 };
+    int64_t data[N] = { 0 };
+    ae_pool *pool;
+
+    (void)state;
+    assert_int_equal(ae_pool_open(&pool, 3, NULL), AERIE_OK);
+    for (int i = 0; i < LOOPS; i++) {
+        ae_pool_run(pool, N, 1 + i % 5, add_one, data);
+        if (i % 1000 == 0) usleep(1000);
+    }
+    for (int i = 0; i < N; i++) assert_int_equal(data[i], LOOPS);
+    ae_pool_close(pool);
+}
+
+static void opening_checks_its_argument(void **state)
+{
+    aerie_error err = { 0 };
+    ae_pool *pool;
+
+    (void)state;
+    assert_int_equal(ae_pool_open(&pool, -1, &err), AERIE_BAD_ARGUMENT);
+    assert_null(pool);
+    assert_int_equal(ae_pool_open(&pool, 100000, NULL), AERIE_BAD_ARGUMENT);
+    assert_int_equal(ae_pool_open(&pool, 0, NULL), AERIE_OK);
+    assert_true(ae_pool_size(pool) >= 1);
+    ae_pool_close(pool);
+    ae_pool_close(NULL);
+    for (long n = 1; n <= 2; n++) {
+        ae_alloc_fail_at(n);
+        assert_int_equal(ae_pool_open(&pool, 2, NULL), AERIE_NO_MEMORY);
+        assert_null(pool);
+    }
+    ae_alloc_fail_at(0);
+    assert_int_equal(ae_alloc_bytes(), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_index_is_done_once),
+        cmocka_unit_test(loops_follow_each_other),
+        cmocka_unit_test(opening_checks_its_argument),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
