@@ -5,15 +5,14 @@
 #include "base/base.h"
 
 #include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* cmocka's headers want these first. */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
+#include <cmocka.h> /* wants setjmp.h and stdarg.h before it */
 
 /* Its path, to be given to scratch_remove(). */
 static inline char *scratch_make(void)
