@@ -46,11 +46,9 @@ typedef struct {
 AERIE_API aerie_status aerie_model_memory(const aerie_model *m, int64_t n_ctx, int64_t parallel,
                                           aerie_memory_need *out, aerie_error *err);
 
-/* What a model, adapter or data file holds, as one JSON object; *json is the caller's. For a data
- * file `recipe` (a path, or NULL) says how its rows become tokens and masks; `limit` samples are
- * shown in full (0: 3). */
-AERIE_API aerie_status aerie_inspect(const char *path, const char *recipe, int64_t limit, char **json,
-                                     aerie_error *err);
+/* What a model or adapter file holds, as one JSON object {"kind", "config", "tensors", ...}; *json is
+ * the caller's (aerie_free). For data files see aerie_train_samples(). */
+AERIE_API aerie_status aerie_inspect(const char *path, char **json, aerie_error *err);
 
 /* Writes a model as another file: `to` "gguf" or "hf"; `type` "f32", "f16", "bf16" or "q8_0" (GGUF
  * only). NULL type: f16. Nothing appears at `out_path` unless all of it could be written. */

@@ -1,0 +1,43 @@
+/* api.h -- what the files of api share: the public handles' insides. */
+#ifndef AE_API_H
+#define AE_API_H
+
+#include "aerie/model.h"
+#include "aerie/session.h"
+#include "infer/infer.h"
+#include "model/model.h"
+
+struct aerie_tokenizer {
+    const ae_tokenizer *tokenizer;
+    ae_tokenizer *owned; /* NULL: the model's */
+};
+
+struct aerie_model {
+    ae_device *device;
+    ae_model *model;
+    ae_adapter **adapters;
+    int n_adapters;
+    ae_arena arena;     /* the net */
+    ae_net net;
+    aerie_tokenizer tokenizer;
+};
+
+/* Hands a buffer's text over to the caller (aerie_free) and empties it. A failed append becomes
+ * AERIE_NO_MEMORY. `len` may be NULL. */
+aerie_status ae_api_give(ae_bytes *from, char **text, size_t *len, aerie_error *err);
+
+/* A JSON value as text, the caller's. */
+struct json_t;
+aerie_status ae_api_give_json(const struct json_t *value, char **text, aerie_error *err);
+
+/* The template to render with: `wanted` (Jinja, or a known format's name), else the model's. Parsed;
+ * to be freed with ae_template_free(). */
+aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char *wanted, aerie_error *err);
+
+/* Renders messages and turns them into prompt ids. */
+aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_template *t,
+                             const aerie_message *messages, size_t n_messages, aerie_error *err);
+
+ae_sampling ae_api_sampling(const aerie_sampling *given);
+
+#endif

@@ -1,0 +1,250 @@
+/* session.c -- the public face of replies: a conversation, and many prompts at once. */
+#include "api/api.h"
+
+#include <jansson.h>
+#include <string.h>
+
+struct aerie_session {
+    aerie_model *model;
+    ae_engine *engine;
+    ae_session *session;
+    ae_template *chat; /* NULL: the model has no template */
+};
+
+enum { DEFAULT_CONTEXT = 4096 };
+
+aerie_sampling aerie_sampling_default(void)
+{
+    return (aerie_sampling){ .temperature = 0.8f, .top_k = 40, .top_p = 0.9f, .min_p = 0,
+                             .repeat_penalty = 1, .repeat_last_n = 64, .seed = 42 };
+}
+
+ae_sampling ae_api_sampling(const aerie_sampling *given)
+{
+    aerie_sampling d = aerie_sampling_default(), s = given ? *given : d;
+    return (ae_sampling){
+        .temperature = s.temperature < 0 ? d.temperature : s.temperature,
+        .top_k = s.top_k < 0 ? d.top_k : s.top_k,
+        .top_p = s.top_p < 0 ? d.top_p : s.top_p,
+        .min_p = s.min_p < 0 ? d.min_p : s.min_p,
+        .repeat_penalty = s.repeat_penalty < 0 ? d.repeat_penalty : s.repeat_penalty,
+        .presence_penalty = s.presence_penalty,
+        .frequency_penalty = s.frequency_penalty,
+        .repeat_last_n = s.repeat_last_n < -1 ? d.repeat_last_n : s.repeat_last_n,
+    };
+}
+
+static uint64_t seed_of(const aerie_sampling *s) { return s && s->seed ? s->seed : 42; }
+
+aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char *wanted, aerie_error *err)
+{
+    const char *known = wanted ? ae_template_known(wanted) : NULL;
+    const char *source = known ? known : wanted ? wanted : ae_model_template(m->model);
+    *out = NULL;
+    if (!source)
+        return aerie_fail(err, AERIE_NOT_FOUND,
+                          "%s: the model has no chat template; name one (--template zephyr) or complete a plain "
+                          "text (--raw)", ae_model_path(m->model));
+    return ae_template_parse(out, ae_span_text(source), err);
+}
+
+static json_t *messages_json(const aerie_message *messages, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n && list; i++) {
+        json_t *one = json_pack("{s:s, s:s}", "role", messages[i].role, "content", messages[i].content);
+        if (!one || json_array_append_new(list, one)) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+static ae_span token_text(const ae_tokenizer *t, int32_t id)
+{
+    return id < 0 ? (ae_span){ "", 0 } : ae_tokenizer_piece(t, id);
+}
+
+/* A template may write the BOS itself: then the tokenizer must not add a second one. */
+static bool starts_with(const ae_bytes *text, ae_span head)
+{
+    return head.len > 0 && text->len >= head.len && !memcmp(text->data, head.data, head.len);
+}
+
+static aerie_status need_tokenizer(const aerie_model *m, aerie_error *err)
+{
+    if (ae_model_tokenizer(m->model)) return AERIE_OK;
+    return aerie_fail(err, AERIE_NOT_FOUND, "%s: the model has no tokenizer beside it", ae_model_path(m->model));
+}
+
+static aerie_status render_chat(ae_bytes *text, const aerie_model *m, const ae_template *t,
+                                const aerie_message *messages, size_t n_messages, aerie_error *err)
+{
+    const ae_tokenizer *tokenizer = ae_model_tokenizer(m->model);
+    const ae_vocab *vocab = ae_tokenizer_vocab(tokenizer);
+    ae_span bos = token_text(tokenizer, vocab->bos), eos = token_text(tokenizer, vocab->eos);
+    char *bos_text = ae_strndup(bos.data, bos.len), *eos_text = ae_strndup(eos.data, eos.len);
+    json_t *list = messages_json(messages, n_messages);
+    aerie_status status;
+
+    if (!bos_text || !eos_text || !list)
+        status = aerie_fail(err, AERIE_BAD_ARGUMENT, "a message is not valid UTF-8, or there is no memory for it");
+    else {
+        ae_template_input in = { .messages = list, .bos_token = bos_text, .eos_token = eos_text,
+                                 .add_generation_prompt = true };
+        status = ae_template_render(t, &in, text, err);
+    }
+    json_decref(list);
+    ae_free(bos_text);
+    ae_free(eos_text);
+    return status;
+}
+
+aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_template *t, const aerie_message *messages,
+                             size_t n_messages, aerie_error *err)
+{
+    ae_bytes text = { 0 };
+    aerie_status status = need_tokenizer(m, err);
+    if (!status) status = render_chat(&text, m, t, messages, n_messages, err);
+    if (!status) {
+        const ae_tokenizer *tokenizer = ae_model_tokenizer(m->model);
+        ae_span bos = token_text(tokenizer, ae_tokenizer_vocab(tokenizer)->bos);
+        unsigned flags = AE_ENCODE_SPECIAL | (starts_with(&text, bos) ? 0 : AE_ENCODE_BOS);
+        status = ae_tokenizer_encode(tokenizer, ae_span_of(&text), flags, ids, NULL, err);
+    }
+    if (!status) status = ae_ids_status(ids, err);
+    ae_bytes_free(&text);
+    return status;
+}
+
+static int64_t context_of(const aerie_model *m, int64_t wanted)
+{
+    int64_t most = ae_model_config(m->model)->max_position;
+    if (wanted > 0) return wanted;
+    return most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT;
+}
+
+static aerie_status open_engine(ae_engine **out, aerie_model *m, int64_t parallel, aerie_error *err)
+{
+    ae_engine_options o = { .device = m->device, .net = &m->net, .tokenizer = ae_model_tokenizer(m->model),
+                            .max_sequences = parallel };
+    return ae_engine_open(out, &o, err);
+}
+
+aerie_status aerie_session_open(aerie_session **out, aerie_model *model, int64_t context, const char *chat_template,
+                                aerie_error *err)
+{
+    *out = NULL;
+    aerie_session *s = ae_alloc(1, sizeof *s);
+    if (!s) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a session");
+    s->model = model;
+    aerie_status status = open_engine(&s->engine, model, 1, err);
+    if (!status)
+        status = ae_session_open(&s->session, s->engine, ae_model_config(model->model), context_of(model, context), err);
+    if (!status && (chat_template || ae_model_template(model->model)))
+        status = ae_api_template(&s->chat, model, chat_template, err);
+    if (status) aerie_session_close(s);
+    else *out = s;
+    return status;
+}
+
+void aerie_session_close(aerie_session *s)
+{
+    if (!s) return;
+    ae_session_close(s->session);
+    ae_engine_close(s->engine);
+    ae_template_free(s->chat);
+    ae_free(s);
+}
+
+int64_t aerie_session_context(const aerie_session *s) { return ae_session_context(s->session); }
+
+/* Turns tokens into text on their way to the caller. */
+typedef struct {
+    const ae_tokenizer *tokenizer;
+    ae_decoder decoder;
+    ae_bytes text;
+    aerie_text_fn *on_text;
+    void *user;
+    ae_finish why;
+} text_stream;
+
+static bool pass_on(text_stream *t)
+{
+    bool more = true;
+    if (t->text.len > 0 && t->on_text) more = t->on_text(t->user, t->text.data, t->text.len);
+    ae_bytes_clear(&t->text);
+    return more;
+}
+
+static bool on_token(void *user, int64_t request, int64_t reply, int32_t id)
+{
+    text_stream *t = user;
+    (void)request, (void)reply;
+    ae_decoder_push(&t->decoder, t->tokenizer, id, &t->text);
+    return pass_on(t);
+}
+
+static void on_finish(void *user, int64_t request, int64_t reply, ae_finish why)
+{
+    text_stream *t = user;
+    (void)request, (void)reply;
+    t->why = why;
+    ae_decoder_finish(&t->decoder, &t->text);
+    pass_on(t);
+}
+
+static aerie_finish public_finish(ae_finish why)
+{
+    return why == AE_FINISH_STOP ? AERIE_FINISH_STOP : why == AE_FINISH_LENGTH ? AERIE_FINISH_LENGTH : AERIE_FINISH_CALLER;
+}
+
+static aerie_status reply(aerie_session *s, const ae_ids *prompt, bool continues, const aerie_sampling *sampling,
+                          int64_t max_tokens, aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
+                          aerie_error *err)
+{
+    text_stream stream = { .tokenizer = ae_model_tokenizer(s->model->model), .decoder = { .continues = continues },
+                           .on_text = on_text, .user = user };
+    ae_engine_events events = { .user = &stream, .token = on_token, .finish = on_finish };
+    ae_request request = { .prompt = prompt->data, .n_prompt = (int64_t)prompt->len, .max_tokens = max_tokens,
+                           .sampling = ae_api_sampling(sampling), .seed = seed_of(sampling) };
+    ae_engine_stats spent = { 0 };
+    int64_t reused = 0;
+    aerie_status status = ae_session_reply(s->session, &request, &events, &spent, &reused, err);
+    if (!status) status = ae_bytes_status(&stream.text, err);
+    ae_bytes_free(&stream.text);
+    if (stats)
+        *stats = (aerie_reply_stats){ .finish = public_finish(stream.why), .prompt_tokens = (int64_t)prompt->len,
+                                      .reused_tokens = reused, .reply_tokens = spent.reply_tokens,
+                                      .prompt_seconds = spent.prompt_seconds, .reply_seconds = spent.reply_seconds };
+    return status;
+}
+
+aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages, size_t n_messages,
+                                const aerie_sampling *sampling, int64_t max_tokens, aerie_text_fn *on_text, void *user,
+                                aerie_reply_stats *stats, aerie_error *err)
+{
+    ae_ids prompt = { 0 };
+    ae_template *none = NULL;
+    aerie_status status = s->chat ? AERIE_OK : ae_api_template(&none, s->model, NULL, err);
+    if (!status) status = ae_api_chat_ids(&prompt, s->model, s->chat, messages, n_messages, err);
+    if (!status) status = reply(s, &prompt, false, sampling, max_tokens, on_text, user, stats, err);
+    ae_ids_free(&prompt);
+    return status;
+}
+
+aerie_status aerie_session_complete(aerie_session *s, const char *prompt, const aerie_sampling *sampling,
+                                    int64_t max_tokens, aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
+                                    aerie_error *err)
+{
+    ae_ids ids = { 0 };
+    aerie_status status = need_tokenizer(s->model, err);
+    if (!status)
+        status = ae_tokenizer_encode(ae_model_tokenizer(s->model->model), ae_span_text(prompt),
+                                     AE_ENCODE_BOS | AE_ENCODE_SPECIAL, &ids, NULL, err);
+    if (!status) status = ae_ids_status(&ids, err);
+    if (!status) status = reply(s, &ids, true, sampling, max_tokens, on_text, user, stats, err);
+    ae_ids_free(&ids);
+    return status;
+}

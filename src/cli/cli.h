@@ -1,0 +1,87 @@
+/* cli.h -- what the commands share: options, places, progress, messages. */
+#ifndef AE_CLI_H
+#define AE_CLI_H
+
+#include "aerie/hub.h"
+#include "aerie/model.h"
+#include "base/base.h"
+
+/* Exit codes; part of the contract with scripts. */
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
+
+typedef enum { CLI_FLAG, CLI_TEXT, CLI_INT, CLI_FLOAT, CLI_LIST } cli_kind;
+
+/* A repeatable option's values, in order. */
+typedef struct {
+    const char *items[64];
+    int n;
+} cli_list;
+
+/* One option. `to` points at a bool, const char *, int64_t, double or cli_list, as `kind` says. */
+typedef struct {
+    const char *name;     /* "--seed" */
+    char letter;          /* 'p' for "-p"; 0: none */
+    cli_kind kind;
+    void *to;
+    const char *value;    /* how the help names the value: "N" */
+    const char *help;
+} cli_option;
+
+/* What every command that computes takes. */
+typedef struct {
+    bool json, quiet, help;
+    int64_t threads;
+    const char *cpu;
+    cli_list adapters;
+} cli_common;
+
+/* A command line being read: the command's own options beside the common ones. */
+typedef struct {
+    const char *usage;         /* "aerie bench MODEL [options]" */
+    const char *about;         /* a sentence or two for the help */
+    const cli_option *options; /* ends with a NULL name */
+    int min_words, max_words;  /* positional arguments */
+    const char *words[8];
+    int n_words;
+} cli_call;
+
+/* Reads argv[1..]. Returns true when the command should go on; else *code is the exit code (help
+ * was asked for, or the words are wrong and a sentence was printed). */
+bool cli_read(cli_call *call, cli_common *common, int argc, char **argv, int *code);
+
+/* "aerie: sentence" on stderr; the exit code for the status. */
+int cli_fail(const aerie_error *err);
+/* The same for a wrong call: CLI_USAGE. */
+int cli_misused(const char *format, ...) AERIE_PRINTF(1, 2);
+
+/* The store ($AERIE_HOME, default ~/.aerie) and the models installed with the program. */
+const aerie_places *cli_places(void);
+/* The path of a MODEL word; to be freed with aerie_free(). */
+aerie_status cli_find(const char *model, char **path, aerie_error *err);
+/* Finds and opens a MODEL with the common options. */
+aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common, aerie_error *err);
+
+/* Ctrl-C: the first sets a flag that long work looks at, a second ends the process. */
+void cli_catch_interrupt(void);
+bool cli_interrupted(void);
+void cli_forget_interrupt(void);
+
+/* A line on stderr that is drawn over itself; nothing unless stderr is a terminal. */
+typedef struct {
+    bool shown, off;
+    double drawn_at;
+} cli_progress;
+/* fraction 0 to 1; redraws at most some ten times a second. */
+void cli_progress_draw(cli_progress *p, double fraction, const char *format, ...) AERIE_PRINTF(3, 4);
+void cli_progress_end(cli_progress *p); /* clears the line */
+
+/* "1.2 GB", "34 s", for people. Written into a buffer of 32. */
+const char *cli_bytes(char out[32], double bytes);
+const char *cli_seconds(char out[32], double seconds);
+
+/* The commands, one file each; argv[0] is the command's name. */
+typedef int cli_command_fn(int argc, char **argv);
+cli_command_fn cli_bench, cli_convert, cli_inspect, cli_logits, cli_perplexity, cli_render, cli_run, cli_selftest,
+    cli_tokenize, cli_train;
+
+#endif

@@ -1,0 +1,30 @@
+/* convert.c -- `aerie convert`: Hugging Face folder to GGUF, and back. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+int cli_convert(int argc, char **argv)
+{
+    cli_common common = { 0 };
+    const char *out_path = NULL, *to = NULL, *type = NULL;
+    const cli_option options[] = {
+        { "--output", 'o', CLI_TEXT, &out_path, "OUT", "the file (gguf) or folder (hf) to write" },
+        { "--type", 0, CLI_TEXT, &type, "TYPE", "f32, f16 (default), bf16, q8_0 (gguf)" },
+        { "--to", 0, CLI_TEXT, &to, "gguf|hf", "the format to write (default gguf)" },
+        { 0 },
+    };
+    cli_call call = { .usage = "aerie convert MODEL -o OUT [--to gguf|hf] [--type f16]",
+                      .about = "Writes a model as a GGUF file, or as a Hugging Face folder with --to hf.",
+                      .options = options, .min_words = 1, .max_words = 1 };
+    aerie_error err = { 0 };
+    char *path = NULL;
+    int code;
+    if (!cli_read(&call, &common, argc, argv, &code)) return code;
+    if (!out_path) return cli_misused("give -o OUT; usage: %s", call.usage);
+    aerie_status status = cli_find(call.words[0], &path, &err);
+    if (!status) status = aerie_convert(path, out_path, to, type, &err);
+    aerie_free(path);
+    if (status) return cli_fail(&err);
+    if (!common.quiet) fprintf(stderr, "wrote %s\n", out_path);
+    return CLI_DONE;
+}

@@ -1,0 +1,175 @@
+/* inspect.c -- `aerie inspect`: what is in a model, an adapter or a data file. */
+#include "aerie/train.h"
+#include "cli/cli.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    cli_common common;
+    const char *recipe;
+    cli_list settings;
+    int64_t context, parallel, limit;
+    bool tensors;
+} inspect_call;
+
+/* ---- a data file, as training would read it ---- */
+
+/* Learned tokens stand out: bright on a terminal, between brackets elsewhere. */
+static int show_sample(void *user, int64_t index, const char *part, const aerie_train_token *tokens, int64_t n)
+{
+    const inspect_call *c = user;
+    if (!c->common.json) printf("--- %s %lld: %lld tokens\n", part, (long long)index, (long long)n);
+    for (int64_t i = 0; i < n; i++) {
+        json_t *text = json_stringn(tokens[i].text, tokens[i].text_len);
+        if (!text) text = json_string("\xef\xbf\xbd");
+        if (c->common.json) {
+            json_t *o = json_pack("{s:I, s:s, s:i, s:f, s:o}", "sample", (json_int_t)index, "part", part, "id",
+                                  tokens[i].id, "weight", (double)tokens[i].weight, "text", text);
+            json_dumpf(o, stdout, JSON_COMPACT);
+            putchar('\n');
+            json_decref(o);
+        } else {
+            printf("%7d  %4.2f  ", tokens[i].id, (double)tokens[i].weight);
+            json_dumpf(text, stdout, JSON_ENCODE_ANY);
+            putchar('\n');
+            json_decref(text);
+        }
+    }
+    return 0;
+}
+
+static aerie_status inspect_data(inspect_call *c, const char *path, aerie_error *err)
+{
+    aerie_train_options o = { .settings = c->settings.items, .n_settings = (size_t)c->settings.n,
+                              .cpu = c->common.cpu, .threads = (int)c->common.threads };
+    if (!c->recipe && c->settings.n == 0)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "%s is no model; to see it as training data give --recipe RECIPE.yaml", path);
+    return aerie_train_samples(c->recipe, &o, path, c->limit, show_sample, c, err);
+}
+
+/* ---- a model or an adapter ---- */
+
+static void print_memory(json_t *o, const inspect_call *c)
+{
+    const json_t *m = json_object_get(o, "memory");
+    char a[32], b[32], d[32], sum[32];
+    double weights = json_number_value(json_object_get(m, "weight_bytes"));
+    double cache = json_number_value(json_object_get(m, "cache_bytes"));
+    double scratch = json_number_value(json_object_get(m, "scratch_bytes"));
+    if (!m) return;
+    printf("memory at a context of %lld for %lld: %s weights + %s cache + %s scratch = %s\n", (long long)c->context,
+           (long long)c->parallel, cli_bytes(a, weights), cli_bytes(b, cache), cli_bytes(d, scratch),
+           cli_bytes(sum, weights + cache + scratch));
+}
+
+static void print_value(const char *key, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+    size_t len = text ? strlen(text) : 0;
+    printf("  %-36s %.*s%s\n", key, len > 96 ? 96 : (int)len, text ? text : "", len > 96 ? " ..." : "");
+    free(text);
+}
+
+static void print_tensors(const json_t *tensors)
+{
+    size_t i;
+    json_t *t;
+    json_array_foreach(tensors, i, t)
+        printf("  %-44s %-5s %8lld x %lld\n", json_string_value(json_object_get(t, "name")),
+               json_string_value(json_object_get(t, "type")),
+               (long long)json_integer_value(json_object_get(t, "rows")),
+               (long long)json_integer_value(json_object_get(t, "cols")));
+}
+
+static void print_people(json_t *o, const inspect_call *c)
+{
+    const char *key;
+    json_t *value;
+    printf("%s\n", json_string_value(json_object_get(o, "kind")));
+    json_object_foreach(o, key, value)
+        if (!json_is_object(value) && !json_is_array(value)) print_value(key, value);
+    json_t *config = json_object_get(o, "config");
+    json_object_foreach(config, key, value) print_value(key, value);
+    print_memory(o, c);
+    if (c->tensors) print_tensors(json_object_get(o, "tensors"));
+    else printf("%zu tensors; --tensors lists them\n", json_array_size(json_object_get(o, "tensors")));
+}
+
+/* Adds what a context of this size would take. */
+static aerie_status add_memory(json_t *o, inspect_call *c, const char *path, aerie_error *err)
+{
+    aerie_model *m = NULL;
+    aerie_memory_need need;
+    aerie_model_options options = { .threads = 1, .cpu = c->common.cpu };
+    if (strcmp(json_string_value(json_object_get(o, "kind")), "model")) return AERIE_OK;
+    aerie_status status = aerie_model_open(&m, path, &options, err);
+    if (!status) {
+        aerie_model_info info;
+        aerie_model_describe(m, &info);
+        if (c->context <= 0) c->context = info.context_length < 4096 ? info.context_length : 4096;
+        status = aerie_model_memory(m, c->context, c->parallel, &need, err);
+    }
+    if (!status)
+        json_object_set_new(o, "memory",
+                            json_pack("{s:I, s:I, s:I, s:I, s:I}", "ctx", (json_int_t)c->context, "parallel",
+                                      (json_int_t)c->parallel, "weight_bytes", (json_int_t)need.weight_bytes,
+                                      "cache_bytes", (json_int_t)need.cache_bytes, "scratch_bytes",
+                                      (json_int_t)need.scratch_bytes));
+    aerie_model_close(m);
+    return status;
+}
+
+static aerie_status inspect_model(inspect_call *c, const char *path, aerie_error *err)
+{
+    char *text = NULL;
+    aerie_status status = aerie_inspect(path, &text, err);
+    json_t *o = status ? NULL : json_loads(text, 0, NULL);
+    if (!status) status = add_memory(o, c, path, err);
+    if (!status && c->common.json) {
+        json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
+        putchar('\n');
+    } else if (!status) print_people(o, c);
+    json_decref(o);
+    aerie_free(text);
+    return status;
+}
+
+static bool is_model(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return ae_file_is_folder(path) || (dot && (!strcmp(dot, ".gguf") || !strcmp(dot, ".safetensors")));
+}
+
+int cli_inspect(int argc, char **argv)
+{
+    inspect_call c = { .parallel = 1, .limit = 3 };
+    const cli_option options[] = {
+        { "--ctx", 'c', CLI_INT, &c.context, "N", "memory for a context of N tokens" },
+        { "--parallel", 0, CLI_INT, &c.parallel, "P", "... for P sequences at once (1)" },
+        { "--tensors", 0, CLI_FLAG, &c.tensors, NULL, "list every tensor" },
+        { "--recipe", 0, CLI_TEXT, &c.recipe, "RECIPE.yaml", "a data file's tokens, masks and weights as this recipe reads it" },
+        { "--set", 0, CLI_LIST, &c.settings, "KEY=VALUE", "over the recipe's own; may be repeated" },
+        { "--limit", 0, CLI_INT, &c.limit, "N", "samples of a data file to show (3); 0: all" },
+        { 0 },
+    };
+    cli_call call = { .usage = "aerie inspect FILE [options]",
+                      .about = "Shows what is in a model (config, tensors, memory), an adapter (what it was trained\n"
+                               "over) or a data file (each token, its mask and its weight).",
+                      .options = options, .min_words = 1, .max_words = 1 };
+    aerie_error err = { 0 };
+    char *path = NULL;
+    int code;
+    if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
+    aerie_status status;
+    if (ae_file_exists(call.words[0]) && !is_model(call.words[0])) status = inspect_data(&c, call.words[0], &err);
+    else {
+        status = cli_find(call.words[0], &path, &err);
+        if (!status) status = inspect_model(&c, path, &err);
+    }
+    aerie_free(path);
+    return status ? cli_fail(&err) : CLI_DONE;
+}

@@ -1,0 +1,71 @@
+/* main.c -- the table of commands. */
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    const char *name;
+    cli_command_fn *run;
+    const char *about;
+} command;
+
+static const command commands[] = {
+    { "run", cli_run, "chat with a model" },
+    { "train", cli_train, "run one training stage of a recipe" },
+    { "convert", cli_convert, "Hugging Face folder to GGUF, and back" },
+    { "perplexity", cli_perplexity, "how well a model predicts a text" },
+    { "logits", cli_logits, "a text's logits, for parity checks" },
+    { "tokenize", cli_tokenize, "text to token ids" },
+    { "render", cli_render, "what a chat template makes of messages" },
+    { "inspect", cli_inspect, "what is in a model, adapter or data file" },
+    { "bench", cli_bench, "tokens per second" },
+    { "selftest", cli_selftest, "golden numbers, on this machine, with this build" },
+};
+
+static void print_help(FILE *to)
+{
+    fputs("usage: aerie COMMAND ...\n\n"
+          "Turns a base language model into an assistant, and keeps it on your own hardware.\n\n", to);
+    for (size_t i = 0; i < AE_COUNT(commands); i++) fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].about);
+    fputs("\nA MODEL is a .gguf file, a Hugging Face folder, or a name in the store ($AERIE_HOME, default\n"
+          "~/.aerie). `aerie COMMAND --help` tells a command's options. Try: aerie run nursery\n", to);
+}
+
+static int unknown(const char *word)
+{
+    const char *names[AE_COUNT(commands)];
+    for (size_t i = 0; i < AE_COUNT(commands); i++) names[i] = commands[i].name;
+    const char *near = ae_nearest(word, names, AE_COUNT(commands));
+    if (near) return cli_misused("there is no command '%s'; did you mean '%s'?", word, near);
+    return cli_misused("there is no command '%s'; `aerie --help` lists them", word);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away is a failed write, not a death */
+    if (argc < 2) {
+        print_help(stderr);
+        return CLI_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        print_help(stdout);
+        return CLI_DONE;
+    }
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-v")) {
+        puts("aerie " AERIE_VERSION);
+        return CLI_DONE;
+    }
+    for (size_t i = 0; i < AE_COUNT(commands); i++)
+        if (!strcmp(argv[1], commands[i].name)) {
+            int code = commands[i].run(argc - 1, argv + 1);
+            /* What was printed counts only once it is out: a full disk behind a pipe is a failure. */
+            if (fflush(stdout) && code == CLI_DONE) {
+                fputs("aerie: cannot write to standard output\n", stderr);
+                code = CLI_FAILED;
+            }
+            return code;
+        }
+    return unknown(argv[1]);
+}

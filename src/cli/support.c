@@ -1,0 +1,140 @@
+/* support.c -- failures, places, interrupts and progress, the same for every command. */
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int cli_fail(const aerie_error *err)
+{
+    if (err->status == AERIE_INTERRUPTED) {
+        fprintf(stderr, "aerie: %s\n", err->message);
+        return CLI_INTERRUPTED;
+    }
+    fprintf(stderr, "aerie: %s\n", err->message[0] ? err->message : aerie_status_name(err->status));
+    return CLI_FAILED;
+}
+
+/* The folder of installed models: beside the program (PREFIX/bin/aerie -> PREFIX/share/aerie), or
+ * the source tree's when run from a build folder. Overwrites `out` with an empty text when neither. */
+static void find_share(char *out, size_t size)
+{
+    static const char *const tries[] = { "%s/../share/aerie", "%s/../../../recipes/nursery",
+                                         "%s/../../recipes/nursery" };
+    char self[1024];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    out[0] = '\0';
+    if (n <= 0) return;
+    self[n] = '\0';
+    char *slash = strrchr(self, '/');
+    if (!slash) return;
+    *slash = '\0';
+    for (size_t i = 0; i < AE_COUNT(tries); i++) {
+        char folder[1100], model[1200];
+        snprintf(folder, sizeof folder, tries[i], self);
+        snprintf(model, sizeof model, "%s/nursery.gguf", folder);
+        if (!access(model, R_OK)) {
+            snprintf(out, size, "%s", folder);
+            return;
+        }
+    }
+}
+
+const aerie_places *cli_places(void)
+{
+    static char store[1024], share[1200];
+    static aerie_places places;
+    if (places.store) return &places;
+    const char *own = getenv("AERIE_HOME"), *home = getenv("HOME");
+    if (own && *own) snprintf(store, sizeof store, "%s", own);
+    else snprintf(store, sizeof store, "%s/.aerie", home && *home ? home : ".");
+    find_share(share, sizeof share);
+    places = (aerie_places){ store, share[0] ? share : AERIE_SHARE };
+    return &places;
+}
+
+aerie_status cli_find(const char *model, char **path, aerie_error *err)
+{
+    return aerie_find_model(cli_places(), model, path, err);
+}
+
+aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common, aerie_error *err)
+{
+    char *path = NULL;
+    aerie_model_options o = { .threads = (int)common->threads, .cpu = common->cpu,
+                              .adapters = common->adapters.items, .n_adapters = common->adapters.n };
+    *out = NULL;
+    aerie_status status = cli_find(model, &path, err);
+    if (!status) status = aerie_model_open(out, path, &o, err);
+    aerie_free(path);
+    return status;
+}
+
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    if (interrupts++) _exit(CLI_INTERRUPTED);
+}
+
+void cli_catch_interrupt(void)
+{
+    struct sigaction action = { .sa_handler = on_interrupt };
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL); /* no SA_RESTART: a waiting read must return */
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool cli_interrupted(void) { return interrupts != 0; }
+void cli_forget_interrupt(void) { interrupts = 0; }
+
+enum { BAR = 24 };
+
+void cli_progress_draw(cli_progress *p, double fraction, const char *format, ...)
+{
+    double now = ae_clock_seconds();
+    if (p->off || !isatty(STDERR_FILENO) || (p->shown && fraction < 1 && now - p->drawn_at < 0.1)) return;
+    int filled = (int)(fraction * BAR + 0.5);
+    char bar[BAR + 1], text[160];
+    va_list args;
+    for (int i = 0; i < BAR; i++) bar[i] = i < filled ? '#' : '.';
+    bar[BAR] = '\0';
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    fprintf(stderr, "\r\033[K[%s] %3d %% %s", bar, (int)(fraction * 100), text);
+    fflush(stderr);
+    p->shown = true;
+    p->drawn_at = now;
+}
+
+void cli_progress_end(cli_progress *p)
+{
+    if (p->shown) fputs("\r\033[K", stderr);
+    p->shown = false;
+}
+
+const char *cli_bytes(char out[32], double bytes)
+{
+    static const char *const units[] = { "bytes", "kB", "MB", "GB", "TB" };
+    size_t u = 0;
+    while (bytes >= 1000 && u + 1 < AE_COUNT(units)) {
+        bytes /= 1000;
+        u++;
+    }
+    snprintf(out, 32, u ? "%.1f %s" : "%.0f %s", bytes, units[u]);
+    return out;
+}
+
+const char *cli_seconds(char out[32], double seconds)
+{
+    long s = (long)(seconds + 0.5);
+    if (s < 120) snprintf(out, 32, "%ld s", s);
+    else if (s < 7200) snprintf(out, 32, "%ld min %ld s", s / 60, s % 60);
+    else snprintf(out, 32, "%ld h %ld min", s / 3600, s % 3600 / 60);
+    return out;
+}
