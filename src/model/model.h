@@ -103,6 +103,10 @@ aerie_status ae_model_trainable(ae_model **out, const ae_model *m, aerie_error *
  * gradients. */
 aerie_status ae_model_random(ae_model **out, const char *config_folder, uint64_t seed, aerie_error *err);
 
+/* Gives a model made in this process (trainable, random) the chat template that it was trained with;
+ * saved along. The template of an open file's model is not to be changed: it is shared. */
+aerie_status ae_model_set_template(ae_model *m, const char *jinja, aerie_error *err);
+
 /* Writes GGUF (type F32, F16, BF16 or Q8_0 for matrices; vectors stay F32) or a Hugging Face folder
  * (config.json, model.safetensors in F32, F16 or BF16, tokenizer files). Atomic. */
 aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype type, aerie_error *err);
@@ -121,11 +125,18 @@ typedef struct {
  * allocated. */
 aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_options *options, uint64_t seed,
                             aerie_error *err);
-/* An adapter file (GGUF of type adapter) or a PEFT folder. `trainable`: with gradients. */
+/* An adapter file (GGUF of type adapter) or a PEFT folder. `trainable`: with gradients. An adapter
+ * that says which model it was trained over opens over no other. */
 aerie_status ae_adapter_open(ae_adapter **out, const char *path, const ae_model *m, bool trainable, aerie_error *err);
 /* Records what it was trained over: the model's hash and the adapters beneath. Atomic. */
 aerie_status ae_adapter_save(const ae_adapter *a, const char *path, const ae_model *m, aerie_error *err);
-void ae_adapter_close(ae_adapter *a);
+void ae_adapter_close(ae_adapter *a); /* NULL is fine */
+/* Records which adapters lie beneath, in order: to be called before saving one trained over them. */
+aerie_status ae_adapter_set_beneath(ae_adapter *a, ae_adapter *const *beneath, int n, aerie_error *err);
+/* 64 hex digits over its numbers. */
+void ae_adapter_hash(const ae_adapter *a, char out[65]);
+/* Rank, alpha and targets; for showing. */
+const ae_lora_options *ae_adapter_options(const ae_adapter *a);
 int64_t ae_adapter_params(const ae_adapter *a, ae_named_param *out, int64_t cap);
 
 /* The model with adapters laid over it, in order. The net and its layers live in `arena`. */

@@ -1,0 +1,261 @@
+/* adapter_file.c -- adapters as GGUF, laid out as llama.cpp's LoRA files are, with provenance under
+ * keys of this project's own. */
+#include "model/adapter.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OWN "aerie.adapter."
+
+static void gguf_name(const ae_param_site *site, bool b, char out[AE_PARAM_NAME + 64])
+{
+    char weight[AE_PARAM_NAME];
+
+    ae_param_gguf_name(site, weight);
+    snprintf(out, AE_PARAM_NAME + 64, "%s.lora_%c", weight, b ? 'b' : 'a');
+}
+
+/* ---- reading ---- */
+
+static aerie_status read_matrix(const ae_tensor *out, const ae_stored_tensor *t, int64_t head_dim,
+                                bool to_interleaved, const char *path, aerie_error *err)
+{
+    size_t row_bytes;
+
+    if (t->rows != out->rows || t->cols != out->cols)
+        return aerie_fail(err, AERIE_BAD_FILE, "%s: '%s' is %lld x %lld, but the model and the rank ask "
+                          "for %lld x %lld", path, t->name, (long long)t->rows, (long long)t->cols,
+                          (long long)out->rows, (long long)out->cols);
+    if (!ae_dtype_bytes(&row_bytes, t->dtype, 1, t->cols))
+        return aerie_fail(err, AERIE_UNSUPPORTED, "%s: '%s' has the type %s, which this build does not "
+                          "read", path, t->name, t->type_name);
+    for (int64_t r = 0; r < out->rows; r++) {
+        int64_t row = head_dim ? ae_rope_row(r, head_dim, to_interleaved) : r;
+        ae_dtype_decode_row(t->dtype, (const char *)t->data + (size_t)row * row_bytes, t->cols,
+                            ae_f32(out) + r * out->cols);
+    }
+    return AERIE_OK;
+}
+
+static aerie_status fill_one(ae_adapter *a, const ae_model *m, const ae_param_site *site,
+                             const ae_stored_tensor *down, const ae_stored_tensor *up, bool interleaved,
+                             const char *path, aerie_error *err)
+{
+    int projection = site->param->projection;
+    bool reorder = site->param->permuted && interleaved != m->config.rope_interleaved;
+    int64_t head_dim = reorder ? m->config.head_dim : 0;
+    aerie_status status = ae_adapter_add(a, m, site->layer, projection, err);
+    const ae_lora *lora = &a->loras[site->layer * AE_N_PROJ + projection];
+
+    if (!status) status = read_matrix(lora->a, down, 0, false, path, err);
+    if (!status) status = read_matrix(lora->b, up, head_dim, m->config.rope_interleaved, path, err);
+    return status;
+}
+
+aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_list *list,
+                             ae_adapter_name_fn *name, bool interleaved, const char *path,
+                             aerie_error *err)
+{
+    char down_name[AE_PARAM_NAME + 64], up_name[AE_PARAM_NAME + 64];
+    aerie_status status = AERIE_OK;
+    size_t used = 0;
+
+    for (int64_t i = 0; !status && i < a->n_layers * AE_N_PROJ; i++) {
+        ae_param_site site = ae_param_of_projection(&m->config, &m->weights, i / AE_N_PROJ,
+                                                    (int)(i % AE_N_PROJ));
+        name(&site, false, down_name);
+        name(&site, true, up_name);
+        const ae_stored_tensor *down = ae_tensor_list_find(list, down_name);
+        const ae_stored_tensor *up = ae_tensor_list_find(list, up_name);
+        if (!down && !up) continue;
+        if (!down || !up)
+            return aerie_fail(err, AERIE_BAD_FILE, "%s: has '%s', but not '%s'", path,
+                              down ? down_name : up_name, down ? up_name : down_name);
+        used += 2;
+        status = fill_one(a, m, &site, down, up, interleaved, path, err);
+    }
+    if (!status && (used == 0 || used != ae_tensor_list_len(list)))
+        return aerie_fail(err, AERIE_UNSUPPORTED,
+                          "%s: only %zu of its %zu tensors belong to projections of this model; was it "
+                          "made for another one, or does it change more than those?",
+                          path, used, ae_tensor_list_len(list));
+    return status;
+}
+
+/* The rank is the width of any B. */
+static int64_t find_rank(const ae_tensor_list *list)
+{
+    for (size_t i = 0; i < ae_tensor_list_len(list); i++) {
+        const ae_stored_tensor *t = ae_tensor_list_at(list, i);
+        size_t len = strlen(t->name);
+        if (len > 7 && strcmp(t->name + len - 7, ".lora_b") == 0) return t->cols;
+    }
+    return 0;
+}
+
+static aerie_status read_options(ae_lora_options *o, const ae_gguf *g, aerie_error *err)
+{
+    aerie_status status = ae_gguf_f32(g, "adapter.lora.alpha", &o->alpha, err);
+
+    o->rank = find_rank(ae_gguf_tensors(g));
+    if (!status && ae_gguf_has(g, OWN "dropout"))
+        status = ae_gguf_f32(g, OWN "dropout", &o->dropout, err);
+    if (!status && ae_gguf_has(g, OWN "rslora")) status = ae_gguf_bool(g, OWN "rslora", &o->rslora, err);
+    /* Other programs divide by the rank always: the file's alpha is made for that. */
+    if (o->rslora && o->rank > 0) o->alpha = (float)(o->alpha / sqrt((double)o->rank));
+    if (status) return status;
+    ae_lora_options probe = *o;
+    probe.targets[AE_PROJ_Q] = true; /* which there are is seen later */
+    return ae_adapter_check_options(&probe, ae_gguf_name(g), err);
+}
+
+static aerie_status copy_hash(char out[65], ae_span text, const char *path, aerie_error *err)
+{
+    if (text.len != 64)
+        return aerie_fail(err, AERIE_BAD_FILE, "%s: a hash of %zu digits; it should have 64", path,
+                          text.len);
+    memcpy(out, text.data, 64);
+    return AERIE_OK;
+}
+
+static aerie_status read_provenance(ae_adapter *a, const ae_gguf *g, aerie_error *err)
+{
+    const ae_span *hashes = NULL;
+    ae_span text;
+    size_t n = 0;
+    aerie_status status = AERIE_OK;
+
+    if (ae_gguf_has(g, OWN "base_hash")) {
+        status = ae_gguf_text(g, OWN "base_hash", &text, err);
+        if (!status) status = copy_hash(a->base_hash, text, ae_gguf_name(g), err);
+    }
+    if (!status && ae_gguf_has(g, OWN "beneath"))
+        status = ae_gguf_texts(g, OWN "beneath", &hashes, &n, err);
+    if (status || n == 0) return status;
+    if (n > 64) return aerie_fail(err, AERIE_BAD_FILE, "%s: lies over %zu adapters", ae_gguf_name(g), n);
+    a->beneath = ae_arena_take(&a->arena, n, sizeof *a->beneath);
+    if (!a->beneath) return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter's history");
+    for (size_t i = 0; !status && i < n; i++)
+        status = copy_hash(a->beneath[i], hashes[i], ae_gguf_name(g), err);
+    a->n_beneath = (int)n;
+    return status;
+}
+
+static aerie_status check_kind(const ae_gguf *g, const ae_model *m, aerie_error *err)
+{
+    ae_span text = { 0 };
+    const char *path = ae_gguf_name(g);
+
+    if (!ae_gguf_has(g, "general.type") || ae_gguf_text(g, "general.type", &text, NULL) ||
+        !ae_span_is(text, "adapter"))
+        return aerie_fail(err, AERIE_BAD_FILE, "%s: is a GGUF file, but no adapter; give it as the model",
+                          path);
+    if (ae_gguf_has(g, "adapter.type") && !ae_gguf_text(g, "adapter.type", &text, NULL) &&
+        !ae_span_is(text, "lora"))
+        return aerie_fail(err, AERIE_UNSUPPORTED, "%s: an adapter of the kind '%.*s'; this build knows "
+                          "lora", path, (int)(text.len < 40 ? text.len : 40), text.data);
+    if (ae_gguf_has(g, "general.architecture") &&
+        !ae_gguf_text(g, "general.architecture", &text, NULL) &&
+        !ae_span_is(text, m->config.architecture))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "%s: is an adapter for '%.*s' models, %s is '%s'", path,
+                          (int)(text.len < 40 ? text.len : 40), text.data, m->path,
+                          m->config.architecture);
+    return AERIE_OK;
+}
+
+aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_model *m, bool trainable,
+                                  aerie_error *err)
+{
+    ae_gguf *g = NULL;
+    ae_adapter *a = NULL;
+    bool interleaved = ae_family_of_gguf(m->config.architecture)->gguf_interleaved;
+    aerie_status status = ae_gguf_open(&g, path, err);
+
+    if (!status) status = check_kind(g, m, err);
+    if (!status) status = ae_adapter_begin(&a, m, trainable, err);
+    if (!status) status = read_options(&a->options, g, err);
+    if (!status) status = read_provenance(a, g, err);
+    if (!status)
+        status = ae_adapter_fill(a, m, ae_gguf_tensors(g), gguf_name, interleaved, path, err);
+    ae_gguf_close(g);
+    if (status) {
+        ae_adapter_close(a);
+        a = NULL;
+    }
+    *out = a;
+    return status;
+}
+
+/* ---- writing ---- */
+
+static void write_header(const ae_adapter *a, const ae_model *m, const char *hash, ae_gguf_writer *w)
+{
+    const ae_lora_options *o = &a->options;
+    double alpha = o->alpha * (o->rslora ? sqrt((double)o->rank) : 1);
+
+    ae_gguf_set_text(w, "general.type", "adapter");
+    ae_gguf_set_text(w, "general.architecture", m->config.architecture);
+    ae_gguf_set_text(w, "adapter.type", "lora");
+    ae_gguf_set_f32(w, "adapter.lora.alpha", (float)alpha);
+    ae_gguf_set_bool(w, OWN "rslora", o->rslora);
+    ae_gguf_set_f32(w, OWN "dropout", o->dropout);
+    ae_gguf_set_text(w, OWN "base_hash", hash);
+    if (m->config.name[0]) ae_gguf_set_text(w, OWN "base_name", m->config.name);
+}
+
+static void write_history(const ae_adapter *a, ae_gguf_writer *w)
+{
+    ae_span hashes[64];
+    size_t n = 0;
+
+    for (; n < (size_t)a->n_beneath && n < AE_COUNT(hashes); n++)
+        hashes[n] = ae_span_text(a->beneath[n]);
+    if (n) ae_gguf_set_texts(w, OWN "beneath", hashes, n);
+}
+
+static void send_b(const ae_tensor *b, int64_t head_dim, bool to_interleaved, ae_gguf_writer *w)
+{
+    for (int64_t r = 0; r < b->rows; r++) {
+        int64_t row = head_dim ? ae_rope_row(r, head_dim, to_interleaved) : r;
+        ae_gguf_writer_add(w, ae_f32(b) + row * b->cols, (size_t)b->cols * sizeof(float));
+    }
+}
+
+/* Two walks: all names and shapes come before any data. */
+static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce, ae_gguf_writer *w)
+{
+    bool interleaved = ae_family_of_gguf(m->config.architecture)->gguf_interleaved;
+    char name[AE_PARAM_NAME + 64];
+
+    for (int64_t i = 0; i < a->n_layers * AE_N_PROJ; i++) {
+        const ae_lora *lora = &a->loras[i];
+        if (!lora->a) continue;
+        ae_param_site site = ae_param_of_projection(&m->config, &m->weights, i / AE_N_PROJ,
+                                                    (int)(i % AE_N_PROJ));
+        bool reorder = site.param->permuted && interleaved != a->rope_interleaved;
+        for (int b = 0; b < 2; b++) {
+            const ae_tensor *t = b ? lora->b : lora->a;
+            gguf_name(&site, b, name);
+            if (announce)
+                ae_gguf_writer_tensor(w, name, AE_F32, t->rows, t->cols);
+            else
+                send_b(t, b && reorder ? m->config.head_dim : 0, interleaved, w);
+        }
+    }
+}
+
+aerie_status ae_adapter_save(const ae_adapter *a, const char *path, const ae_model *m, aerie_error *err)
+{
+    ae_gguf_writer *w;
+    char hash[65];
+    aerie_status status = ae_model_hash(m, hash, err);
+
+    if (!status) status = ae_gguf_writer_open(&w, path, err);
+    if (status) return status;
+    write_header(a, m, hash, w);
+    write_history(a, w);
+    write_matrices(a, m, true, w);
+    write_matrices(a, m, false, w);
+    return ae_gguf_writer_commit(w, err);
+}

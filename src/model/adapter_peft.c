@@ -1,0 +1,96 @@
+/* adapter_peft.c -- a LoRA adapter out of a PEFT folder (adapter_config.json and
+ * adapter_model.safetensors). */
+#include "model/adapter.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void peft_name(const ae_param_site *site, bool b, char out[AE_PARAM_NAME + 64])
+{
+    char weight[AE_PARAM_NAME];
+
+    ae_param_hf_name(site, weight);
+    snprintf(out, AE_PARAM_NAME + 64, "base_model.model.%.*slora_%c.weight",
+             (int)(strlen(weight) - strlen("weight")), weight, b ? 'B' : 'A');
+}
+
+static bool is_set(const json_t *root, const char *key)
+{
+    const json_t *value = json_object_get(root, key);
+
+    return json_is_true(value) || json_array_size(value) > 0 || json_object_size(value) > 0;
+}
+
+/* What PEFT can do and this build does not: better refused than half applied. */
+static aerie_status check_plain(const json_t *root, const char *path, aerie_error *err)
+{
+    static const char *const extras[] = { "use_dora", "modules_to_save", "rank_pattern", "alpha_pattern",
+                                          "fan_in_fan_out", "layer_replication", "use_qalora" };
+    const char *type = json_string_value(json_object_get(root, "peft_type"));
+    const char *bias = json_string_value(json_object_get(root, "bias"));
+
+    if (!type || strcmp(type, "LORA"))
+        return aerie_fail(err, AERIE_UNSUPPORTED, "%s: 'peft_type' is '%s'; this build knows LORA", path,
+                          type ? type : "missing");
+    if (bias && strcmp(bias, "none"))
+        return aerie_fail(err, AERIE_UNSUPPORTED, "%s: 'bias' is '%s'; this build knows none", path, bias);
+    for (size_t i = 0; i < AE_COUNT(extras); i++)
+        if (is_set(root, extras[i]))
+            return aerie_fail(err, AERIE_UNSUPPORTED, "%s: '%s' is in use, which this build does not apply",
+                              path, extras[i]);
+    return AERIE_OK;
+}
+
+static aerie_status read_options(ae_lora_options *o, const char *path, aerie_error *err)
+{
+    ae_bytes text = { 0 };
+    json_error_t where;
+    json_t *root = NULL;
+    aerie_status status = ae_file_read(&text, path, 16 << 20, err);
+
+    if (status) goto done;
+    root = json_loadb(text.data ? text.data : "", text.len, 0, &where);
+    if (!json_is_object(root)) {
+        status = aerie_fail(err, AERIE_BAD_FILE, "%s: is no JSON object", path);
+        goto done;
+    }
+    status = check_plain(root, path, err);
+    if (status) goto done;
+    o->rank = json_integer_value(json_object_get(root, "r"));
+    o->alpha = (float)json_number_value(json_object_get(root, "lora_alpha"));
+    o->dropout = (float)json_number_value(json_object_get(root, "lora_dropout"));
+    o->rslora = json_is_true(json_object_get(root, "use_rslora"));
+    ae_lora_options probe = *o;
+    probe.targets[AE_PROJ_Q] = true; /* which there are is seen by the tensors */
+    status = ae_adapter_check_options(&probe, path, err);
+done:
+    json_decref(root);
+    ae_bytes_free(&text);
+    return status;
+}
+
+aerie_status ae_adapter_read_peft(ae_adapter **out, const char *folder, const ae_model *m,
+                                  bool trainable, aerie_error *err)
+{
+    char *config = ae_path_join(folder, "adapter_config.json");
+    char *weights = ae_path_join(folder, "adapter_model.safetensors");
+    ae_safetensors *s = NULL;
+    ae_adapter *a = NULL;
+    aerie_status status = AERIE_OK;
+
+    if (!config || !weights) status = aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for a path", folder);
+    if (!status) status = ae_adapter_begin(&a, m, trainable, err);
+    if (!status) status = read_options(&a->options, config, err);
+    if (!status) status = ae_safetensors_open(&s, weights, err);
+    if (!status)
+        status = ae_adapter_fill(a, m, ae_safetensors_tensors(s), peft_name, false, weights, err);
+    ae_safetensors_close(s);
+    ae_free(config);
+    ae_free(weights);
+    if (status) {
+        ae_adapter_close(a);
+        a = NULL;
+    }
+    *out = a;
+    return status;
+}

@@ -1,0 +1,116 @@
+/* load.c -- opening a model: configuration first, then every parameter found and checked. Weights
+ * stay in the mapped file. */
+#include "model/model_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static aerie_status check_shape(const ae_model *m, const ae_stored_tensor *t, const ae_param_site *site,
+                                aerie_error *err)
+{
+    if (t->rows == site->rows && t->cols == site->cols) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_FILE,
+                      "%s: tensor '%s' is %lld x %lld, but the configuration asks for %lld x %lld",
+                      m->path, t->name, (long long)t->rows, (long long)t->cols, (long long)site->rows,
+                      (long long)site->cols);
+}
+
+/* Norms and biases are used as F32; files may hold them in half precision. */
+static aerie_status vector_as_f32(ae_model *m, ae_tensor *t, const char *name, aerie_error *err)
+{
+    if (t->rows > 1 || t->dtype == AE_F32) return AERIE_OK;
+    float *copy = ae_arena_take(&m->arena, (size_t)t->cols, sizeof *copy);
+    if (!copy) return aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for '%s'", m->path, name);
+    if (!ae_dtype_decode_row(t->dtype, t->data, t->cols, copy))
+        return aerie_fail(err, AERIE_BAD_FILE, "%s: '%s' has %lld numbers, no whole blocks of its type",
+                          m->path, name, (long long)t->cols);
+    t->data = copy;
+    t->dtype = AE_F32;
+    return AERIE_OK;
+}
+
+static aerie_status load_param(ae_model *m, const ae_tensor_list *list, const ae_param_site *site,
+                               bool gguf_names, aerie_error *err)
+{
+    char name[AE_PARAM_NAME];
+    aerie_status status;
+
+    if (gguf_names)
+        ae_param_gguf_name(site, name);
+    else
+        ae_param_hf_name(site, name);
+    const ae_stored_tensor *stored = ae_tensor_list_find(list, name);
+    if (!stored)
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: tensor '%s' is missing; is the file whole, and of the architecture that "
+                          "it says (%s)?", m->path, name, m->config.family);
+    status = check_shape(m, stored, site, err);
+    if (!status) status = ae_stored_tensor_view(site->tensor, stored, err);
+    if (!status) status = vector_as_f32(m, site->tensor, name, err);
+    return status;
+}
+
+aerie_status ae_model_load(ae_model *m, const ae_tensor_list *list, bool gguf_names, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    for (int64_t i = 0; !status && i < m->n_params; i++) {
+        ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
+        status = load_param(m, list, &site, gguf_names, err);
+    }
+    return status ? status : ae_model_wire(m, err);
+}
+
+static aerie_status open_gguf(ae_model *m, aerie_error *err)
+{
+    aerie_status status = ae_gguf_open(&m->gguf, m->path, err);
+
+    if (!status)
+        status = ae_config_from_gguf(&m->config, m->gguf, &m->arena, &m->rope_factors, err);
+    if (!status) status = ae_model_lay_out(m, err);
+    if (!status) status = ae_model_load(m, ae_gguf_tensors(m->gguf), true, err);
+    if (!status) status = ae_model_read_text_metadata(m, err);
+    return status;
+}
+
+aerie_status ae_model_read_folder_config(ae_model *m, const char *folder, aerie_error *err)
+{
+    char *path = ae_path_join(folder, "config.json");
+    aerie_status status;
+
+    if (!path) return aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for a path", folder);
+    if (ae_file_exists(path))
+        status = ae_config_from_hf(&m->config, path, err);
+    else
+        status = aerie_fail(err, AERIE_NOT_FOUND, "%s: has no config.json; a model is a GGUF file or a "
+                            "folder with config.json and model.safetensors", folder);
+    ae_free(path);
+    return status;
+}
+
+static aerie_status open_folder(ae_model *m, aerie_error *err)
+{
+    aerie_status status = ae_model_read_folder_config(m, m->path, err);
+
+    if (!status) status = ae_safetensors_open(&m->safetensors, m->path, err);
+    if (!status) status = ae_model_lay_out(m, err);
+    if (!status) status = ae_model_load(m, ae_safetensors_tensors(m->safetensors), false, err);
+    if (!status) status = ae_model_read_text_files(m, m->path, err);
+    return status;
+}
+
+aerie_status ae_model_open(ae_model **out, const char *path, aerie_error *err)
+{
+    ae_model *m;
+    aerie_status status = ae_model_new(&m, path, err);
+
+    *out = NULL;
+    if (status) return status;
+    status = ae_file_is_folder(path) ? open_folder(m, err) : open_gguf(m, err);
+    if (!status) status = ae_model_settle_text(m, err);
+    if (status)
+        ae_model_close(m);
+    else
+        *out = m;
+    return status;
+}

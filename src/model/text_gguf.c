@@ -1,0 +1,330 @@
+/* text_gguf.c -- tokenizer and chat template in GGUF metadata. What GGUF's own keys cannot say goes
+ * into keys under "aerie.tokenizer", so that a file written here is read back exactly. */
+#include "model/model_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define GGML "tokenizer.ggml."
+#define OWN  "aerie.tokenizer."
+
+/* The first failure sticks. What is made lives in the arena. */
+typedef struct {
+    const ae_gguf *gguf;
+    ae_arena arena;
+    aerie_error error;
+} reader;
+
+static bool read_flag(reader *r, const char *key, bool fallback)
+{
+    bool value = fallback;
+
+    if (ae_gguf_has(r->gguf, key)) ae_gguf_bool(r->gguf, key, &value, &r->error);
+    return value;
+}
+
+/* Published files point at tokens past the end now and then ("no such token", as llama.cpp takes
+ * it): that loses the token, not the model. */
+static int32_t read_id(reader *r, const char *key, int32_t fallback, int32_t n_tokens)
+{
+    int64_t value = fallback;
+
+    if (ae_gguf_has(r->gguf, key)) ae_gguf_i64(r->gguf, key, &value, &r->error);
+    if (value >= 0 && value < n_tokens) return (int32_t)value;
+    if (value != -1 && value != UINT32_MAX)
+        ae_log(AERIE_LOG_WARNING, "%s: '%s' is %lld, but there are %d tokens; ignored",
+               ae_gguf_name(r->gguf), key, (long long)value, n_tokens);
+    return -1;
+}
+
+static char *read_text(reader *r, const char *key)
+{
+    ae_span text;
+
+    if (!ae_gguf_has(r->gguf, key) || ae_gguf_text(r->gguf, key, &text, &r->error)) return NULL;
+    char *copy = ae_arena_strndup(&r->arena, text.data, text.len);
+    if (!copy) aerie_fail(&r->error, AERIE_NO_MEMORY, "%s: no room for '%s'", ae_gguf_name(r->gguf), key);
+    return copy;
+}
+
+static const ae_span *read_texts(reader *r, const char *key, int32_t *n)
+{
+    const ae_span *spans = NULL;
+    size_t count = 0;
+
+    *n = 0;
+    if (!ae_gguf_has(r->gguf, key) || ae_gguf_texts(r->gguf, key, &spans, &count, &r->error)) return NULL;
+    if (count > 1 << 24) {
+        aerie_fail(&r->error, AERIE_BAD_FILE, "%s: '%s' has %zu entries, more than any tokenizer",
+                   ae_gguf_name(r->gguf), key, count);
+        return NULL;
+    }
+    *n = (int32_t)count;
+    return spans;
+}
+
+static void check_count(reader *r, const char *key, size_t n, int32_t n_tokens)
+{
+    if (n != (size_t)n_tokens)
+        aerie_fail(&r->error, AERIE_BAD_FILE, "%s: '%s' has %zu entries for %d tokens",
+                   ae_gguf_name(r->gguf), key, n, n_tokens);
+}
+
+/* Pairs of id and flags; 1: lstrip, 2: rstrip. */
+static void read_strips(reader *r, ae_vocab_token *tokens, int32_t n_tokens)
+{
+    int32_t *pairs = NULL;
+    size_t n = 0;
+
+    if (!ae_gguf_has(r->gguf, OWN "strips")) return;
+    if (ae_gguf_i32s(r->gguf, OWN "strips", &pairs, &n, &r->arena, &r->error)) return;
+    for (size_t i = 0; i + 1 < n; i += 2) {
+        if (pairs[i] < 0 || pairs[i] >= n_tokens) continue;
+        tokens[pairs[i]].lstrip = pairs[i + 1] & 1;
+        tokens[pairs[i]].rstrip = pairs[i + 1] & 2;
+    }
+}
+
+static void read_tokens(reader *r, ae_vocab *v)
+{
+    const ae_span *texts = read_texts(r, GGML "tokens", &v->n_tokens);
+    float *scores = NULL;
+    int32_t *types = NULL;
+    size_t n;
+
+    if (!texts || r->error.status) {
+        aerie_fail(&r->error, AERIE_BAD_FILE, "%s: the tokenizer has no tokens", ae_gguf_name(r->gguf));
+        return;
+    }
+    if (ae_gguf_has(r->gguf, GGML "scores") &&
+        !ae_gguf_f32s(r->gguf, GGML "scores", &scores, &n, &r->arena, &r->error))
+        check_count(r, GGML "scores", n, v->n_tokens);
+    if (ae_gguf_has(r->gguf, GGML "token_type") &&
+        !ae_gguf_i32s(r->gguf, GGML "token_type", &types, &n, &r->arena, &r->error))
+        check_count(r, GGML "token_type", n, v->n_tokens);
+    ae_vocab_token *tokens = ae_arena_take(&r->arena, (size_t)v->n_tokens, sizeof *tokens);
+    if (!tokens) aerie_fail(&r->error, AERIE_NO_MEMORY, "no room for %d tokens", v->n_tokens);
+    if (r->error.status) return;
+    for (int32_t i = 0; i < v->n_tokens; i++) {
+        int32_t type = types ? types[i] : AE_TOKEN_NORMAL;
+        if (type < AE_TOKEN_NORMAL || type > AE_TOKEN_BYTE) type = AE_TOKEN_NORMAL;
+        tokens[i] = (ae_vocab_token){ .text = texts[i], .score = scores ? scores[i] : 0,
+                                      .type = (ae_token_type)type };
+    }
+    read_strips(r, tokens, v->n_tokens);
+    v->tokens = tokens;
+}
+
+static bool is_any(const char *word, const char *const *words, size_t n)
+{
+    for (size_t i = 0; word && i < n; i++)
+        if (strcmp(word, words[i]) == 0) return true;
+    return false;
+}
+
+static void read_pre_regex(reader *r, ae_vocab *v)
+{
+    const ae_span *spans = read_texts(r, OWN "pre_regex", &v->n_pre_regex);
+    const char **texts;
+
+    if (!spans || v->n_pre_regex < 1) return;
+    texts = ae_arena_take(&r->arena, (size_t)v->n_pre_regex, sizeof *texts);
+    for (int32_t i = 0; texts && i < v->n_pre_regex; i++) {
+        texts[i] = ae_arena_strndup(&r->arena, spans[i].data, spans[i].len);
+        if (!texts[i]) texts = NULL;
+    }
+    if (!texts) aerie_fail(&r->error, AERIE_NO_MEMORY, "no room for the pre-tokenizer's patterns");
+    v->pre_regex = texts;
+    v->pre = NULL;
+}
+
+/* What a vocabulary's kind implies, where the file says nothing else. */
+static void read_habits(reader *r, ae_vocab *v)
+{
+    static const char *const llama3[] = { "llama-bpe", "llama3", "llama-v3" };
+    static const char *const qwen[] = { "qwen2", "deepseek-r1-qwen" };
+    bool spm = v->kind == AE_VOCAB_SPM, is_llama3 = is_any(v->pre, llama3, AE_COUNT(llama3));
+
+    v->ignore_merges = read_flag(r, OWN "ignore_merges", is_llama3);
+    v->normalize_nfc = read_flag(r, OWN "normalize_nfc", is_any(v->pre, qwen, AE_COUNT(qwen)));
+    v->add_prefix_space = read_flag(r, GGML "add_space_prefix", spm);
+    v->prefix_every_segment = read_flag(r, OWN "prefix_every_segment", spm && v->add_prefix_space);
+    v->remove_extra_spaces = read_flag(r, GGML "remove_extra_whitespaces", false);
+    v->spm_bpe_merges = read_flag(r, OWN "spm_bpe_merges", false);
+    v->add_bos = read_flag(r, GGML "add_bos_token", spm || is_llama3);
+    v->add_eos = read_flag(r, GGML "add_eos_token", false);
+    v->bos = read_id(r, GGML "bos_token_id", spm ? 1 : -1, v->n_tokens);
+    v->eos = read_id(r, GGML "eos_token_id", spm ? 2 : -1, v->n_tokens);
+    v->unk = read_id(r, GGML "unknown_token_id", spm ? 0 : -1, v->n_tokens);
+    v->pad = read_id(r, GGML "padding_token_id", -1, v->n_tokens);
+    v->eot = read_id(r, GGML "eot_token_id", -1, v->n_tokens);
+}
+
+static void read_vocab(reader *r, ae_vocab *v, const char *model)
+{
+    if (strcmp(model, "llama") && strcmp(model, "gpt2")) {
+        aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                   "%s: tokenizers of the kind '%.40s' are not something this build reads (llama, gpt2)",
+                   ae_gguf_name(r->gguf), model);
+        return;
+    }
+    read_tokens(r, v);
+    if (r->error.status) return;
+    v->merges = read_texts(r, GGML "merges", &v->n_merges);
+    v->kind = strcmp(model, "llama") == 0 ? AE_VOCAB_SPM : AE_VOCAB_BPE;
+    if (v->kind == AE_VOCAB_BPE) {
+        v->pre = read_text(r, GGML "pre");
+        if (!v->pre) v->pre = "default";
+        read_pre_regex(r, v);
+    }
+    read_habits(r, v);
+    if (v->spm_bpe_merges) v->kind = AE_VOCAB_BPE;
+}
+
+aerie_status ae_model_read_text_metadata(ae_model *m, aerie_error *err)
+{
+    reader r = { .gguf = m->gguf };
+    ae_vocab vocab = { 0 };
+    char *model = read_text(&r, GGML "model");
+    char *template = read_text(&r, "tokenizer.chat_template");
+    aerie_status status = AERIE_OK;
+
+    if (model && strcmp(model, "none") && strcmp(model, "no_vocab")) read_vocab(&r, &vocab, model);
+    if (r.error.status) {
+        status = aerie_fail(err, r.error.status, "%s", r.error.message);
+        goto done;
+    }
+    if (template) status = ae_model_set_template(m, template, err);
+    if (vocab.n_tokens && !status) status = ae_tokenizer_new(&m->own_tokenizer, &vocab, err);
+    if (status) aerie_error_prefix(err, "%s", m->path);
+    m->tokenizer = m->own_tokenizer;
+done:
+    ae_arena_free(&r.arena);
+    return status;
+}
+
+/* ---- writing ---- */
+
+/* Merges of a SentencePiece vocabulary stand in the order of its scores: other programs, which know
+ * scores only, get them from that order. */
+static void score_by_merge(const ae_tokenizer *t, const ae_vocab *v, float *scores)
+{
+    char joined[1024];
+
+    for (int32_t i = v->n_merges - 1; i >= 0; i--) {
+        const char *space = memchr(v->merges[i].data, ' ', v->merges[i].len);
+        if (!space || v->merges[i].len > sizeof joined) continue;
+        size_t left = (size_t)(space - v->merges[i].data), right = v->merges[i].len - left - 1;
+        memcpy(joined, v->merges[i].data, left);
+        memcpy(joined + left, space + 1, right);
+        int32_t id = ae_tokenizer_find(t, (ae_span){ joined, left + right });
+        if (id >= 0) scores[id] = (float)-(i + 1);
+    }
+}
+
+static void write_strips(ae_gguf_writer *w, const ae_vocab *v, int32_t *room)
+{
+    size_t n = 0;
+
+    for (int32_t i = 0; i < v->n_tokens; i++) {
+        int flags = v->tokens[i].lstrip | v->tokens[i].rstrip << 1;
+        if (!flags) continue;
+        room[n++] = i;
+        room[n++] = flags;
+    }
+    if (n) ae_gguf_set_i32s(w, OWN "strips", room, n);
+}
+
+/* Other programs want a token for every row of the embedding: rows past the last token get one that
+ * is never used. */
+static bool pad_token(ae_span *text, ae_arena *arena, size_t id)
+{
+    char name[32];
+    int len = snprintf(name, sizeof name, "[PAD%zu]", id);
+    const char *kept = ae_arena_strndup(arena, name, (size_t)len);
+
+    *text = (ae_span){ kept, (size_t)len };
+    return kept != NULL;
+}
+
+static aerie_status write_tokens(ae_gguf_writer *w, const ae_model *m, const ae_vocab *v,
+                                 ae_arena *arena, aerie_error *err)
+{
+    size_t n = (size_t)m->config.vocab_size;
+    ae_span *texts = ae_arena_take(arena, n, sizeof *texts);
+    float *scores = ae_arena_take(arena, n, sizeof *scores);
+    int32_t *types = ae_arena_take(arena, 2 * n, sizeof *types);
+    bool room = texts && scores && types;
+
+    for (size_t i = 0; room && i < n; i++) {
+        bool padding = i >= (size_t)v->n_tokens;
+        if (padding)
+            room = pad_token(&texts[i], arena, i);
+        else
+            texts[i] = v->tokens[i].text;
+        scores[i] = padding ? 0 : v->tokens[i].score;
+        types[i] = padding ? AE_TOKEN_UNUSED : v->tokens[i].type;
+    }
+    if (!room) return aerie_fail(err, AERIE_NO_MEMORY, "no room to write %zu tokens", n);
+    ae_gguf_set_texts(w, GGML "tokens", texts, n);
+    if (v->spm_bpe_merges) score_by_merge(m->tokenizer, v, scores);
+    if (v->kind == AE_VOCAB_SPM || v->spm_bpe_merges) ae_gguf_set_f32s(w, GGML "scores", scores, n);
+    ae_gguf_set_i32s(w, GGML "token_type", types, n);
+    write_strips(w, v, types);
+    return AERIE_OK;
+}
+
+static aerie_status write_pre(ae_gguf_writer *w, const ae_vocab *v, aerie_error *err)
+{
+    ae_span spans[16];
+
+    if (v->kind != AE_VOCAB_BPE || v->spm_bpe_merges) return AERIE_OK;
+    ae_gguf_set_text(w, GGML "pre", v->pre ? v->pre : "default");
+    if (v->pre) return AERIE_OK;
+    if (v->n_pre_regex > (int32_t)AE_COUNT(spans))
+        return aerie_fail(err, AERIE_UNSUPPORTED, "a pre-tokenizer of %d steps cannot be written",
+                          v->n_pre_regex);
+    for (int32_t i = 0; i < v->n_pre_regex; i++) spans[i] = ae_span_text(v->pre_regex[i]);
+    ae_gguf_set_texts(w, OWN "pre_regex", spans, (size_t)v->n_pre_regex);
+    return AERIE_OK;
+}
+
+static void write_id(ae_gguf_writer *w, const char *key, int32_t id)
+{
+    if (id >= 0) ae_gguf_set_u32(w, key, (uint32_t)id);
+}
+
+static void write_habits(ae_gguf_writer *w, const ae_vocab *v)
+{
+    write_id(w, GGML "bos_token_id", v->bos);
+    write_id(w, GGML "eos_token_id", v->eos);
+    write_id(w, GGML "unknown_token_id", v->unk);
+    write_id(w, GGML "padding_token_id", v->pad);
+    write_id(w, GGML "eot_token_id", v->eot);
+    ae_gguf_set_bool(w, GGML "add_bos_token", v->add_bos);
+    ae_gguf_set_bool(w, GGML "add_eos_token", v->add_eos);
+    ae_gguf_set_bool(w, GGML "add_space_prefix", v->add_prefix_space);
+    if (v->remove_extra_spaces) ae_gguf_set_bool(w, GGML "remove_extra_whitespaces", true);
+    ae_gguf_set_bool(w, OWN "ignore_merges", v->ignore_merges);
+    ae_gguf_set_bool(w, OWN "normalize_nfc", v->normalize_nfc);
+    ae_gguf_set_bool(w, OWN "prefix_every_segment", v->prefix_every_segment);
+    ae_gguf_set_bool(w, OWN "spm_bpe_merges", v->spm_bpe_merges);
+}
+
+aerie_status ae_model_write_text_metadata(const ae_model *m, ae_gguf_writer *w, aerie_error *err)
+{
+    ae_arena arena = { 0 };
+    aerie_status status;
+
+    if (m->template && m->template_is_own) ae_gguf_set_text(w, "tokenizer.chat_template", m->template);
+    if (!m->tokenizer) return AERIE_OK;
+    const ae_vocab *v = ae_tokenizer_vocab(m->tokenizer);
+    bool spm = v->kind == AE_VOCAB_SPM || v->spm_bpe_merges;
+    ae_gguf_set_text(w, GGML "model", spm ? "llama" : "gpt2");
+    status = write_pre(w, v, err);
+    if (!status) status = write_tokens(w, m, v, &arena, err);
+    if (!status && v->n_merges) ae_gguf_set_texts(w, GGML "merges", v->merges, (size_t)v->n_merges);
+    write_habits(w, v);
+    ae_arena_free(&arena);
+    return status;
+}

@@ -1,0 +1,88 @@
+/* text_save.c -- tokenizer files of a Hugging Face folder, written: the original's bytes where there
+ * are any, otherwise made from the vocabulary. */
+#include "model/tokenizer_files.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Everything beside weights and config.json that a tokenizer may need. */
+static const char *const kept_files[] = {
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+    "generation_config.json",
+};
+
+static aerie_status copy_file(const char *from_folder, const char *to_folder, const char *name,
+                              aerie_error *err)
+{
+    char *from = ae_path_join(from_folder, name), *to = ae_path_join(to_folder, name);
+    ae_file file = { 0 };
+    aerie_status status = AERIE_OK;
+
+    if (!from || !to)
+        status = aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for a path", to_folder);
+    else if (ae_file_exists(from)) {
+        status = ae_file_open(&file, from, err);
+        if (!status) status = ae_file_write(to, file.data, file.size, err);
+    }
+    ae_file_close(&file);
+    ae_free(from);
+    ae_free(to);
+    return status;
+}
+
+static aerie_status copy_files(const char *from, const char *to, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    for (size_t i = 0; !status && i < AE_COUNT(kept_files); i++)
+        status = copy_file(from, to, kept_files[i], err);
+    return status;
+}
+
+/* The template goes into a file of its own, which wins over what a copied tokenizer_config.json
+ * says. */
+static aerie_status write_template(const ae_model *m, const char *folder, aerie_error *err)
+{
+    if (!m->template || !m->template_is_own) return AERIE_OK;
+    return ae_write_into(folder, "chat_template.jinja", ae_span_text(m->template), err);
+}
+
+aerie_status ae_write_into(const char *folder, const char *name, ae_span text, aerie_error *err)
+{
+    char *path = ae_path_join(folder, name);
+    aerie_status status;
+
+    if (!path) return aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for a path", folder);
+    status = ae_file_write(path, text.data, text.len, err);
+    ae_free(path);
+    return status;
+}
+
+static aerie_status make_files(const ae_tokenizer *t, const char *folder, aerie_error *err)
+{
+    const ae_vocab *v = ae_tokenizer_vocab(t);
+    bool spm = v->kind == AE_VOCAB_SPM;
+    ae_bytes text = { 0 };
+    aerie_status status = spm ? ae_spm_model_bytes(v, &text, err) : ae_tokenizer_json_text(v, &text, err);
+
+    if (!status)
+        status = ae_write_into(folder, spm ? "tokenizer.model" : "tokenizer.json", ae_span_of(&text), err);
+    ae_bytes_clear(&text);
+    if (!status) status = ae_tokenizer_config_text(v, &text, err);
+    if (!status) status = ae_write_into(folder, "tokenizer_config.json", ae_span_of(&text), err);
+    ae_bytes_free(&text);
+    return status;
+}
+
+aerie_status ae_model_write_text_files(const ae_model *m, const char *folder, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    if (m->folder)
+        status = copy_files(m->folder, folder, err);
+    else if (m->tokenizer)
+        status = make_files(m->tokenizer, folder, err);
+    return status ? status : write_template(m, folder, err);
+}
