@@ -1,0 +1,85 @@
+/* corpus.c -- documents of the pre-training text: stories, lessons and notes, none of them a chat.
+ *
+ * The base model learns here what instructions need (to copy, to list, to write records, to leave a
+ * word out), in the layout of notes; fine-tuning then only has to teach it to be asked. */
+#include "nursery.h"
+
+/* Several questions on one text. */
+static void put_questions(nu_text *out, nu_chance *c)
+{
+    nu_scene scene;
+    nu_question q = { 0 };
+
+    if (nu_chance_percent(c, 30)) {
+        nu_world_person(&scene, c, NU_ALL);
+        scene.n = 3 + nu_chance_below(c, 2);
+    } else {
+        nu_world_scene(&scene, c, NU_ALL, 3 + nu_chance_below(c, 4));
+    }
+    nu_text_put(out, "Text: ");
+    nu_world_scene_text(out, &scene);
+    for (size_t n = 2 + nu_chance_below(c, 3); n; n--) {
+        nu_world_question(&q, c, &scene, NU_ALL, NU_ASK_ANY);
+        nu_text_put(out, "\nQuestion: %s\nAnswer: %s", q.ask.data, q.reply.data);
+    }
+    nu_world_question_free(&q);
+}
+
+static const nu_kind *pick_kind(nu_chance *c)
+{
+    size_t at = nu_chance_below(c, 100);
+
+    for (size_t i = 0; i < nu_n_kinds; i++) {
+        if (at < nu_kinds[i].share) return &nu_kinds[i];
+        at -= nu_kinds[i].share;
+    }
+    return &nu_kinds[nu_n_kinds - 1];
+}
+
+static void put_notes(nu_text *out, nu_chance *c)
+{
+    size_t n = 1 + nu_chance_below(c, 3);
+
+    for (size_t i = 0; i < n; i++) {
+        nu_task t = { 0 };
+        const nu_kind *kind = pick_kind(c);
+        kind->make(&t, c, NU_ALL);
+        /* A list begins on its own line, everything else on the note's. */
+        const char *gap = nu_text_begins_with(nu_text_str(&t.good), "-") ? "\n" : " ";
+        nu_text_put(out, "%s%s%s%s", i ? "\n\n" : "", t.note.data, gap, t.good.data);
+        nu_task_free(&t);
+    }
+}
+
+/* Words said twice: nothing teaches copying faster. */
+static void put_echo(nu_text *out, nu_chance *c)
+{
+    const nu_words *lists[] = { &nu_places, &nu_objects, &nu_colors, &nu_foods, &nu_fruits, &nu_animals };
+    nu_text line = { 0 };
+
+    for (size_t n = 2 + nu_chance_below(c, 5); n; n--) {
+        const char *word = nu_chance_percent(c, 30) ? nu_words_name(c, NU_ALL)
+                                                    : nu_words_any(lists[nu_chance_below(c, 6)], c);
+        nu_text_put(&line, "%s%s", word, n > 1 ? ", " : "");
+    }
+    nu_text_put(out, "Say: %s\nAgain: %s", line.data, line.data);
+    nu_text_free(&line);
+}
+
+void nu_corpus_document(nu_text *out, nu_chance *c)
+{
+    size_t at = nu_chance_below(c, 100);
+
+    if (at < 20)
+        nu_story_make(out, c);
+    else if (at < 26)
+        nu_story_talk(out, c);
+    else if (at < 34)
+        nu_story_lesson(out, c);
+    else if (at < 40)
+        put_echo(out, c);
+    else if (at < 60)
+        put_questions(out, c);
+    else
+        put_notes(out, c);
+}
