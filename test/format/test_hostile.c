@@ -135,6 +135,7 @@ int main(int argc, char **argv)
     if (argc > 1)
         return !(
             write_cases(hostile_gguf, n_hostile_gguf, argv[1], "fuzz_gguf") &&
-            write_cases(hostile_safetensors, n_hostile_safetensors, argv[1], "fuzz_safetensors"));
+            write_cases(hostile_safetensors, n_hostile_safetensors, argv[1], "fuzz_safetensors") &&
+            write_good_gguf(argv[1]) && write_good_safetensors(argv[1]));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
