@@ -17,16 +17,17 @@ typedef enum {
     AE_TOKEN_CONTROL = 3,      /* "<s>": never matched in text unless specials are parsed */
     AE_TOKEN_USER_DEFINED = 4, /* matched in text before anything else */
     AE_TOKEN_UNUSED = 5,
-    AE_TOKEN_BYTE = 6          /* "<0x0A>" */
+    AE_TOKEN_BYTE = 6 /* "<0x0A>" */
 } ae_token_type;
 
 typedef enum { AE_VOCAB_SPM, AE_VOCAB_BPE } ae_vocab_kind;
 
 typedef struct {
-    ae_span text;       /* as stored: "▁the", "Ġthe", "<0x0A>", "</s>" */
-    float score;        /* SPM: higher merges first */
+    ae_span text; /* as stored: "▁the", "Ġthe", "<0x0A>", "</s>" */
+    float score;  /* SPM: higher merges first */
     ae_token_type type;
     bool lstrip, rstrip; /* a special token that takes the white space before/after it along */
+    bool single_word;    /* a special token that is none in the middle of a word */
 } ae_vocab_token;
 
 /* What a tokenizer is made of, whatever file it came from. The caller's; copied. */
@@ -34,27 +35,40 @@ typedef struct {
     ae_vocab_kind kind;
     const ae_vocab_token *tokens; /* [n_tokens], index = id */
     int32_t n_tokens;
-    const ae_span *merges;        /* BPE: "left right", best first */
+    const ae_span *merges; /* BPE (and spm_bpe_merges): "left right", best first */
     int32_t n_merges;
-    const char *pre;              /* BPE: "gpt-2", "llama-bpe", "qwen2", "smollm", "default"...; NULL: from pre_regex */
-    const char *const *pre_regex; /* BPE: patterns of a tokenizer.json's Split, applied in turn */
+    /* BPE: GGUF's tokenizer.ggml.pre ("gpt-2", "llama-bpe", "qwen2", "smollm", "default"...);
+     * NULL: from pre_regex. What ae_tokenizer_vocab returns names the known lists of patterns. */
+    const char *pre;
+    const char *const *pre_regex; /* BPE: patterns, each cutting the pieces of the one before */
     int32_t n_pre_regex;
-    bool ignore_merges;           /* BPE: a word that is itself a token stays whole (Llama 3) */
-    bool normalize_nfc;           /* BPE: Qwen */
-    bool add_prefix_space;        /* SPM: a space before the text (dummy prefix); BPE: as GPT-2's flag */
-    bool prefix_every_segment;    /* SPM: again after every special token (HF "legacy"); false: at the start only */
-    bool remove_extra_spaces;     /* SPM: normaliser's whitespace removal */
-    bool spm_bpe_merges;          /* BPE over "▁" pieces with byte fallback (Gemma, HF-converted SPM with merges) */
+    bool ignore_merges;        /* BPE: a word that is itself a token stays whole (Llama 3) */
+    bool normalize_nfc;        /* Qwen */
+    bool add_prefix_space;     /* SPM: a space before the text (dummy prefix); BPE: GPT-2's flag */
+    bool prefix_every_segment; /* SPM: again after every special token (HF "legacy"; GGUF); false:
+                                * at the start only */
+    bool prefix_unless_space;  /* SPM: none before text that begins with a space (HF Metaspace) */
+    bool user_defined_inline;  /* SPM: text after a user-defined token is no new segment, as
+                                * SentencePiece has it; HF begins a new one */
+    bool remove_extra_spaces;  /* SPM: no spaces at the ends, no two in a row */
+    bool keep_spaces;          /* SPM: pieces hold " " itself, not "▁" */
+    bool split_words;          /* SPM: no piece goes across a space (HF Metaspace's split) */
+    /* SPM: `merges` decide, not the scores (Gemma 3's and converted tokenizer.json). Scores that
+     * are all 0 are filled in from the merges, so that a GGUF of kind "llama" can be written. */
+    bool spm_bpe_merges;
     int32_t bos, eos, unk, pad, eot; /* -1: none */
     bool add_bos, add_eos;
 } ae_vocab;
 
 /* On AERIE_OK *out is the caller's, to be closed with ae_tokenizer_close(). */
 aerie_status ae_tokenizer_new(ae_tokenizer **out, const ae_vocab *vocab, aerie_error *err);
-/* A SentencePiece ModelProto of type BPE (tokenizer.model). */
-aerie_status ae_tokenizer_from_spm(ae_tokenizer **out, const void *data, size_t size, aerie_error *err);
+/* A SentencePiece ModelProto of type BPE (tokenizer.model). prefix_every_segment is set: what
+ * follows a special token written in the text begins with a dummy prefix of its own. */
+aerie_status ae_tokenizer_from_spm(ae_tokenizer **out, const void *data, size_t size,
+                                   aerie_error *err);
 /* A tokenizer.json; `config` is the text of tokenizer_config.json, or NULL. */
-aerie_status ae_tokenizer_from_json(ae_tokenizer **out, ae_span json, ae_span config, aerie_error *err);
+aerie_status ae_tokenizer_from_json(ae_tokenizer **out, ae_span json, ae_span config,
+                                    aerie_error *err);
 /* A bare tokenizer.model or tokenizer.json by path, or a folder that holds one (with
  * tokenizer_config.json and added_tokens.json beside it when present). */
 aerie_status ae_tokenizer_open(ae_tokenizer **out, const char *path, aerie_error *err);
@@ -65,17 +79,21 @@ const ae_vocab *ae_tokenizer_vocab(const ae_tokenizer *t);
 int32_t ae_tokenizer_size(const ae_tokenizer *t);
 /* The id of a token by its stored text; -1: none. */
 int32_t ae_tokenizer_find(const ae_tokenizer *t, ae_span text);
-bool ae_tokenizer_is_eog(const ae_tokenizer *t, int32_t id); /* a token that ends a reply: eos, eot, <|im_end|>, <end_of_turn>... */
+/* A token that ends a reply: eos, eot, <|im_end|>, <end_of_turn>... */
+bool ae_tokenizer_is_eog(const ae_tokenizer *t, int32_t id);
 
 enum {
-    AE_ENCODE_BOS = 1,      /* put BOS first when the vocabulary wants one */
+    AE_ENCODE_BOS = 1,      /* put BOS first when the vocabulary wants one (add_bos), unless
+                             * AE_ENCODE_SPECIAL is set too and the text begins with it */
     AE_ENCODE_SPECIAL = 2,  /* control tokens written in the text become those tokens */
     AE_ENCODE_CONTINUE = 4, /* the text goes on from earlier text: no dummy prefix */
-    AE_ENCODE_EOS = 8
+    AE_ENCODE_EOS = 8       /* put EOS last when the vocabulary wants one (add_eos) */
 };
 
-/* Appends the ids of `text`. When `offsets` is not NULL, appends for each id the byte of `text`
- * at which it starts (BOS: 0), so that a span of characters can be mapped to tokens. */
+/* Appends the ids of `text` (at most 2 GiB). User-defined tokens are always recognised. Bytes that
+ * are no UTF-8 become byte tokens as they are. When `offsets` is not NULL, appends for each id the
+ * byte of `text` at which it starts (BOS: 0), so that a span of characters can be mapped to tokens.
+ */
 aerie_status ae_tokenizer_encode(const ae_tokenizer *t, ae_span text, unsigned flags, ae_ids *ids,
                                  ae_ids *offsets, aerie_error *err);
 
@@ -89,12 +107,13 @@ void ae_tokenizer_token_bytes(const ae_tokenizer *t, int32_t id, bool specials, 
 aerie_status ae_tokenizer_decode(const ae_tokenizer *t, const int32_t *ids, size_t n, bool specials,
                                  ae_bytes *out, aerie_error *err);
 
-/* Decoding as tokens come: whole UTF-8 characters leave, the rest waits. A zeroed state is fresh. */
+/* Decoding as tokens come: whole UTF-8 characters leave, the rest waits. A zeroed state is fresh.
+ */
 typedef struct {
-    char held[8];      /* the start of a character whose other bytes have not come */
+    char held[8]; /* the start of a character whose other bytes have not come */
     int n_held;
-    bool started;      /* something has left: the dummy prefix is behind us */
-    bool continues;    /* set by the caller: the text goes on from a prompt, keep a first space */
+    bool started;   /* something has left: the dummy prefix is behind us */
+    bool continues; /* set by the caller: the text goes on from a prompt, keep a first space */
     bool specials;
 } ae_decoder;
 

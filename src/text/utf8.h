@@ -9,8 +9,8 @@
 int32_t ae_utf8_next(ae_span text, size_t *at);
 /* Writes 1 to 4 bytes; returns how many. Code points out of range write U+FFFD. */
 size_t ae_utf8_put(int32_t code, char out[4]);
-/* How many bytes of `text` are whole, well-formed characters from the start, stopping where an
- * unfinished sequence at the very end begins: what a stream may let go. */
+/* How many bytes of `text` a stream may let go: all of them, less a good but unfinished sequence
+ * at the very end. Ill-formed bytes count, for no later byte mends them. */
 size_t ae_utf8_complete(ae_span text);
 bool ae_utf8_valid(ae_span text);
 
