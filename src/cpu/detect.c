@@ -1,7 +1,7 @@
 /* detect.c -- which kernels this processor, and the system under it, can run. */
 #include "cpu/kernel/kernel.h"
 
-#if 0
+#if defined(__x86_64__)
 /* The compiler's run-time test reads CPUID and also asks (XGETBV) whether the system saves the wide
  * registers. */
 static bool has_avx2(void)
@@ -21,7 +21,7 @@ bool ae_kernels_detect(ae_kernels *k, ae_cpu_choice choice)
     *k = (ae_kernels){ 0 };
     ae_kernels_ref(k);
     if (choice == AE_CPU_REF) return true;
-#if 0
+#if defined(__x86_64__)
     if (choice != AE_CPU_AVX2 && has_avx512()) {
         ae_kernels_avx512(k);
         return choice == AE_CPU_AUTO || choice == AE_CPU_AVX512;

@@ -13,6 +13,8 @@
 
 /* Packing a panel pays from this many rows on. */
 #define PACK_ROWS 8
+/* Up to this many rows of x, weights are turned in registers instead of packed. */
+#define FEW_ROWS 2
 
 bool ae_rooms_take(ae_rooms *rooms, const ae_cpu *cpu, ae_arena *arena, int64_t floats)
 {
@@ -110,20 +112,45 @@ static void start_outputs(const ae_linear_piece *p)
     }
 }
 
-void ae_linear_run(const ae_cpu *cpu, float *room, const ae_linear_piece *p)
+/* A few rows of x: each weight is used too few times to pay for a packed panel. */
+static void linear_few(const ae_cpu *cpu, float *expanded, const ae_linear_piece *p)
 {
     int64_t panel = cpu->k.panel, ld;
-    float *expanded = room + AE_DEPTH * ae_round_up(p->rows, panel);
 
-    start_outputs(p);
+    for (int64_t j = 0; j < p->rows; j += panel)
+        for (int64_t k = 0; k < p->w->cols; k += AE_DEPTH) {
+            ae_part part = { p->row + j, ae_min64(panel, p->rows - j), k,
+                             ae_min64(AE_DEPTH, p->w->cols - k) };
+            const float *w = ae_weight_part(cpu, expanded, &ld, p->w, part);
+            for (int64_t t = 0; t < p->T; t++)
+                cpu->k.dots(p->y + t * p->ldy + j, w, ld, p->x + t * p->ldx + k, part.rows,
+                            part.cols);
+        }
+}
+
+static void linear_many(const ae_cpu *cpu, float *panels, float *expanded, const ae_linear_piece *p)
+{
+    int64_t panel = cpu->k.panel, ld;
+
     for (int64_t k = 0; k < p->w->cols; k += AE_DEPTH) {
         int64_t depth = ae_min64(AE_DEPTH, p->w->cols - k);
         for (int64_t j = 0; j < p->rows; j += panel) {
             ae_part part = { p->row + j, ae_min64(panel, p->rows - j), k, depth };
             const float *w = ae_weight_part(cpu, expanded, &ld, p->w, part);
-            cpu->k.transpose(room + j * depth, panel, w, ld, part.rows, depth);
+            cpu->k.transpose(panels + j * depth, panel, w, ld, part.rows, depth);
         }
-        ae_multiply_panels(cpu, p->y, p->ldy, p->x + k, p->ldx, 1, room,
+        ae_multiply_panels(cpu, p->y, p->ldy, p->x + k, p->ldx, 1, panels,
                            (ae_gemm_size){ p->T, p->rows, depth });
     }
+}
+
+void ae_linear_run(const ae_cpu *cpu, float *room, const ae_linear_piece *p)
+{
+    float *expanded = room + AE_DEPTH * ae_round_up(p->rows, cpu->k.panel);
+
+    start_outputs(p);
+    if (p->T <= FEW_ROWS)
+        linear_few(cpu, expanded, p);
+    else
+        linear_many(cpu, room, expanded, p);
 }

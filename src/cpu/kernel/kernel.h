@@ -21,6 +21,10 @@ typedef struct {
 typedef void ae_gemm_fn(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_col,
                         const float *b, int64_t ldb, ae_gemm_size size);
 
+/* y[r] += sum over k of x[k] * w[r][k]: the same chains, for one row of x, without packing w. */
+typedef void ae_dots_fn(float *y, const float *w, int64_t ldw, const float *x, int64_t rows,
+                        int64_t depth);
+
 /* out[c][r] = a[r][c]. */
 typedef void ae_transpose_fn(float *out, int64_t ldo, const float *a, int64_t lda, int64_t rows,
                              int64_t cols);
@@ -75,6 +79,7 @@ typedef struct {
     const char *name;
     int64_t panel; /* columns of b that a register tile of gemm covers: pack b this wide */
     ae_gemm_fn *gemm;
+    ae_dots_fn *dots;
     ae_transpose_fn *transpose;
     ae_expand_fn *expand[AE_BF16 + 1]; /* by dtype; NULL for F32 and for unknown types */
     ae_rmsnorm_fn *rmsnorm;

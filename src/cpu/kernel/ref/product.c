@@ -13,6 +13,12 @@ void ae_gemm_ref(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a
         }
 }
 
+void ae_dots_ref(float *y, const float *w, int64_t ldw, const float *x, int64_t rows, int64_t depth)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t k = 0; k < depth; k++) y[r] = (float)(y[r] + (double)x[k] * w[r * ldw + k]);
+}
+
 void ae_transpose_ref(float *out, int64_t ldo, const float *a, int64_t lda, int64_t rows,
                       int64_t cols)
 {

@@ -5,6 +5,7 @@
 #include "cpu/kernel/kernel.h"
 
 ae_gemm_fn ae_gemm_ref;
+ae_dots_fn ae_dots_ref;
 ae_transpose_fn ae_transpose_ref;
 ae_rmsnorm_fn ae_rmsnorm_ref;
 ae_rmsnorm_dx_fn ae_rmsnorm_dx_ref;

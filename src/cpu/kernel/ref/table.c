@@ -7,6 +7,7 @@ void ae_kernels_ref(ae_kernels *k)
         .name = "cpu ref",
         .panel = 32,
         .gemm = ae_gemm_ref,
+        .dots = ae_dots_ref,
         .transpose = ae_transpose_ref,
         .rmsnorm = ae_rmsnorm_ref,
         .rmsnorm_dx = ae_rmsnorm_dx_ref,

@@ -1,0 +1,157 @@
+/* product.h -- body of the kernels: products out of register tiles, transposition. */
+#ifndef AE_LANES_PRODUCT_H
+#define AE_LANES_PRODUCT_H
+
+typedef struct {
+    float *c;
+    int64_t ldc;
+    const float *a;
+    int64_t a_row, a_col;
+    const float *b;
+    int64_t ldb, depth;
+    int64_t last; /* columns of the last sixteen; 16: all */
+} tile_args;
+
+/* rows, vecs and whole are constants wherever this is inlined, so that the accumulators are
+ * registers. Each accumulator starts from c and adds one product after another. */
+static ALWAYS_INLINE void tile(const int rows, const int vecs, const int whole, const tile_args *t)
+{
+    lanes acc[TILE_ROWS][TILE_LANES];
+    const float *a = t->a, *b = t->b;
+    const int64_t a_row = t->a_row;
+
+    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vecs; v++) acc[i][v] =
+        whole || v < vecs - 1 ? load(t->c + i * t->ldc + 16 * v)
+                              : load_n(t->c + i * t->ldc + 16 * v, t->last);
+    for (int64_t r = 0; r < t->depth; r++, a += t->a_col, b += t->ldb) {
+        lanes row[TILE_LANES];
+        UNROLL for (int v = 0; v < vecs; v++) row[v] =
+            whole || v < vecs - 1 ? load(b + 16 * v) : load_n(b + 16 * v, t->last);
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            lanes factor = set(a[i * a_row]);
+            UNROLL for (int v = 0; v < vecs; v++) acc[i][v] = fma_of(factor, row[v], acc[i][v]);
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vecs; v++) if (whole || v < vecs - 1)
+            store(t->c + i * t->ldc + 16 * v, acc[i][v]);
+    else store_n(t->c + i * t->ldc + 16 * v, acc[i][v], t->last);
+}
+
+/* All rows of one column strip: full tiles, then what is left by halves. */
+static ALWAYS_INLINE void strip(const int vecs, const int whole, tile_args t, int64_t rows)
+{
+    for (; rows >= TILE_ROWS; rows -= TILE_ROWS) {
+        tile(TILE_ROWS, vecs, whole, &t);
+        t.a += TILE_ROWS * t.a_row;
+        t.c += TILE_ROWS * t.ldc;
+    }
+    if (TILE_ROWS > 8 && rows >= 8) {
+        tile(TILE_ROWS > 8 ? 8 : 1, vecs, whole, &t);
+        t.a += 8 * t.a_row;
+        t.c += 8 * t.ldc;
+        rows -= 8;
+    }
+    if (rows >= 4) {
+        tile(4, vecs, whole, &t);
+        t.a += 4 * t.a_row;
+        t.c += 4 * t.ldc;
+        rows -= 4;
+    }
+    if (rows >= 2) {
+        tile(2, vecs, whole, &t);
+        t.a += 2 * t.a_row;
+        t.c += 2 * t.ldc;
+        rows -= 2;
+    }
+    if (rows) tile(1, vecs, whole, &t);
+}
+
+static void gemm(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_col,
+                 const float *b, int64_t ldb, ae_gemm_size size)
+{
+    tile_args t = { c, ldc, a, a_row, a_col, b, ldb, size.depth, 16 };
+    int64_t cols = size.cols;
+
+    for (; cols >= 16 * TILE_LANES; cols -= 16 * TILE_LANES) {
+        strip(TILE_LANES, 1, t, size.rows);
+        t.b += 16 * TILE_LANES;
+        t.c += 16 * TILE_LANES;
+    }
+    t.last = cols % 16;
+    if (cols > 16)
+        strip(TILE_LANES, 0, t, size.rows);
+    else if (cols == 16)
+        strip(1, 1, t, size.rows);
+    else if (cols)
+        strip(1, 0, t, size.rows);
+}
+
+/* Up to 16 x 16. */
+static void transpose_edge(float *out, int64_t ldo, const float *a, int64_t lda, int64_t rows,
+                           int64_t cols)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++) out[c * ldo + r] = a[r * lda + c];
+}
+
+static void transpose(float *out, int64_t ldo, const float *a, int64_t lda, int64_t rows,
+                      int64_t cols)
+{
+    for (int64_t r = 0; r < rows; r += 16)
+        for (int64_t c = 0; c < cols; c += 16)
+            if (rows - r >= 16 && cols - c >= 16)
+                transpose16(out + c * ldo + r, ldo, a + r * lda + c, lda);
+            else
+                transpose_edge(out + c * ldo + r, ldo, a + r * lda + c, lda,
+                               rows - r < 16 ? rows - r : 16, cols - c < 16 ? cols - c : 16);
+}
+
+/* Sixteen rows, one a lane: the chain of a row is that of gemm. Two groups of rows take turns, so
+ * that one's chain need not wait for its own latency. */
+enum { DOT_GROUPS = 2 };
+
+static ALWAYS_INLINE void dots_groups(const int groups, float *y, const float *w, int64_t ldw,
+                                      const float *x, int64_t depth)
+{
+    lanes acc[DOT_GROUPS];
+    float turned[DOT_GROUPS][256];
+
+    UNROLL for (int g = 0; g < groups; g++) acc[g] = load(y + 16 * g);
+    for (int64_t k = 0; k < depth; k += 16) {
+        int64_t n = depth - k < 16 ? depth - k : 16;
+        UNROLL for (int g = 0; g < groups; g++)
+        {
+            if (n == 16)
+                transpose16(turned[g], 16, w + 16 * g * ldw + k, ldw);
+            else
+                transpose_edge(turned[g], 16, w + 16 * g * ldw + k, ldw, 16, n);
+        }
+        for (int64_t i = 0; i < n; i++) {
+            lanes factor = set(x[k + i]);
+            UNROLL for (int g = 0; g < groups; g++) acc[g] =
+                fma_of(factor, load(turned[g] + 16 * i), acc[g]);
+        }
+    }
+    UNROLL for (int g = 0; g < groups; g++) store(y + 16 * g, acc[g]);
+}
+
+static void dots(float *y, const float *w, int64_t ldw, const float *x, int64_t rows, int64_t depth)
+{
+    for (; rows >= 16 * DOT_GROUPS; rows -= 16 * DOT_GROUPS) {
+        dots_groups(DOT_GROUPS, y, w, ldw, x, depth);
+        y += 16 * DOT_GROUPS;
+        w += 16 * DOT_GROUPS * ldw;
+    }
+    if (rows >= 16) {
+        dots_groups(1, y, w, ldw, x, depth);
+        y += 16;
+        w += 16 * ldw;
+        rows -= 16;
+    }
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t k = 0; k < depth; k++) y[r] = fmaf(x[k], w[r * ldw + k], y[r]);
+}
+
+#endif
