@@ -8,6 +8,7 @@
 #define AERIE_TRAIN_H
 
 #include "aerie/error.h"
+#include "aerie/hub.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,7 +30,7 @@ typedef struct {
     aerie_train_phase phase;
     int64_t step, n_steps;
     double loss, learning_rate, grad_norm;
-    int64_t tokens;           /* computed so far in this run */
+    int64_t tokens;           /* computed so far, before an interruption too */
     double tokens_per_second; /* a running figure */
     double seconds_left;
     bool has_rewards;         /* dpo: the next four mean something */
@@ -47,6 +48,7 @@ typedef struct {
     bool dry_run;                /* read everything, plan, estimate; train and write nothing */
     const char *cpu;             /* "auto", "avx2", ...; NULL: auto */
     int threads;                 /* 0: the recipe's, else one per processor */
+    const aerie_places *places;  /* where a model's name is looked up; NULL: models are paths */
     aerie_train_progress_fn *progress;
     void *user;
 } aerie_train_options;

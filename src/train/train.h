@@ -116,6 +116,7 @@ ae_data_options ae_recipe_data_options(const ae_recipe *recipe, const ae_model *
 
 typedef struct {
     bool resume, dry_run;
+    const char *template_source; /* Jinja that the trained model is to carry; NULL: what it has */
     aerie_train_progress_fn *progress; /* may be NULL */
     void *user;
 } ae_train_run;

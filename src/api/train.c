@@ -1,0 +1,190 @@
+/* train.c -- the public face of training: from a recipe's path to a trained file. */
+#include "train/train.h"
+
+#include <stdio.h>
+
+/* What a recipe opens. */
+typedef struct {
+    ae_recipe recipe;
+    ae_device *device;
+    ae_model *model;
+    char *model_path; /* found by name; aerie_free */
+    char *template_source;
+    ae_data_set data, eval;
+    ae_data_source instead; /* of the recipe's data */
+} opened;
+
+static const aerie_train_options no_options;
+
+static void close_all(opened *o)
+{
+    ae_data_set_free(&o->data);
+    ae_data_set_free(&o->eval);
+    ae_free(o->template_source);
+    ae_model_close(o->model);
+    ae_free(o->model_path);
+    if (o->device) o->device->close(o->device);
+    ae_recipe_free(&o->recipe);
+}
+
+static aerie_status open_model(opened *o, const aerie_train_options *options, aerie_error *err)
+{
+    const ae_recipe *r = &o->recipe;
+    const char *path = r->model;
+    aerie_status status = AERIE_OK;
+
+    if (r->model_config)
+        return ae_model_random(&o->model, r->model_config, (uint64_t)r->seed, err);
+    if (options->places) {
+        status = aerie_find_model(options->places, r->model, &o->model_path, err);
+        path = o->model_path;
+    }
+    return status ? status : ae_model_open(&o->model, path, err);
+}
+
+static aerie_status open_device(opened *o, const aerie_train_options *options, aerie_error *err)
+{
+    int threads = options->threads > 0 ? options->threads : (int)o->recipe.threads;
+    ae_cpu_choice cpu;
+    aerie_status status = ae_cpu_choice_parse(&cpu, options->cpu ? options->cpu : "auto", err);
+
+    return status ? status : ae_device_open(&o->device, cpu, threads, err);
+}
+
+static aerie_status read_set(opened *o, ae_data_set *set, bool eval, aerie_error *err)
+{
+    ae_data_options options =
+        ae_recipe_data_options(&o->recipe, o->model, o->template_source, eval);
+
+    if (options.n_sources == 0) return AERIE_OK;
+    if (!options.tokenizer)
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: it has no tokenizer, without which text cannot be trained on",
+                          ae_model_path(o->model));
+    return ae_data_load(set, &options, err);
+}
+
+/* Recipe, device, model and data; `data_path` stands in for the recipe's own data. */
+static aerie_status open_all(opened *o, const char *recipe_path, const aerie_train_options *options,
+                             const char *data_path, aerie_error *err)
+{
+    aerie_status status;
+
+    status = ae_recipe_load(&o->recipe, recipe_path, options->settings, options->n_settings, err);
+    if (status) return status;
+    if (data_path) {
+        o->instead = o->recipe.data.items[0]; /* for its columns */
+        o->instead.path = data_path;
+        o->recipe.data = (ae_sources){ &o->instead, 1 };
+    }
+    status = open_device(o, options, err);
+    if (!status) status = open_model(o, options, err);
+    if (!status) status = ae_recipe_template(&o->template_source, &o->recipe, o->model, err);
+    if (!status) status = read_set(o, &o->data, false, err);
+    if (!status && !data_path) status = read_set(o, &o->eval, true, err);
+    return status;
+}
+
+aerie_status aerie_train(const char *recipe_path, const aerie_train_options *options,
+                         aerie_train_summary *summary, aerie_error *err)
+{
+    const aerie_train_options *with = options ? options : &no_options;
+    ae_train_run run = { .resume = with->resume, .dry_run = with->dry_run, .progress = with->progress,
+                         .user = with->user };
+    aerie_train_summary unwanted;
+    opened o = { 0 };
+    aerie_status status;
+
+    if (with->progress)
+        with->progress(with->user, &(aerie_train_progress){ .phase = AERIE_TRAIN_READING });
+    status = open_all(&o, recipe_path, with, NULL, err);
+    if (!status) {
+        if (o.recipe.template_name) run.template_source = o.template_source;
+        status = ae_train(&o.recipe, o.device, o.model, &o.data, o.eval.n_records ? &o.eval : NULL, &run,
+                          summary ? summary : &unwanted, err);
+    }
+    close_all(&o);
+    return status;
+}
+
+/* Where samples are shown. */
+typedef struct {
+    const ae_tokenizer *tokenizer;
+    aerie_train_sample_fn *show;
+    void *user;
+} viewer;
+
+/* weights NULL: all `weight`. *stop: the caller has seen enough. */
+static aerie_status show_run(const viewer *v, int64_t index, const char *part, const int32_t *ids,
+                             const float *weights, float weight, int64_t n, bool *stop, aerie_error *err)
+{
+    aerie_train_token *tokens = ae_alloc((size_t)n, sizeof *tokens);
+    size_t *begin = ae_alloc((size_t)n + 1, sizeof *begin);
+    ae_bytes text = { 0 };
+
+    for (int64_t i = 0; tokens && begin && i < n; i++) {
+        ae_tokenizer_token_bytes(v->tokenizer, ids[i], true, &text);
+        begin[i + 1] = text.len;
+        tokens[i] = (aerie_train_token){ .id = ids[i],
+                                         .weight = weights ? (i > 0 ? weights[i] : 0) : weight };
+    }
+    if (!tokens || !begin || text.failed) {
+        aerie_fail(err, AERIE_NO_MEMORY, "no memory to show a sample of %lld tokens", (long long)n);
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            tokens[i].text = text.data ? text.data + begin[i] : "";
+            tokens[i].text_len = begin[i + 1] - begin[i];
+        }
+        *stop = v->show(v->user, index, part, tokens, n) != 0;
+    }
+    aerie_status status = !tokens || !begin || text.failed ? AERIE_NO_MEMORY : AERIE_OK;
+    ae_free(tokens);
+    ae_free(begin);
+    ae_bytes_free(&text);
+    return status;
+}
+
+static aerie_status show_pair(const viewer *v, int64_t i, const ae_pair_sample *p, bool *stop,
+                              aerie_error *err)
+{
+    aerie_status status = show_run(v, i, "prompt", p->prompt, NULL, 0, p->n_prompt, stop, err);
+
+    if (!status && !*stop)
+        status = show_run(v, i, "chosen", p->chosen, NULL, 1, p->n_chosen, stop, err);
+    if (!status && !*stop)
+        status = show_run(v, i, "rejected", p->rejected, NULL, 1, p->n_rejected, stop, err);
+    return status;
+}
+
+static aerie_status show_set(const viewer *v, const ae_data_set *set, int64_t limit, aerie_error *err)
+{
+    int64_t n = set->n_pairs > 0 ? set->n_pairs : set->n_samples;
+    aerie_status status = AERIE_OK;
+    bool stop = false;
+
+    if (limit > 0 && limit < n) n = limit;
+    for (int64_t i = 0; i < n && !status && !stop; i++) {
+        if (set->n_pairs > 0) {
+            status = show_pair(v, i, &set->pairs[i], &stop, err);
+        } else {
+            const ae_sample *s = &set->samples[i];
+            status = show_run(v, i, "sample", s->ids, s->weights, 0, s->n, &stop, err);
+        }
+    }
+    return status;
+}
+
+aerie_status aerie_train_samples(const char *recipe_path, const aerie_train_options *options,
+                                 const char *data_path, int64_t limit, aerie_train_sample_fn *show,
+                                 void *user, aerie_error *err)
+{
+    opened o = { 0 };
+    aerie_status status = open_all(&o, recipe_path, options ? options : &no_options, data_path, err);
+
+    if (!status) {
+        viewer v = { ae_model_tokenizer(o.model), show, user };
+        status = show_set(&v, &o.data, limit, err);
+    }
+    close_all(&o);
+    return status;
+}

@@ -1,0 +1,78 @@
+/* describe.c -- what a run would do, in words and numbers: the text of --dry-run. */
+#include "train/trainer.h"
+
+/* Floats that one layer leaves on the tape for a token: the outputs of its ops (layer.c of nn). */
+static double layer_floats(const ae_trainer *t)
+{
+    const ae_config *c = ae_model_config(t->model);
+    double d = (double)c->hidden_size, f = (double)c->intermediate_size;
+    double q = (double)(c->n_heads * c->head_dim), k = (double)(c->n_kv_heads * c->head_dim);
+    double sum = 6 * d + 3 * q + 3 * k + 3 * f;
+
+    /* An adapter adds x A^T, (x A^T) B^T and the sum, for each projection. */
+    if (t->recipe->lora_r > 0)
+        sum += 2 * (2 * q + 4 * k + 2 * d + 4 * f) / 2 + 7 * (double)t->recipe->lora_r;
+    return sum;
+}
+
+size_t ae_row_bytes(const ae_trainer *t, int64_t tokens)
+{
+    const ae_config *c = ae_model_config(t->model);
+    double layers = (double)c->n_layers, d = (double)c->hidden_size;
+    double floats = t->recipe->recompute ? layers * d + layer_floats(t) : layers * layer_floats(t);
+
+    /* Each has a gradient beside it. */
+    return (size_t)(2 * sizeof(float) * (floats + 3 * d) * (double)tokens);
+}
+
+static int64_t longest(const ae_trainer *t)
+{
+    int64_t n = t->objective->count(t->data), max = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        int64_t tokens = t->objective->tokens(t->recipe, t->data, i);
+        if (tokens > max) max = tokens;
+    }
+    return max;
+}
+
+static double megabytes(size_t bytes) { return (double)bytes / 1048576; }
+
+static void describe_memory(const ae_trainer *t, ae_bytes *out)
+{
+    int64_t longest_item = longest(t), row = t->recipe->micro_batch_tokens;
+    size_t trained = (size_t)t->optimizer.n_values * 4 * sizeof(float);
+    size_t weights = ae_model_weight_bytes(t->model), tape;
+
+    if (row < longest_item) row = longest_item;
+    tape = ae_row_bytes(t, row);
+    ae_bytes_printf(out, "memory, about: %.1f MB = %.1f model + %.1f trained (values, gradients, moments) "
+                         "+ %.1f a row of %lld tokens\n",
+                    megabytes(weights + trained + tape), megabytes(weights), megabytes(trained),
+                    megabytes(tape), (long long)row);
+}
+
+void ae_trainer_describe(const ae_trainer *t, ae_bytes *out)
+{
+    int64_t n = t->objective->count(t->data), tokens = 0;
+    double learned = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        tokens += t->objective->tokens(t->recipe, t->data, i);
+        learned += t->objective->kind == AE_DATA_PAIRS ? (double)t->objective->predictions(t->data, i)
+                                                       : t->objective->share(t->data, i);
+    }
+    ae_recipe_print(t->recipe, false, out);
+    ae_bytes_printf(out, "\n%s: %lld of %lld records (%lld dropped, %lld cut)\n",
+                    t->objective->kind == AE_DATA_PAIRS ? "pairs" : "samples", (long long)n,
+                    (long long)t->data->n_records, (long long)t->data->n_dropped,
+                    (long long)t->data->n_cut);
+    ae_bytes_printf(out, "tokens: %lld computed an epoch, %.15g of them learned\n", (long long)tokens,
+                    learned);
+    ae_bytes_printf(out, "steps: %lld (%lld an epoch), %lld of them warming up\n",
+                    (long long)t->plan.n_steps, (long long)t->plan.steps_per_epoch,
+                    (long long)t->schedule.n_warmup);
+    ae_bytes_printf(out, "trained: %lld numbers in %lld tensors\n", (long long)t->optimizer.n_values,
+                    (long long)t->optimizer.n);
+    describe_memory(t, out);
+}

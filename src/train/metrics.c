@@ -1,0 +1,120 @@
+/* metrics.c -- one JSON line a step, flushed: a run that is killed leaves whole lines behind. */
+#include "train/metrics.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+enum { MAX_METRICS_BYTES = 1 << 30 };
+
+/* The step that a line tells of; -1 when it is no whole line of metrics. */
+static int64_t step_of(const char *line, size_t len)
+{
+    json_t *object = json_loadb(line, len, 0, NULL);
+    json_t *step = json_object_get(object, "step");
+    int64_t value = json_is_integer(step) ? (int64_t)json_integer_value(step) : -1;
+
+    json_decref(object);
+    return value;
+}
+
+/* Writes the file again with the lines up to `step`: later ones are about to be made again. */
+static aerie_status keep_until(const char *path, int64_t step, aerie_error *err)
+{
+    ae_bytes old = { 0 }, kept = { 0 };
+    aerie_status status = AERIE_OK;
+
+    if (step > 0 && ae_file_exists(path)) status = ae_file_read(&old, path, MAX_METRICS_BYTES, err);
+    if (status) goto done;
+    for (size_t at = 0; at < old.len;) {
+        const char *end = memchr(old.data + at, '\n', old.len - at);
+        size_t len = end ? (size_t)(end - old.data) - at + 1 : old.len - at;
+        int64_t of = end ? step_of(old.data + at, len) : -1;
+        if (of >= 0 && of <= step) ae_bytes_add(&kept, old.data + at, len);
+        at += len;
+    }
+    status = ae_bytes_status(&kept, err);
+    if (!status) status = ae_file_write(path, kept.data ? kept.data : "", kept.len, err);
+done:
+    ae_bytes_free(&old);
+    ae_bytes_free(&kept);
+    return status;
+}
+
+aerie_status ae_metrics_open(ae_metrics *m, const char *path, int64_t step, aerie_error *err)
+{
+    aerie_status status;
+
+    *m = (ae_metrics){ 0 };
+    status = keep_until(path, step, err);
+    if (status) return status;
+    m->path = ae_strdup(path);
+    if (!m->path) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for metrics");
+    m->stream = fopen(path, "ab");
+    if (m->stream) return AERIE_OK;
+    status = aerie_fail(err, AERIE_IO, "%s: cannot be written: %s", path, strerror(errno));
+    ae_metrics_close(m);
+    return status;
+}
+
+void ae_metrics_close(ae_metrics *m)
+{
+    if (m->stream) fclose(m->stream);
+    ae_free(m->path);
+    *m = (ae_metrics){ 0 };
+}
+
+void ae_metrics_of_sums(aerie_train_progress *p, const ae_loss_sums *sums)
+{
+    double n = sums->n_pairs;
+
+    p->loss = sums->share > 0 ? sums->loss / sums->share : 0;
+    p->has_rewards = n > 0;
+    if (n <= 0) return;
+    p->reward_chosen = sums->reward_chosen / n;
+    p->reward_rejected = sums->reward_rejected / n;
+    p->margin = p->reward_chosen - p->reward_rejected;
+    p->accuracy = sums->n_correct / n;
+}
+
+/* JSON has no NaN. */
+static void add_number(ae_bytes *line, const char *name, double value)
+{
+    if (isfinite(value)) ae_bytes_printf(line, ", \"%s\": %.9g", name, value);
+    else ae_bytes_printf(line, ", \"%s\": null", name);
+}
+
+static void add_rewards(ae_bytes *line, const aerie_train_progress *p, const ae_loss_sums *sums)
+{
+    add_number(line, "reward_chosen", p->reward_chosen);
+    add_number(line, "reward_rejected", p->reward_rejected);
+    add_number(line, "margin", p->margin);
+    add_number(line, "accuracy", p->accuracy);
+    add_number(line, "logps_chosen", sums->logp_chosen / sums->n_pairs);
+    add_number(line, "logps_rejected", sums->logp_rejected / sums->n_pairs);
+}
+
+aerie_status ae_metrics_write(ae_metrics *m, const char *event, const aerie_train_progress *p,
+                              const ae_loss_sums *sums, aerie_error *err)
+{
+    bool training = strcmp(event, "train") == 0;
+    ae_bytes line = { 0 };
+    aerie_status status;
+
+    ae_bytes_printf(&line, "{\"event\": \"%s\", \"step\": %lld", event, (long long)p->step);
+    add_number(&line, "loss", p->loss);
+    if (training) {
+        add_number(&line, "lr", p->learning_rate);
+        add_number(&line, "grad_norm", p->grad_norm);
+        ae_bytes_printf(&line, ", \"tokens\": %lld", (long long)p->tokens);
+        add_number(&line, "tokens_per_second", p->tokens_per_second);
+    }
+    if (p->has_rewards) add_rewards(&line, p, sums);
+    ae_bytes_add_text(&line, "}\n");
+    status = ae_bytes_status(&line, err);
+    if (!status && (fwrite(line.data, 1, line.len, m->stream) != line.len || fflush(m->stream)))
+        status = aerie_fail(err, AERIE_IO, "%s: cannot be written: %s", m->path, strerror(errno));
+    ae_bytes_free(&line);
+    return status;
+}

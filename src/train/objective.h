@@ -1,0 +1,62 @@
+/* objective.h -- private: what a training method must say about itself.
+ *
+ * The loop knows items (samples or pairs, by index), rows of tokens and log-probabilities; a method
+ * says how an item is laid into a row and what the log-probabilities are worth. A new method is one
+ * file with one ae_objective and one line in ae_objective_of(). */
+#ifndef AE_TRAIN_OBJECTIVE_H
+#define AE_TRAIN_OBJECTIVE_H
+
+#include "train/row.h"
+#include "train/train.h"
+
+/* Sums over the items of a step, in their order, in double: the same for any micro-batch split. */
+typedef struct {
+    double loss;    /* divided by `share` at the end */
+    double share;   /* what the loss is divided by: weights of tokens, or pairs */
+    double n_pairs, reward_chosen, reward_rejected, n_correct, logp_chosen, logp_rejected;
+} ae_loss_sums;
+
+/* A row whose log-probabilities have been computed. Its items' predictions follow one another:
+ * those of items[k] are first[k] .. first[k + 1] - 1. */
+typedef struct {
+    const ae_recipe *recipe;
+    const ae_data_set *set;
+    const int64_t *items;
+    int64_t n_items;
+    const ae_row *row;
+    const int64_t *first;
+    const float *logp;       /* [N] */
+    const float *mean;       /* [N], or NULL when the method doesn't smooth */
+    float *dlogp, *dmean;    /* [N], to be filled; NULL in evaluation */
+    const double *reference; /* [n_reference] for every item of the set, or NULL */
+    double share;            /* of the whole step */
+} ae_loss_call;
+
+typedef struct {
+    ae_data_kind kind;
+    int n_reference; /* numbers an item needs from the reference */
+    int64_t (*count)(const ae_data_set *set);
+    /* Tokens that an item takes in a row, and segments and predictions at most. */
+    int64_t (*tokens)(const ae_recipe *recipe, const ae_data_set *set, int64_t item);
+    int64_t (*predictions)(const ae_data_set *set, int64_t item);
+    /* What the item adds to the step's denominator. */
+    double (*share)(const ae_data_set *set, int64_t item);
+    void (*lay)(ae_row *row, const ae_recipe *recipe, const ae_data_set *set, int64_t item);
+    void (*loss)(const ae_loss_call *call, ae_loss_sums *sums);
+    /* The reference's numbers of every item of the row; NULL when there are none. */
+    void (*reference)(const ae_loss_call *call, double *out);
+} ae_objective;
+
+enum { AE_SEGMENTS_PER_ITEM = 4 };
+
+extern const ae_objective ae_objective_tokens, ae_objective_dpo;
+const ae_objective *ae_objective_of(const ae_recipe *recipe);
+bool ae_objective_smooths(const ae_recipe *recipe); /* wants the mean over the vocabulary */
+
+/* The key of an item's part for dropout. */
+static inline uint64_t ae_item_key(int64_t item, int part)
+{
+    return ae_mix64((uint64_t)item * 8 + (uint64_t)part);
+}
+
+#endif

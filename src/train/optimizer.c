@@ -1,0 +1,90 @@
+/* optimizer.c -- AdamW (Loshchilov and Hutter, 1711.05101) with clipping by the global norm. */
+#include "train/optimizer.h"
+
+#include <math.h>
+#include <string.h>
+
+static int64_t size_of(const ae_tensor *t) { return t->rows * t->cols; }
+
+aerie_status ae_optimizer_new(ae_optimizer *o, const ae_named_param *params, int64_t n, aerie_error *err)
+{
+    float *next;
+
+    *o = (ae_optimizer){ .params = params, .n = n };
+    for (int64_t i = 0; i < n; i++) o->n_values += size_of(params[i].tensor);
+    o->m = ae_alloc((size_t)n, sizeof *o->m);
+    o->v = ae_alloc((size_t)n, sizeof *o->v);
+    o->memory = ae_alloc((size_t)o->n_values, 2 * sizeof *o->memory);
+    if (!o->m || !o->v || !o->memory) {
+        aerie_fail(err, AERIE_NO_MEMORY,
+                   "no memory for the optimizer's moments of %lld numbers; train an adapter "
+                   "('lora: {r: ...}') instead", (long long)o->n_values);
+        ae_optimizer_free(o);
+        return AERIE_NO_MEMORY;
+    }
+    next = o->memory;
+    for (int64_t i = 0; i < n; i++) {
+        o->m[i] = next;
+        o->v[i] = next + size_of(params[i].tensor);
+        next += 2 * size_of(params[i].tensor);
+    }
+    return AERIE_OK;
+}
+
+void ae_optimizer_free(ae_optimizer *o)
+{
+    ae_free(o->m);
+    ae_free(o->v);
+    ae_free(o->memory);
+    *o = (ae_optimizer){ 0 };
+}
+
+void ae_optimizer_zero_grads(const ae_optimizer *o)
+{
+    for (int64_t i = 0; i < o->n; i++) {
+        const ae_tensor *t = o->params[i].tensor;
+        memset(t->grad, 0, (size_t)size_of(t) * sizeof *t->grad);
+    }
+}
+
+aerie_status ae_optimizer_norm(const ae_optimizer *o, ae_device *device, double *norm, aerie_error *err)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < o->n; i++) {
+        const ae_tensor *t = o->params[i].tensor;
+        double squares = device->sum_squares(device, t->grad, size_of(t));
+        if (!isfinite(squares))
+            return aerie_fail(err, AERIE_BAD_NUMBER, "the gradient of '%s' is not finite",
+                              o->params[i].name);
+        sum += squares;
+    }
+    *norm = sqrt(sum);
+    return AERIE_OK;
+}
+
+double ae_clip_scale(double norm, double max)
+{
+    return max > 0 ? fmin(1, max / (norm + 1e-6)) : 1;
+}
+
+void ae_optimizer_step(ae_optimizer *o, ae_device *device, const ae_recipe *recipe, double rate,
+                       double grad_scale, int64_t t)
+{
+    ae_adamw_step step = {
+        .learning_rate = (float)rate,
+        .beta1 = (float)recipe->adam_beta1,
+        .beta2 = (float)recipe->adam_beta2,
+        .epsilon = (float)recipe->adam_epsilon,
+        .grad_scale = (float)grad_scale,
+    };
+
+    /* Of the betas as the device has them: 1 - 0.999f is 1.3e-5 away from 0.001. */
+    step.correction1 = 1 - pow((double)step.beta1, (double)t);
+    step.correction2 = 1 - pow((double)step.beta2, (double)t);
+    for (int64_t i = 0; i < o->n; i++) {
+        const ae_tensor *p = o->params[i].tensor;
+        step.weight_decay = o->params[i].decays ? (float)recipe->weight_decay : 0.0f;
+        device->adamw(device, ae_f32(p), o->m[i], o->v[i], p->grad, size_of(p), &step);
+    }
+}

@@ -1,0 +1,127 @@
+/* pass.c -- one packed row through the network: log-probabilities there, gradients back. */
+#include "train/pass.h"
+
+#include <string.h>
+
+typedef struct {
+    ae_row row;
+    int64_t *first; /* [n + 1], see ae_loss_call */
+} laid_row;
+
+static aerie_status lay_row(const ae_pass *p, laid_row *out, const int64_t *items, int64_t n,
+                            aerie_error *err)
+{
+    int64_t tokens = ae_plan_tokens(p->recipe, p->objective, p->set, items, n), predictions = 0;
+    aerie_status status;
+
+    for (int64_t k = 0; k < n; k++) predictions += p->objective->predictions(p->set, items[k]);
+    status = ae_row_new(&out->row, p->arena, tokens, n * AE_SEGMENTS_PER_ITEM, predictions, err);
+    if (status) return status;
+    out->first = ae_arena_take(p->arena, (size_t)n + 1, sizeof *out->first);
+    if (!out->first) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a row of samples");
+    for (int64_t k = 0; k < n; k++) {
+        p->objective->lay(&out->row, p->recipe, p->set, items[k]);
+        out->first[k + 1] = out->row.n_predictions;
+    }
+    return AERIE_OK;
+}
+
+static ae_tensor *forward(ae_ctx *cx, const ae_pass *p, const ae_row *row, ae_tensor **mean)
+{
+    ae_batch batch = { .n_tokens = row->n_tokens,
+                       .ids = row->ids,
+                       .pos = row->pos,
+                       .segments = row->segments,
+                       .n_segments = row->n_segments };
+    ae_predictions predictions = { row->rows, row->targets, row->n_predictions };
+    ae_batch *kept = ae_arena_take(p->arena, 1, sizeof *kept);
+    ae_tensor *hidden;
+
+    if (!kept) {
+        aerie_fail(&cx->error, AERIE_NO_MEMORY, "no memory for a batch");
+        return NULL;
+    }
+    *kept = batch; /* the way back looks at it again */
+    hidden = ae_net_hidden(cx, p->net, kept);
+    return ae_log_prob(cx, hidden, p->net->head, &predictions,
+                       ae_objective_smooths(p->recipe) ? mean : NULL);
+}
+
+static ae_loss_call call_of(const ae_pass *p, const laid_row *laid, const int64_t *items, int64_t n,
+                            double share, const ae_tensor *logp, const ae_tensor *mean)
+{
+    return (ae_loss_call){ .recipe = p->recipe,
+                           .set = p->set,
+                           .items = items,
+                           .n_items = n,
+                           .row = &laid->row,
+                           .first = laid->first,
+                           .logp = ae_f32(logp),
+                           .mean = mean ? ae_f32(mean) : NULL,
+                           .reference = p->reference,
+                           .share = share };
+}
+
+static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *items, int64_t n,
+                            double share, ae_loss_sums *sums, double *reference, aerie_error *err)
+{
+    ae_tape tape = { 0 };
+    laid_row laid;
+    ae_ctx cx = { .device = p->device, .arena = p->arena };
+    ae_tensor *logp, *mean = NULL;
+    ae_loss_call call;
+    aerie_status status;
+
+    ae_arena_reset_all(p->arena);
+    status = lay_row(p, &laid, items, n, err);
+    if (status) return status;
+    if (laid.row.n_predictions == 0) return AERIE_OK; /* nothing to learn here */
+    if (kind == AE_PASS_TRAIN) {
+        cx.tape = &tape;
+        cx.dropout_key = p->dropout_key;
+        cx.dropout_rows = laid.row.dropout_rows;
+    }
+    logp = forward(&cx, p, &laid.row, &mean);
+    if (!logp) return aerie_fail(err, cx.error.status, "%s", cx.error.message);
+    call = call_of(p, &laid, items, n, share, logp, mean);
+    if (kind == AE_PASS_REFERENCE) {
+        p->objective->reference(&call, reference);
+        return AERIE_OK;
+    }
+    if (kind == AE_PASS_TRAIN) {
+        call.dlogp = logp->grad;
+        call.dmean = mean ? mean->grad : NULL;
+    }
+    p->objective->loss(&call, sums);
+    if (kind != AE_PASS_TRAIN) return AERIE_OK;
+    return ae_tape_backward(&tape, &(ae_backward){ .device = p->device, .arena = p->arena }, err);
+}
+
+aerie_status ae_pass_items(const ae_pass *p, ae_pass_kind kind, const int64_t *items, int64_t n,
+                           double share, ae_loss_sums *sums, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    while (n > 0 && !status) {
+        int64_t k = ae_plan_micro(p->recipe, p->objective, p->set, items, n,
+                                  p->recipe->micro_batch_tokens);
+        status = run_row(p, kind, items, k, share, sums, NULL, err);
+        items += k;
+        n -= k;
+    }
+    return status;
+}
+
+double ae_pass_share(const ae_pass *p, const int64_t *items, int64_t n)
+{
+    double share = 0;
+
+    for (int64_t k = 0; k < n; k++) share += p->objective->share(p->set, items[k]);
+    return share;
+}
+
+aerie_status ae_pass_reference(const ae_pass *p, const int64_t *items, int64_t n, double *out,
+                               aerie_error *err)
+{
+    return run_row(p, AE_PASS_REFERENCE, items, n, 1, NULL, out, err);
+}

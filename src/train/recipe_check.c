@@ -1,0 +1,104 @@
+/* recipe_check.c -- what a recipe's keys mean together. */
+#include "train/recipe.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The rates of the Zephyr recipes (full parameters; LoRA ten times that). */
+static double default_rate(const ae_recipe *r)
+{
+    double full = r->method == AE_METHOD_PRETRAIN ? 1e-3 : r->method == AE_METHOD_SFT ? 2e-5 : 5e-7;
+
+    return r->lora_r > 0 && r->method != AE_METHOD_PRETRAIN ? 10 * full : full;
+}
+
+static void fill_in(ae_recipe *r)
+{
+    if (isnan(r->learning_rate)) r->learning_rate = default_rate(r);
+    if (r->packing < 0)
+        r->packing = r->method == AE_METHOD_PRETRAIN ? AE_PACK_WRAPPED : AE_PACK_NONE;
+    if (r->method == AE_METHOD_PRETRAIN) r->train_on = AE_TRAIN_ON_ALL;
+}
+
+static aerie_status check_targets(const ae_recipe *r, aerie_error *err)
+{
+    const char *names[AE_N_PROJ + 1];
+    const char *near;
+    bool known;
+
+    for (int i = 0; i < AE_N_PROJ; i++) names[i] = ae_proj_name(i);
+    names[AE_N_PROJ] = "all-linear";
+    for (int64_t i = 0; i < r->lora_targets.n; i++) {
+        known = false;
+        for (int k = 0; k <= AE_N_PROJ && !known; k++)
+            known = strcmp(names[k], r->lora_targets.items[i]) == 0;
+        if (known) continue;
+        near = ae_nearest(r->lora_targets.items[i], names, AE_N_PROJ + 1);
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'lora.target_modules' has '%.40s', which no layer has; %s%s%s",
+                          r->lora_targets.items[i], near ? "did you mean '" : "write 'all-linear'",
+                          near ? near : "", near ? "'?" : "");
+    }
+    return AERIE_OK;
+}
+
+static aerie_status check_start(const ae_recipe *r, aerie_error *err)
+{
+    if (!r->model && !r->model_config)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "the key 'model' is missing: a GGUF file or a folder to start from");
+    if (r->model && r->model_config)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'model' and 'model_config' are both given; one of them is where to start");
+    if (r->model_config && r->method != AE_METHOD_PRETRAIN)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'model_config' starts from random weights, which is for 'method: pretrain'");
+    if (r->model_config && r->lora_r > 0)
+        return aerie_fail(err, AERIE_BAD_TEXT, "an adapter over random weights makes no sense: leave "
+                                               "out 'lora' or give a 'model'");
+    if (r->adapters.n > 0 && r->lora_r == 0)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'adapters' stay frozen under a new adapter: give 'lora: {r: ...}' too, or "
+                          "merge them into the model first");
+    if (r->adapters.n > AE_MAX_LORA - 1)
+        return aerie_fail(err, AERIE_UNSUPPORTED, "at most %d 'adapters' can lie under a new one",
+                          AE_MAX_LORA - 1);
+    return AERIE_OK;
+}
+
+static aerie_status check_method(const ae_recipe *r, aerie_error *err)
+{
+    if (r->method == AE_METHOD_DPO && r->packing != AE_PACK_NONE)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'packing: wrapped' cuts through answers and is not for 'method: dpo'");
+    if (r->rpo_alpha > 0 && r->ld_alpha < 1)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'rpo_alpha' wants every token of the chosen answer and 'ld_alpha' takes "
+                          "some away; give one of them");
+    if (r->divergence == AE_ALPHA_DIVERGENCE && r->f_alpha == 1)
+        return aerie_fail(err, AERIE_BAD_TEXT, "'f_alpha: 1' divides by zero; that limit is reverse_kl");
+    return AERIE_OK;
+}
+
+aerie_status ae_recipe_check(ae_recipe *r, aerie_error *err)
+{
+    aerie_status status;
+
+    fill_in(r);
+    status = check_start(r, err);
+    if (!status) status = check_targets(r, err);
+    if (!status) status = check_method(r, err);
+    if (status) return status;
+    if (r->data.n == 0)
+        return aerie_fail(err, AERIE_BAD_TEXT, "the key 'data' is missing: the files to train on");
+    if (!r->output)
+        return aerie_fail(err, AERIE_BAD_TEXT, "the key 'output' is missing: the file to write");
+    return AERIE_OK;
+}
+
+ae_dtype ae_recipe_output_type(const ae_recipe *r)
+{
+    static const ae_dtype types[] = { AE_F32, AE_F16, AE_BF16, AE_Q8_0 };
+
+    return types[r->output_type];
+}

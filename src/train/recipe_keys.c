@@ -1,0 +1,327 @@
+/* recipe_keys.c -- the table of a recipe's keys: parsing, defaults, errors and documentation all
+ * walk this. */
+#include "train/recipe.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *word_of(const char *const *words, size_t n, int i)
+{
+    return i >= 0 && (size_t)i < n ? words[i] : NULL;
+}
+
+#define WORDS(function, ...)                                                                       \
+    static const char *function(int i)                                                             \
+    {                                                                                              \
+        static const char *const words[] = { __VA_ARGS__ };                                        \
+        return word_of(words, AE_COUNT(words), i);                                                 \
+    }
+
+WORDS(method_word, "pretrain", "sft", "dpo")
+WORDS(lr_word, "cosine", "linear", "constant", "constant_with_warmup", "cosine_with_min_lr")
+WORDS(packing_word, "none", "wrapped")
+WORDS(train_on_word, "completion", "all")
+WORDS(output_word, "f32", "f16", "bf16", "q8_0")
+
+#define AT(field) offsetof(ae_recipe, field)
+#define TEXT(name, field, same, doc) { name, AE_KEY_TEXT, AT(field), 0, 0, NULL, NULL, same, doc }
+#define FLAG(name, field, value, same, doc)                                                        \
+    { name, AE_KEY_FLAG, AT(field), 0, 0, NULL, value, same, doc }
+#define COUNT(name, field, low, high, value, same, doc)                                            \
+    { name, AE_KEY_COUNT, AT(field), low, high, NULL, value, same, doc }
+#define NUMBER(name, field, low, high, value, same, doc)                                           \
+    { name, AE_KEY_NUMBER, AT(field), low, high, NULL, value, same, doc }
+#define WORD(name, field, word, value, same, doc)                                                  \
+    { name, AE_KEY_WORD, AT(field), 0, 0, word, value, same, doc }
+#define TEXTS(name, field, value, same, doc)                                                       \
+    { name, AE_KEY_TEXTS, AT(field), 0, 0, NULL, value, same, doc }
+#define SOURCES(name, field, doc) { name, AE_KEY_SOURCES, AT(field), 0, 0, NULL, NULL, false, doc }
+
+enum { MAX_TOKENS = 1 << 24 };
+
+const ae_key ae_recipe_keys[] = {
+    WORD("method", method, method_word, "sft", true,
+         "what is learned: the next token of documents, replies, or which of two answers is better"),
+    TEXT("model", model, false, "the model to start from: a GGUF file or a Hugging Face folder"),
+    TEXT("model_config", model_config, false,
+         "a folder with config.json and a tokenizer: start from random weights instead of `model`"),
+    TEXTS("adapters", adapters, NULL, true,
+          "adapter files laid over the model, frozen, under what is trained now"),
+    SOURCES("data", data,
+            "training files (JSONL or JSON, plain or .gz): a path, or a list of paths and of "
+            "`{path, columns: {role: column}, fraction}`"),
+    SOURCES("eval_data", eval_data, "files whose loss is measured, written as `data`"),
+    TEXT("output", output, false,
+         "the file to write: a GGUF model, or an adapter file when `lora.r` is given"),
+    WORD("output_type", output_type, output_word, "f16", false,
+         "type of the matrices written (an adapter is always f32)"),
+    TEXT("template", template_name, true,
+         "chat template: a known name (zephyr, chatml, ...) or a Jinja file; default: the model's"),
+    NUMBER("learning_rate", learning_rate, 0, 10, NULL, true,
+           "peak rate; default 1e-3 for pretrain, 2e-5 for sft, 5e-7 for dpo, and ten times that "
+           "with LoRA"),
+    WORD("lr_scheduler_type", lr_kind, lr_word, "cosine", true, "how the rate falls after warming up"),
+    NUMBER("min_lr_rate", min_lr_rate, 0, 1, "0.1", true,
+           "for cosine_with_min_lr: the last rate as a share of the peak"),
+    NUMBER("warmup_ratio", warmup_ratio, 0, 1, "0.1", true, "share of the steps that warm up"),
+    COUNT("warmup_steps", warmup_steps, 0, 1e9, "0", true, "steps that warm up; over warmup_ratio"),
+    NUMBER("num_train_epochs", epochs, 0, 1e6, "1", true, "passes over the data"),
+    COUNT("max_steps", max_steps, 0, 1e9, "0", true, "optimizer steps; over num_train_epochs"),
+    COUNT("batch_size", batch_size, 1, 1e7, "16", true, "samples (or pairs) of an optimizer step"),
+    COUNT("batch_tokens", batch_tokens, 0, 1e9, "0", true,
+          "tokens of an optimizer step, at most; over batch_size"),
+    COUNT("micro_batch_tokens", micro_batch_tokens, 1, MAX_TOKENS, "2048", false,
+          "tokens computed at once: memory against speed; the numbers don't depend on it"),
+    COUNT("max_length", max_length, 0, MAX_TOKENS, "0", true,
+          "longest sample in tokens; default: the model's context, at most 2048 (dpo: 1024)"),
+    COUNT("max_prompt_length", max_prompt_length, 0, MAX_TOKENS, "0", true,
+          "dpo: longest prompt kept when a pair is too long; default: half of max_length"),
+    WORD("packing", packing, packing_word, NULL, true,
+         "wrapped: documents glued and cut into blocks of max_length (TRL's ConstantLength); none: a "
+         "record is a sample; default: wrapped for pretrain. Rows are always free of padding"),
+    WORD("train_on", train_on, train_on_word, "completion", true,
+         "sft: learn the replies alone, or every token"),
+    FLAG("shuffle", shuffle, "true", true, "a new order of the samples in every epoch, by the seed"),
+    NUMBER("label_smoothing", label_smoothing, 0, 0.499, "0", true,
+           "sft: mass spread over the vocabulary; dpo: chance that a label is wrong (cDPO)"),
+    NUMBER("beta", beta, 1e-9, 1e6, "0.1", true, "dpo: how close to stay to the reference"),
+    WORD("loss_type", loss_type, ae_dpo_loss_name, "sigmoid", true, "dpo: the loss of a pair"),
+    WORD("f_divergence_type", divergence, ae_divergence_name, "reverse_kl", true,
+         "dpo: the divergence that beta weighs"),
+    NUMBER("f_alpha", f_alpha, -1e3, 1e3, "0.5", true, "dpo: of alpha_divergence; not 1"),
+    NUMBER("rpo_alpha", rpo_alpha, 0, 1e6, "0", true,
+           "dpo: weight of the chosen answer's mean negative log-likelihood, added to the loss"),
+    NUMBER("ld_alpha", ld_alpha, 0, 1, "1", true,
+           "dpo: weight of tokens past the shorter answer's length (LD-DPO)"),
+    NUMBER("discopop_tau", discopop_tau, 1e-9, 1e6, "0.05", true, "dpo: of discopop"),
+    FLAG("reference_free", reference_free, "false", true, "dpo: no reference model"),
+    FLAG("shared_prefix", shared_prefix, "true", true,
+         "dpo: compute the prompt of a pair once, forward and backward"),
+    NUMBER("weight_decay", weight_decay, 0, 10, "0", true, "AdamW's; matrices only"),
+    NUMBER("adam_beta1", adam_beta1, 0, 0.999999, "0.9", true, "AdamW's"),
+    NUMBER("adam_beta2", adam_beta2, 0, 0.999999, "0.999", true, "AdamW's"),
+    NUMBER("adam_epsilon", adam_epsilon, 1e-16, 1, "1e-8", true, "AdamW's"),
+    NUMBER("max_grad_norm", max_grad_norm, 0, 1e9, "1", true,
+           "the gradient's global norm is clipped to this; 0: not clipped"),
+    COUNT("seed", seed, 0, 9007199254740992.0, "42", true, "of shuffling, new weights and dropout"),
+    COUNT("lora.r", lora_r, 0, 4096, "0", true, "rank of a new adapter; 0: all parameters are trained"),
+    NUMBER("lora.alpha", lora_alpha, 0, 1e6, "16", true, "the adapter is scaled by alpha / r"),
+    NUMBER("lora.dropout", lora_dropout, 0, 0.999, "0", true, "on the adapter's input"),
+    TEXTS("lora.target_modules", lora_targets, "all-linear", true,
+          "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or all-linear"),
+    FLAG("lora.rslora", lora_rslora, "false", true, "scale by alpha / sqrt(r)"),
+    FLAG("recompute", recompute, "false", false,
+         "keep layer inputs only and compute the rest again on the way back: less memory, a third "
+         "more time"),
+    COUNT("save_steps", save_steps, 0, 1e9, "100", false,
+          "steps between checkpoints; 0: only when interrupted"),
+    COUNT("logging_steps", logging_steps, 1, 1e9, "1", false, "steps between lines of metrics"),
+    COUNT("eval_steps", eval_steps, 0, 1e9, "0", false,
+          "steps between evaluations; 0: at the end only"),
+    COUNT("threads", threads, 0, 4096, "0", false, "0: one per processor"),
+};
+const size_t ae_n_recipe_keys = AE_COUNT(ae_recipe_keys);
+
+static const char *const kind_names[] = { "text", "true or false", "whole number", "number",
+                                          "word", "text or list", "data" };
+
+const ae_key *ae_recipe_key(const char *name)
+{
+    for (size_t i = 0; i < ae_n_recipe_keys; i++)
+        if (strcmp(ae_recipe_keys[i].name, name) == 0) return &ae_recipe_keys[i];
+    return NULL;
+}
+
+/* What users of other trainers write, and what it is called here. */
+static const struct {
+    const char *theirs, *advice;
+} translations[] = {
+    { "model_name_or_path", "write it as 'model'" },
+    { "output_dir", "write it as 'output', the file to write" },
+    { "dataset_mixer", "write it as 'data', a list of {path, fraction}" },
+    { "gradient_checkpointing", "write it as 'recompute'" },
+    { "max_seq_length", "write it as 'max_length'" },
+    { "per_device_train_batch_size", "write 'batch_size', the samples of a whole optimizer step" },
+    { "gradient_accumulation_steps", "write 'batch_size', the samples of a whole optimizer step" },
+    { "lora_r", "write it as 'lora: {r: ...}'" },
+    { "lora_alpha", "write it as 'lora: {alpha: ...}'" },
+    { "lora_dropout", "write it as 'lora: {dropout: ...}'" },
+    { "lora_target_modules", "write it as 'lora: {target_modules: [...]}'" },
+    { "chat_template", "write it as 'template'" },
+    { "completion_only_loss", "write it as 'train_on: completion'" },
+    { "assistant_only_loss", "write it as 'train_on: completion'" },
+};
+
+aerie_status ae_recipe_unknown(const char *name, aerie_error *err)
+{
+    const char *names[AE_COUNT(ae_recipe_keys)];
+    const char *near;
+
+    for (size_t i = 0; i < AE_COUNT(translations); i++)
+        if (strcmp(translations[i].theirs, name) == 0)
+            return aerie_fail(err, AERIE_NOT_FOUND, "unknown key '%s'; %s", name,
+                              translations[i].advice);
+    for (size_t i = 0; i < ae_n_recipe_keys; i++) names[i] = ae_recipe_keys[i].name;
+    near = ae_nearest(name, names, ae_n_recipe_keys);
+    if (near)
+        return aerie_fail(err, AERIE_NOT_FOUND, "unknown key '%.60s'; did you mean '%s'?", name, near);
+    return aerie_fail(err, AERIE_NOT_FOUND,
+                      "unknown key '%.60s'; docs/recipes.md lists the keys of a recipe", name);
+}
+
+static aerie_status wrong(const ae_key *key, const char *text, const char *wanted, aerie_error *err)
+{
+    return aerie_fail(err, AERIE_BAD_TEXT, "'%s' is '%.60s'; it must be %s", key->name, text, wanted);
+}
+
+static aerie_status set_flag(bool *out, const ae_key *key, const char *text, aerie_error *err)
+{
+    *out = strcmp(text, "true") == 0;
+    if (*out || strcmp(text, "false") == 0) return AERIE_OK;
+    return wrong(key, text, "true or false", err);
+}
+
+static bool parse_number(double *out, const char *text)
+{
+    char *end;
+
+    *out = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(*out) && !isspace((unsigned char)text[0]);
+}
+
+static aerie_status set_number(double *out, const ae_key *key, const char *text, aerie_error *err)
+{
+    char wanted[96];
+    double value;
+
+    snprintf(wanted, sizeof wanted, "a %s from %.15g to %.15g", kind_names[key->kind], key->low,
+             key->high);
+    if (!parse_number(&value, text) || value < key->low || value > key->high ||
+        (key->kind == AE_KEY_COUNT && value != floor(value)))
+        return wrong(key, text, wanted, err);
+    *out = value;
+    return AERIE_OK;
+}
+
+static aerie_status set_word(int *out, const ae_key *key, const char *text, aerie_error *err)
+{
+    ae_bytes wanted = { 0 };
+    aerie_status status;
+
+    for (int i = 0; key->word(i); i++)
+        if (strcmp(key->word(i), text) == 0) {
+            *out = i;
+            return AERIE_OK;
+        }
+    for (int i = 0; key->word(i); i++)
+        ae_bytes_printf(&wanted, "%s%s", i == 0 ? "one of " : ", ", key->word(i));
+    status = wrong(key, text, wanted.data ? wanted.data : "another word", err);
+    ae_bytes_free(&wanted);
+    return status;
+}
+
+static aerie_status set_texts(ae_texts *out, ae_arena *arena, const char *text, aerie_error *err)
+{
+    out->items = ae_arena_take(arena, 1, sizeof *out->items);
+    if (!out->items) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the recipe");
+    out->items[0] = text;
+    out->n = 1;
+    return AERIE_OK;
+}
+
+static aerie_status set_sources(ae_sources *out, ae_arena *arena, const char *text, aerie_error *err)
+{
+    out->items = ae_arena_take(arena, 1, sizeof *out->items);
+    if (!out->items) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the recipe");
+    out->items[0] = (ae_data_source){ .path = text, .fraction = 1 };
+    out->n = 1;
+    return AERIE_OK;
+}
+
+aerie_status ae_recipe_set(ae_recipe *recipe, const ae_key *key, const char *text, aerie_error *err)
+{
+    void *at = (char *)recipe + key->offset;
+    char *copy = ae_arena_strndup(&recipe->arena, text, strlen(text));
+    aerie_status status;
+    double number = 0;
+
+    if (!copy) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the recipe");
+    switch (key->kind) {
+    case AE_KEY_TEXT: *(const char **)at = copy; return AERIE_OK;
+    case AE_KEY_FLAG: return set_flag(at, key, text, err);
+    case AE_KEY_NUMBER: return set_number(at, key, text, err);
+    case AE_KEY_COUNT:
+        status = set_number(&number, key, text, err);
+        if (!status) *(int64_t *)at = (int64_t)number;
+        return status;
+    case AE_KEY_WORD: return set_word(at, key, text, err);
+    case AE_KEY_TEXTS: return set_texts(at, &recipe->arena, copy, err);
+    default: return set_sources(at, &recipe->arena, copy, err);
+    }
+}
+
+static void print_texts(const ae_texts *texts, ae_bytes *out)
+{
+    ae_bytes_add_text(out, "[");
+    for (int64_t i = 0; i < texts->n; i++)
+        ae_bytes_printf(out, "%s%s", i ? ", " : "", texts->items[i]);
+    ae_bytes_add_text(out, "]");
+}
+
+static void print_sources(const ae_sources *sources, ae_bytes *out)
+{
+    ae_bytes_add_text(out, "[");
+    for (int64_t i = 0; i < sources->n; i++)
+        ae_bytes_printf(out, "%s%s", i ? ", " : "", sources->items[i].path);
+    ae_bytes_add_text(out, "]");
+}
+
+static void print_value(const ae_recipe *recipe, const ae_key *key, ae_bytes *out)
+{
+    const void *at = (const char *)recipe + key->offset;
+
+    switch (key->kind) {
+    case AE_KEY_TEXT: ae_bytes_add_text(out, *(const char *const *)at); break;
+    case AE_KEY_FLAG: ae_bytes_add_text(out, *(const bool *)at ? "true" : "false"); break;
+    case AE_KEY_COUNT: ae_bytes_printf(out, "%lld", (long long)*(const int64_t *)at); break;
+    case AE_KEY_NUMBER: ae_bytes_printf(out, "%.12g", *(const double *)at); break;
+    case AE_KEY_WORD: ae_bytes_add_text(out, key->word(*(const int *)at)); break;
+    case AE_KEY_TEXTS: print_texts(at, out); break;
+    default: print_sources(at, out); break;
+    }
+}
+
+static bool is_given(const ae_recipe *recipe, const ae_key *key)
+{
+    const void *at = (const char *)recipe + key->offset;
+
+    if (key->kind == AE_KEY_TEXT) return *(const char *const *)at != NULL;
+    if (key->kind == AE_KEY_TEXTS) return ((const ae_texts *)at)->n > 0;
+    if (key->kind == AE_KEY_SOURCES) return ((const ae_sources *)at)->n > 0;
+    return true;
+}
+
+void ae_recipe_print(const ae_recipe *recipe, bool identity, ae_bytes *out)
+{
+    for (size_t i = 0; i < ae_n_recipe_keys; i++) {
+        const ae_key *key = &ae_recipe_keys[i];
+        if (!is_given(recipe, key) || (identity && !key->identity)) continue;
+        ae_bytes_printf(out, "%s: ", key->name);
+        print_value(recipe, key, out);
+        ae_bytes_add_char(out, '\n');
+    }
+}
+
+bool aerie_recipe_key_at(size_t i, aerie_recipe_key *out)
+{
+    const ae_key *key;
+
+    if (i >= ae_n_recipe_keys) return false;
+    key = &ae_recipe_keys[i];
+    *out = (aerie_recipe_key){ key->name, kind_names[key->kind],
+                               key->default_text ? key->default_text : "", key->doc };
+    return true;
+}

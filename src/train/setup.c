@@ -1,0 +1,244 @@
+/* setup.c -- opens what a training run is made of: networks, adapters, parameters, plan, names. */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+static aerie_status no_memory(aerie_error *err)
+{
+    return aerie_fail(err, AERIE_NO_MEMORY, "no memory to set up the training");
+}
+
+static aerie_status check_sample(const ae_sample *s, int64_t i, aerie_error *err)
+{
+    if (s->n >= 1) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_ARGUMENT, "sample %lld is empty", (long long)i);
+}
+
+static aerie_status check_pair(const ae_pair_sample *p, int64_t i, aerie_error *err)
+{
+    if (p->n_prompt >= 1 && p->n_chosen >= 1 && p->n_rejected >= 1) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                      "pair %lld has an empty %s", (long long)i,
+                      p->n_prompt < 1 ? "prompt" : p->n_chosen < 1 ? "chosen answer" : "rejected answer");
+}
+
+static aerie_status check_set(const ae_data_set *set, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    for (int64_t i = 0; i < set->n_samples && !status; i++)
+        status = check_sample(&set->samples[i], i, err);
+    for (int64_t i = 0; i < set->n_pairs && !status; i++) status = check_pair(&set->pairs[i], i, err);
+    return status;
+}
+
+static ae_lora_options lora_options(const ae_recipe *r)
+{
+    ae_lora_options o = { .rank = r->lora_r,
+                          .alpha = (float)r->lora_alpha,
+                          .dropout = (float)r->lora_dropout,
+                          .rslora = r->lora_rslora };
+
+    for (int64_t i = 0; i < r->lora_targets.n; i++)
+        for (int k = 0; k < AE_N_PROJ; k++)
+            if (strcmp(r->lora_targets.items[i], "all-linear") == 0 ||
+                strcmp(r->lora_targets.items[i], ae_proj_name(k)) == 0)
+                o.targets[k] = true;
+    return o;
+}
+
+static aerie_status open_adapters(ae_trainer *t, aerie_error *err)
+{
+    const ae_recipe *r = t->recipe;
+    ae_lora_options options = lora_options(r);
+    aerie_status status = AERIE_OK;
+
+    for (int64_t i = 0; i < r->adapters.n && !status; i++) {
+        status = ae_adapter_open(&t->adapters[i], r->adapters.items[i], t->model, false, err);
+        if (!status) t->n_adapters++;
+    }
+    if (!status)
+        status = ae_net_with_adapters(&t->start, &t->nets, t->model, t->adapters, t->n_adapters, err);
+    if (!status)
+        status = ae_adapter_new(&t->adapters[t->n_adapters], t->model, &options, (uint64_t)r->seed, err);
+    if (status) return status;
+    t->n_adapters++;
+    return ae_net_with_adapters(&t->net, &t->nets, t->model, t->adapters, t->n_adapters, err);
+}
+
+static bool is_trainable(const ae_model *m)
+{
+    ae_named_param first;
+
+    return ae_model_params(m, &first, 1) > 0 && first.tensor->grad;
+}
+
+/* All parameters: of a copy, unless the model was made for this. */
+static aerie_status open_copy(ae_trainer *t, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    t->start = *ae_model_net(t->model);
+    if (!is_trainable(t->model)) status = ae_model_trainable(&t->copy, t->model, err);
+    if (status) return status;
+    t->net = *ae_model_net(t->copy ? t->copy : t->model);
+    if (!t->run->template_source) return AERIE_OK;
+    return ae_model_set_template(t->copy ? t->copy : t->model, t->run->template_source, err);
+}
+
+static int64_t list_params(const ae_trainer *t, ae_named_param *out, int64_t cap)
+{
+    if (t->recipe->lora_r > 0) return ae_adapter_params(t->adapters[t->n_adapters - 1], out, cap);
+    return ae_model_params(t->copy ? t->copy : t->model, out, cap);
+}
+
+static aerie_status open_optimizer(ae_trainer *t, aerie_error *err)
+{
+    int64_t n = list_params(t, NULL, 0);
+
+    t->params = ae_alloc((size_t)n, sizeof *t->params);
+    if (!t->params) return no_memory(err);
+    list_params(t, t->params, n);
+    return ae_optimizer_new(&t->optimizer, t->params, n, err);
+}
+
+static aerie_status open_plan(ae_trainer *t, aerie_error *err)
+{
+    const ae_recipe *r = t->recipe;
+    aerie_status status = ae_plan_new(&t->plan, r, t->objective, t->data, err);
+    double steps = (double)t->plan.n_steps;
+
+    t->schedule = (ae_schedule){ .kind = (ae_lr_kind)r->lr_kind,
+                                 .base = r->learning_rate,
+                                 .min_ratio = r->min_lr_rate,
+                                 .n_steps = t->plan.n_steps,
+                                 .n_warmup = r->warmup_steps };
+    /* transformers rounds up; OpenChat, whose schedule has a floor, rounds. */
+    if (r->warmup_steps == 0)
+        t->schedule.n_warmup = (int64_t)(r->lr_kind == AE_LR_COSINE_MIN ? round(r->warmup_ratio * steps)
+                                                                        : ceil(r->warmup_ratio * steps));
+    return status;
+}
+
+static uint64_t hash_run(const int32_t *ids, int64_t n, uint64_t seed)
+{
+    uint64_t length = (uint64_t)n;
+
+    seed = ae_hash64(&length, sizeof length, seed);
+    return ae_hash64(ids, (size_t)n * sizeof *ids, seed);
+}
+
+static uint64_t hash_set(const ae_data_set *set)
+{
+    uint64_t hash = 0;
+
+    for (int64_t i = 0; i < set->n_samples; i++) {
+        const ae_sample *s = &set->samples[i];
+        hash = hash_run(s->ids, s->n, hash);
+        hash = ae_hash64(s->weights, (size_t)s->n * sizeof *s->weights, hash);
+    }
+    for (int64_t i = 0; i < set->n_pairs; i++) {
+        const ae_pair_sample *p = &set->pairs[i];
+        hash = hash_run(p->prompt, p->n_prompt, hash);
+        hash = hash_run(p->chosen, p->n_chosen, hash);
+        hash = hash_run(p->rejected, p->n_rejected, hash);
+    }
+    return hash;
+}
+
+static uint64_t hash_adapter(const ae_adapter *a, uint64_t hash)
+{
+    int64_t n = ae_adapter_params(a, NULL, 0);
+    ae_named_param *p = ae_alloc((size_t)n, sizeof *p);
+
+    if (!p) return hash;
+    ae_adapter_params(a, p, n);
+    for (int64_t i = 0; i < n; i++) {
+        const ae_tensor *t = p[i].tensor;
+        hash = ae_hash64(t->data, (size_t)(t->rows * t->cols) * sizeof(float), hash);
+    }
+    ae_free(p);
+    return hash;
+}
+
+/* Of the frozen ones. */
+static uint64_t hash_adapters(const ae_trainer *t)
+{
+    int n = t->n_adapters - (t->recipe->lora_r > 0);
+    uint64_t hash = 0;
+
+    for (int i = 0; i < n; i++) hash = hash_adapter(t->adapters[i], hash);
+    return hash;
+}
+
+/* What a checkpoint, and what the reference's numbers, belong to. */
+static aerie_status identify(ae_trainer *t, aerie_error *err)
+{
+    char model[65];
+    aerie_status status = ae_model_hash(t->model, model, err);
+
+    if (status) return status;
+    ae_recipe_print(t->recipe, true, &t->identity);
+    ae_bytes_printf(&t->identity, "model's hash: %.16s\n", model);
+    ae_bytes_printf(&t->identity, "adapters' hash: %016llx\n", (unsigned long long)hash_adapters(t));
+    ae_bytes_printf(&t->identity, "data's hash: %016llx\n", (unsigned long long)hash_set(t->data));
+    ae_bytes_printf(&t->start_identity, "%s %016llx %s %d %.17g", model,
+                    (unsigned long long)hash_adapters(t), t->device->name,
+                    t->recipe->shared_prefix, t->recipe->ld_alpha);
+    status = ae_bytes_status(&t->identity, err);
+    return status ? status : ae_bytes_status(&t->start_identity, err);
+}
+
+static char *with_suffix(const char *path, const char *suffix)
+{
+    ae_bytes b = { 0 };
+
+    ae_bytes_printf(&b, "%s%s", path, suffix);
+    if (b.failed) ae_bytes_free(&b);
+    return b.data;
+}
+
+static aerie_status name_files(ae_trainer *t, aerie_error *err)
+{
+    t->checkpoint_path = with_suffix(t->recipe->output, ".checkpoint");
+    t->reference_path = with_suffix(t->recipe->output, ".reference");
+    t->metrics_path = with_suffix(t->recipe->output, ".metrics.jsonl");
+    if (t->checkpoint_path && t->reference_path && t->metrics_path) return AERIE_OK;
+    return no_memory(err);
+}
+
+aerie_status ae_trainer_open(ae_trainer *t, aerie_error *err)
+{
+    aerie_status status;
+
+    t->objective = ae_objective_of(t->recipe);
+    status = check_set(t->data, err);
+    if (!status && t->eval) status = check_set(t->eval, err);
+    if (!status) status = name_files(t, err);
+    if (!status) status = t->recipe->lora_r > 0 ? open_adapters(t, err) : open_copy(t, err);
+    if (!status) status = open_optimizer(t, err);
+    if (!status) status = open_plan(t, err);
+    if (!status) status = identify(t, err);
+    t->net.recompute = t->recipe->recompute;
+    return status;
+}
+
+void ae_trainer_close(ae_trainer *t)
+{
+    ae_metrics_close(&t->metrics);
+    ae_reference_free(&t->reference);
+    ae_reference_free(&t->eval_reference);
+    ae_plan_free(&t->plan);
+    ae_optimizer_free(&t->optimizer);
+    ae_free(t->params);
+    for (int i = 0; i < t->n_adapters; i++) ae_adapter_close(t->adapters[i]);
+    ae_model_close(t->copy);
+    ae_free(t->checkpoint_path);
+    ae_free(t->reference_path);
+    ae_free(t->metrics_path);
+    ae_bytes_free(&t->identity);
+    ae_bytes_free(&t->start_identity);
+    ae_arena_free(&t->nets);
+    ae_arena_free(&t->rows);
+}

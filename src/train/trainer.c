@@ -1,0 +1,289 @@
+/* trainer.c -- the loop: steps in the plan's order, metrics, evaluations, checkpoints, output. */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The clock of this run. */
+typedef struct {
+    ae_trainer *t;
+    double started;
+    int64_t first_step, first_tokens;
+} running;
+
+static int tell(const ae_trainer *t, const aerie_train_progress *p)
+{
+    return t->run->progress ? t->run->progress(t->run->user, p) : 0;
+}
+
+static int tell_reference(void *user, int64_t done, int64_t n)
+{
+    const ae_trainer *t = user;
+
+    return tell(t, &(aerie_train_progress){ .phase = AERIE_TRAIN_REFERENCE, .step = done, .n_steps = n });
+}
+
+static ae_pass pass_of(ae_trainer *t, const ae_data_set *set)
+{
+    return (ae_pass){ .recipe = t->recipe,
+                      .objective = t->objective,
+                      .set = set,
+                      .reference = set == t->data ? t->reference.values : t->eval_reference.values,
+                      .device = t->device,
+                      .net = &t->net,
+                      .arena = &t->rows };
+}
+
+static aerie_status fill_reference(ae_trainer *t, ae_reference *r, const ae_data_set *set,
+                                   const int64_t *items, int64_t n, aerie_error *err)
+{
+    ae_pass pass = pass_of(t, set);
+
+    pass.net = &t->start;
+    return ae_reference_fill(r, &pass, items, n, t->reference_path, t->start_identity.data,
+                             tell_reference, t, err);
+}
+
+static int64_t *all_items(int64_t n, aerie_error *err)
+{
+    int64_t *items = ae_alloc((size_t)n, sizeof *items);
+
+    if (!items) aerie_fail(err, AERIE_NO_MEMORY, "no memory for %lld samples", (long long)n);
+    for (int64_t i = 0; items && i < n; i++) items[i] = i;
+    return items;
+}
+
+/* Before the first step: full training changes the weights that the reference is made of. */
+static aerie_status make_references(ae_trainer *t, aerie_error *err)
+{
+    int64_t n_eval = t->eval ? t->objective->count(t->eval) : 0;
+    int64_t *items;
+    aerie_status status;
+
+    if (t->objective->n_reference == 0 || t->recipe->reference_free) return AERIE_OK;
+    status = fill_reference(t, &t->reference, t->data, t->plan.items, t->plan.n_items, err);
+    if (status || n_eval == 0) return status;
+    items = all_items(n_eval, err);
+    if (!items) return AERIE_NO_MEMORY;
+    status = fill_reference(t, &t->eval_reference, t->eval, items, n_eval, err);
+    ae_free(items);
+    return status;
+}
+
+static aerie_status evaluate(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums, aerie_error *err)
+{
+    int64_t n = t->objective->count(t->eval);
+    ae_pass pass = pass_of(t, t->eval);
+    int64_t *items = all_items(n, err);
+    aerie_status status;
+
+    if (!items) return AERIE_NO_MEMORY;
+    *sums = (ae_loss_sums){ 0 };
+    status = ae_pass_items(&pass, AE_PASS_EVALUATE, items, n, 1, sums, err);
+    ae_free(items);
+    if (status) return status;
+    ae_metrics_of_sums(p, sums);
+    p->phase = AERIE_TRAIN_EVAL;
+    t->summary->eval_loss = p->loss;
+    return AERIE_OK;
+}
+
+static aerie_status evaluate_and_tell(ae_trainer *t, aerie_error *err)
+{
+    aerie_train_progress p = { .step = t->at.step, .n_steps = t->plan.n_steps, .tokens = t->at.tokens };
+    ae_loss_sums sums;
+    aerie_status status;
+
+    if (!t->eval || t->objective->count(t->eval) == 0) return AERIE_OK;
+    status = evaluate(t, &p, &sums, err);
+    if (!status) status = ae_metrics_write(&t->metrics, "eval", &p, &sums, err);
+    if (!status) tell(t, &p);
+    return status;
+}
+
+/* One optimizer step: gradients of all its rows, added in the items' order; then one update. */
+static aerie_status train_step(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
+                               aerie_error *err)
+{
+    int64_t step = t->at.step, first = t->plan.first[step], n = t->plan.first[step + 1] - first;
+    const int64_t *items = t->plan.items + first;
+    ae_pass pass = pass_of(t, t->data);
+    aerie_status status;
+
+    pass.dropout_key = ae_mix64((uint64_t)t->recipe->seed ^ ae_mix64((uint64_t)step)) | 1;
+    *sums = (ae_loss_sums){ 0 };
+    ae_optimizer_zero_grads(&t->optimizer);
+    status = ae_pass_items(&pass, AE_PASS_TRAIN, items, n, ae_pass_share(&pass, items, n), sums, err);
+    if (status) return status;
+    ae_metrics_of_sums(p, sums);
+    if (!isfinite(p->loss))
+        return aerie_fail(err, AERIE_BAD_NUMBER, "the loss is not finite");
+    status = ae_optimizer_norm(&t->optimizer, t->device, &p->grad_norm, err);
+    if (status) return status;
+    p->learning_rate = ae_schedule_rate(&t->schedule, step);
+    ae_optimizer_step(&t->optimizer, t->device, t->recipe, p->learning_rate,
+                      ae_clip_scale(p->grad_norm, t->recipe->max_grad_norm), step + 1);
+    t->at.step++;
+    t->at.tokens += ae_plan_tokens(t->recipe, t->objective, t->data, items, n);
+    return AERIE_OK;
+}
+
+static void take_time(const running *r, aerie_train_progress *p)
+{
+    double seconds = ae_clock_seconds() - r->started;
+    int64_t steps = r->t->at.step - r->first_step;
+
+    p->phase = AERIE_TRAIN_STEP;
+    p->step = r->t->at.step;
+    p->n_steps = r->t->plan.n_steps;
+    p->tokens = r->t->at.tokens;
+    if (seconds > 0) p->tokens_per_second = (double)(p->tokens - r->first_tokens) / seconds;
+    p->seconds_left = seconds / (double)steps * (double)(p->n_steps - p->step);
+}
+
+static aerie_status save_checkpoint(const ae_trainer *t, aerie_error *err)
+{
+    return ae_checkpoint_write(t->checkpoint_path, &t->at, t->identity.data, &t->optimizer, err);
+}
+
+/* What is due after a step. */
+static aerie_status after_step(ae_trainer *t, const aerie_train_progress *p, const ae_loss_sums *sums,
+                               aerie_error *err)
+{
+    const ae_recipe *r = t->recipe;
+    bool last = p->step == p->n_steps;
+    aerie_status status = AERIE_OK;
+
+    if (p->step % r->logging_steps == 0 || last)
+        status = ae_metrics_write(&t->metrics, "train", p, sums, err);
+    if (!status && !last && r->eval_steps > 0 && p->step % r->eval_steps == 0)
+        status = evaluate_and_tell(t, err);
+    if (!status && !last && r->save_steps > 0 && p->step % r->save_steps == 0)
+        status = save_checkpoint(t, err);
+    if (status) return status;
+    /* At the end there is nothing left to stop. */
+    if (tell(t, p) && !last)
+        return aerie_fail(err, AERIE_INTERRUPTED, "stopped after step %lld of %lld; --resume goes on from "
+                          "%s", (long long)p->step, (long long)p->n_steps, t->checkpoint_path);
+    return AERIE_OK;
+}
+
+/* A step that fails has not changed the weights unless it was done: its number says which. A failed
+ * step leaves the checkpoint of an earlier one; trouble after a step first keeps that step. */
+static aerie_status one_step(const running *r, aerie_error *err)
+{
+    ae_trainer *t = r->t;
+    aerie_train_progress p = { 0 };
+    ae_loss_sums sums;
+    aerie_error trouble = { 0 };
+    aerie_status status = train_step(t, &p, &sums, err);
+
+    if (status) {
+        aerie_error_prefix(err, "step %lld", (long long)t->at.step + 1);
+        return status;
+    }
+    take_time(r, &p);
+    if (t->at.step == r->first_step + 1) t->summary->first_loss = p.loss;
+    t->summary->last_loss = p.loss;
+    status = after_step(t, &p, &sums, err);
+    if (!status) return AERIE_OK;
+    if (save_checkpoint(t, &trouble) && status == AERIE_INTERRUPTED) {
+        status = trouble.status; /* the promise to go on from there could not be kept */
+        if (err) *err = trouble;
+    }
+    return status;
+}
+
+static aerie_status run_steps(ae_trainer *t, aerie_error *err)
+{
+    running r = { .t = t, .started = ae_clock_seconds(), .first_step = t->at.step,
+                  .first_tokens = t->at.tokens };
+    aerie_status status = AERIE_OK;
+
+    t->summary->first_step = t->at.step;
+    while (t->at.step < t->plan.n_steps && !status) status = one_step(&r, err);
+    t->summary->tokens = t->at.tokens - r.first_tokens;
+    t->summary->seconds = ae_clock_seconds() - r.started;
+    return status;
+}
+
+static aerie_status write_output(const ae_trainer *t, aerie_error *err)
+{
+    const ae_recipe *r = t->recipe;
+
+    if (r->lora_r > 0)
+        return ae_adapter_save(t->adapters[t->n_adapters - 1], r->output, t->model, err);
+    return ae_model_save_gguf(t->copy ? t->copy : t->model, r->output, ae_recipe_output_type(r), err);
+}
+
+/* The checkpoint goes when the output is there; when that fails it is written instead. */
+static aerie_status finish(ae_trainer *t, aerie_error *err)
+{
+    aerie_status status;
+
+    tell(t, &(aerie_train_progress){ .phase = AERIE_TRAIN_SAVING, .step = t->at.step,
+                                     .n_steps = t->plan.n_steps });
+    status = write_output(t, err);
+    if (!status) {
+        remove(t->checkpoint_path);
+        return AERIE_OK;
+    }
+    if (save_checkpoint(t, NULL) == AERIE_OK)
+        ae_log(AERIE_LOG_WARNING, "the trained state is kept in %s; --resume writes the output from it",
+               t->checkpoint_path);
+    return status;
+}
+
+static aerie_status make_parent(const char *path, aerie_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash && slash != path ? ae_strndup(path, (size_t)(slash - path)) : NULL;
+    aerie_status status = folder ? ae_file_make_folder(folder, err) : AERIE_OK;
+
+    ae_free(folder);
+    return status;
+}
+
+static aerie_status train(ae_trainer *t, aerie_error *err)
+{
+    aerie_status status = make_parent(t->recipe->output, err);
+
+    if (!status && t->run->resume)
+        status = ae_checkpoint_read(t->checkpoint_path, &t->at, t->identity.data, &t->optimizer, err);
+    if (!status) status = make_references(t, err);
+    if (!status) status = ae_metrics_open(&t->metrics, t->metrics_path, t->at.step, err);
+    if (!status) status = run_steps(t, err);
+    if (!status) status = evaluate_and_tell(t, err);
+    return status ? status : finish(t, err);
+}
+
+static void describe(const ae_trainer *t, aerie_train_summary *summary)
+{
+    ae_bytes text = { 0 };
+
+    ae_trainer_describe(t, &text);
+    snprintf(summary->plan, sizeof summary->plan, "%s", text.data ? text.data : "");
+    ae_bytes_free(&text);
+}
+
+aerie_status ae_train(const ae_recipe *recipe, ae_device *device, ae_model *model, const ae_data_set *data,
+                      const ae_data_set *eval, const ae_train_run *run, aerie_train_summary *summary,
+                      aerie_error *err)
+{
+    ae_trainer t = { .recipe = recipe, .device = device, .model = model, .data = data, .eval = eval,
+                     .run = run, .summary = summary };
+    aerie_status status;
+
+    *summary = (aerie_train_summary){ .eval_loss = NAN };
+    snprintf(summary->output, sizeof summary->output, "%s", recipe->output);
+    status = ae_trainer_open(&t, err);
+    if (!status) {
+        summary->n_steps = t.plan.n_steps;
+        describe(&t, summary);
+    }
+    if (!status && !run->dry_run) status = train(&t, err);
+    ae_trainer_close(&t);
+    summary->peak_bytes = ae_peak_rss_bytes();
+    return status;
+}
