@@ -121,7 +121,7 @@ void ae_gguf_set_span(ae_gguf_writer *w, const char *key, ae_span value);
 void ae_gguf_set_texts(ae_gguf_writer *w, const char *key, const ae_span *values, size_t n);
 void ae_gguf_set_f32s(ae_gguf_writer *w, const char *key, const float *values, size_t n);
 void ae_gguf_set_i32s(ae_gguf_writer *w, const char *key, const int32_t *values, size_t n);
-/* Entry i of a file that was read, unchanged. */
+/* Entry i of a file that was read, unchanged; its alignment is not taken over. */
 void ae_gguf_set_copy(ae_gguf_writer *w, const ae_gguf *from, size_t i);
 
 /* Announces a tensor of any dtype, [rows, cols]; one row is written as a vector. */

@@ -135,6 +135,8 @@ void ae_gguf_set_copy(ae_gguf_writer *w, const ae_gguf *from, size_t i)
 {
     const ae_gguf_value *value = &from->values[i];
 
+    /* How the data is aligned is this writer's affair. */
+    if (strcmp(value->key, "general.alignment") == 0) return;
     if (put_key(w, value->key, value->type))
         ae_bytes_add(&w->metadata, value->raw, value->raw_bytes);
 }

@@ -208,6 +208,35 @@ static void copied_metadata_is_the_same_bytes(void **state)
     leave_place(&p);
 }
 
+/* A file of another alignment, copied: the copy has its own and says nothing wrong. */
+static void alignment_is_not_copied(void **state)
+{
+    place p = make_place();
+    ae_bytes file = { 0 };
+    ae_gguf *g;
+    ae_gguf_writer *w;
+    const ae_stored_tensor *t;
+
+    (void)state;
+    put_header(&file, 0, 2);
+    put_u32_value(&file, "general.alignment", 4096);
+    put_u32_value(&file, "k", 7);
+    assert_int_equal(ae_gguf_open_memory(&g, file.data, file.len, "memory", NULL), AERIE_OK);
+    assert_int_equal(ae_gguf_writer_open(&w, p.path, NULL), AERIE_OK);
+    for (size_t i = 0; i < 2; i++) ae_gguf_set_copy(w, g, i);
+    ae_gguf_writer_tensor(w, "t", AE_F32, 1, 1);
+    ae_gguf_writer_add(w, "1234", 4);
+    assert_int_equal(ae_gguf_writer_commit(w, NULL), AERIE_OK);
+    ae_gguf_close(g);
+    assert_int_equal(ae_gguf_open(&g, p.path, NULL), AERIE_OK);
+    assert_true(ae_gguf_has(g, "k") && !ae_gguf_has(g, "general.alignment"));
+    t = ae_tensor_list_find(ae_gguf_tensors(g), "t");
+    assert_memory_equal(t->data, "1234", 4);
+    ae_gguf_close(g);
+    ae_bytes_free(&file);
+    leave_place(&p);
+}
+
 static void values_print_for_people(void **state)
 {
     static const struct {
@@ -540,6 +569,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(copied_metadata_is_the_same_bytes),
+        cmocka_unit_test(alignment_is_not_copied),
         cmocka_unit_test(values_print_for_people),
         cmocka_unit_test(getters_check_types),
         cmocka_unit_test(integers_are_read_from_any_width),

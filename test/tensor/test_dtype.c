@@ -1,0 +1,144 @@
+/* test_dtype.c -- the table of types, and rows into and out of each against test/golden/quant,
+ * which tools/golden/make_quant_fixture.py wrote. */
+#include "scratch.h"
+
+#include "format/format.h"
+
+static const ae_dtype all_types[] = { AE_F32,  AE_F16,  AE_BF16, AE_Q4_0,
+                                      AE_Q4_1, AE_Q8_0, AE_Q4_K, AE_Q6_K };
+
+static void the_table_agrees_with_itself(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(all_types); i++) {
+        const ae_dtype_info *info = ae_dtype_info_of(all_types[i]);
+        assert_non_null(info);
+        assert_true(info->dtype == all_types[i]);
+        assert_ptr_equal(ae_dtype_of_gguf((uint32_t)all_types[i]), info);
+        assert_true(ae_dtype_by_name(info->name) == all_types[i]);
+    }
+    assert_true(ae_dtype_by_name("q4_k") == AE_Q4_K);
+    assert_true(ae_dtype_by_name("Q3_K") == AE_DTYPE_NONE);
+    assert_null(ae_dtype_info_of(AE_DTYPE_NONE));
+    assert_null(ae_dtype_of_gguf(11));
+    assert_null(ae_dtype_of_gguf(UINT32_MAX));
+}
+
+static void bytes_are_counted_or_refused(void **state)
+{
+    size_t bytes;
+
+    (void)state;
+    assert_true(ae_dtype_bytes(&bytes, AE_Q8_0, 3, 64) && bytes == 3 * 2 * 34);
+    assert_true(ae_dtype_bytes(&bytes, AE_Q6_K, 2, 256) && bytes == 2 * 210);
+    assert_true(ae_dtype_bytes(&bytes, AE_F32, 0, 7) && bytes == 0);
+    assert_false(ae_dtype_bytes(&bytes, AE_Q8_0, 1, 33));
+    assert_false(ae_dtype_bytes(&bytes, AE_F32, -1, 4));
+    assert_false(ae_dtype_bytes(&bytes, AE_F32, 1, -4));
+    assert_false(ae_dtype_bytes(&bytes, AE_F32, INT64_MAX, INT64_MAX));
+    assert_false(ae_dtype_bytes(&bytes, AE_F32, (int64_t)1 << 31, (int64_t)1 << 31));
+    assert_false(ae_dtype_bytes(&bytes, AE_DTYPE_NONE, 1, 1));
+}
+
+static ae_gguf *golden;
+
+static int open_golden(void **state)
+{
+    aerie_error err = { 0 };
+
+    (void)state;
+    if (ae_gguf_open(&golden, "test/golden/quant/rows.gguf", &err)) fail_msg("%s", err.message);
+    return 0;
+}
+
+static int close_golden(void **state)
+{
+    (void)state;
+    ae_gguf_close(golden);
+    return 0;
+}
+
+static const ae_stored_tensor *find(const char *type, const char *suffix)
+{
+    const ae_stored_tensor *t;
+    char name[32];
+
+    snprintf(name, sizeof name, "%s%s", type, suffix);
+    t = ae_tensor_list_find(ae_gguf_tensors(golden), name);
+    if (!t) fail_msg("the fixture has no '%s'", name);
+    return t;
+}
+
+static void rows_decode_bit_for_bit(void **state)
+{
+    (void)state;
+    for (size_t i = 1; i < AE_COUNT(all_types); i++) {
+        const char *type = ae_dtype_info_of(all_types[i])->name;
+        const ae_stored_tensor *in = find(type, ""), *expected = find(type, ".f32");
+        float row[512];
+        for (int64_t r = 0; r < in->rows; r++) {
+            const char *bytes = (const char *)in->data + (size_t)r * (in->bytes / (size_t)in->rows);
+            const float *want = (const float *)expected->data + r * expected->cols;
+            assert_int_equal(in->cols, 512);
+            assert_true(ae_dtype_decode_row(all_types[i], bytes, 512, row));
+            for (int c = 0; c < 512; c++)
+                if (memcmp(&row[c], &want[c], 4))
+                    fail_msg("%s row %d column %d: %.9g, not %.9g", type, (int)r, c, (double)row[c],
+                             (double)want[c]);
+        }
+    }
+}
+
+static void rows_encode_bit_for_bit(void **state)
+{
+    static const ae_dtype written[] = { AE_F16, AE_BF16, AE_Q8_0 };
+    const ae_stored_tensor *in = find("in", "");
+
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(written); i++) {
+        const char *type = ae_dtype_info_of(written[i])->name;
+        const ae_stored_tensor *expected = find(type, ".out");
+        size_t row_bytes = expected->bytes / (size_t)expected->rows;
+        uint8_t row[1024];
+        for (int64_t r = 0; r < in->rows; r++) {
+            const uint8_t *want = (const uint8_t *)expected->data + (size_t)r * row_bytes;
+            assert_true(
+                ae_dtype_encode_row(written[i], (const float *)in->data + r * 512, 512, row));
+            for (size_t b = 0; b < row_bytes; b++)
+                if (row[b] != want[b])
+                    fail_msg("%s row %d byte %zu: %d, not %d", type, (int)r, b, row[b], want[b]);
+        }
+    }
+}
+
+/* What cannot be encoded well is encoded somehow, not crashed on. */
+static void odd_rows_are_survived(void **state)
+{
+    static const float odd[] = { 0.0f, -0.0f, 1e-45f, -1e-45f, 3e38f, -3e38f };
+    float row[32], back[32];
+    uint8_t bytes[128];
+
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(odd); i++) {
+        for (int c = 0; c < 32; c++) row[c] = odd[(i + (size_t)c) % (1 + i)];
+        for (size_t t = 0; t < AE_COUNT(all_types); t++)
+            if (ae_dtype_encode_row(all_types[t], row, 32, bytes))
+                assert_true(ae_dtype_decode_row(all_types[t], bytes, 32, back));
+    }
+    assert_false(ae_dtype_encode_row(AE_Q8_0, row, 31, bytes));
+    assert_false(ae_dtype_encode_row(AE_Q4_K, row, 32, bytes));
+    assert_false(ae_dtype_decode_row(AE_Q6_K, bytes, 32, back));
+    assert_false(ae_dtype_decode_row(AE_DTYPE_NONE, bytes, 32, back));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_agrees_with_itself),
+        cmocka_unit_test(bytes_are_counted_or_refused),
+        cmocka_unit_test(rows_decode_bit_for_bit),
+        cmocka_unit_test(rows_encode_bit_for_bit),
+        cmocka_unit_test(odd_rows_are_survived),
+    };
+    return cmocka_run_group_tests(tests, open_golden, close_golden);
+}
