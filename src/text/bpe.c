@@ -63,6 +63,8 @@ static aerie_status build_pre(ae_tokenizer *t, aerie_error *err)
                               "the pre-tokenizer \"%.60s\" is not known%s%s%s", v->pre,
                               near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
         }
+        t->vocab.ignore_merges |= ae_pre_means(v->pre).ignore_merges;
+        t->vocab.normalize_nfc |= ae_pre_means(v->pre).normalize_nfc;
     }
     t->vocab.pre = v->pre ? v->pre : ae_pre_name(patterns, n_patterns);
     return ae_pretokenizer_new(&t->bpe.pre, patterns, n_patterns, err);

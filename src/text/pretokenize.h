@@ -35,6 +35,11 @@ aerie_status ae_pretokenize(const ae_pretokenizer *p, ae_span text, ae_pre_word_
 
 /* The patterns behind a name of GGUF's tokenizer.ggml.pre; NULL: no such name. */
 const char *const *ae_pre_patterns(const char *name, int32_t *n_patterns);
+/* What else a name means, which GGUF does not say. */
+typedef struct {
+    bool ignore_merges, normalize_nfc;
+} ae_pre_meaning;
+ae_pre_meaning ae_pre_means(const char *name);
 /* The name of a list of patterns; NULL: it has none. */
 const char *ae_pre_name(const char *const *patterns, int32_t n_patterns);
 /* The known name nearest to a wrong one, or NULL. */

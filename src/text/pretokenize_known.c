@@ -42,46 +42,64 @@ typedef struct {
     const char *name;
     const char *const *patterns;
     int32_t n_patterns;
+    ae_pre_meaning means;
 } known;
+
+#define NOTHING_ELSE                                                                               \
+    {                                                                                              \
+        false, false                                                                               \
+    }
 
 /* The first name of a list of patterns is the one that is written. */
 static const known table[] = {
-    { "gpt-2", gpt2, AE_COUNT(gpt2) },
-    { "phi-2", gpt2, AE_COUNT(gpt2) },
-    { "mpt", gpt2, AE_COUNT(gpt2) },
-    { "olmo", gpt2, AE_COUNT(gpt2) },
-    { "jais", gpt2, AE_COUNT(gpt2) },
-    { "roberta-bpe", gpt2, AE_COUNT(gpt2) },
-    { "llama-bpe", llama3, AE_COUNT(llama3) },
-    { "llama3", llama3, AE_COUNT(llama3) },
-    { "llama-v3", llama3, AE_COUNT(llama3) },
-    { "smaug-bpe", llama3, AE_COUNT(llama3) },
-    { "falcon3", llama3, AE_COUNT(llama3) },
-    { "dbrx", llama3, AE_COUNT(llama3) },
-    { "qwen2", qwen2, AE_COUNT(qwen2) },
-    { "deepseek-r1-qwen", qwen2, AE_COUNT(qwen2) },
-    { "stablelm2", qwen2, AE_COUNT(qwen2) },
-    { "smollm", smollm, AE_COUNT(smollm) },
-    { "starcoder", smollm, AE_COUNT(smollm) },
-    { "refact", smollm, AE_COUNT(smollm) },
-    { "command-r", smollm, AE_COUNT(smollm) },
-    { "codeshell", smollm, AE_COUNT(smollm) },
-    { "exaone", smollm, AE_COUNT(smollm) },
-    { "gpt-4o", gpt4o, AE_COUNT(gpt4o) },
-    { "llama4", gpt4o, AE_COUNT(gpt4o) },
-    { "tekken", tekken, AE_COUNT(tekken) },
-    { "deepseek-coder", deepseek_coder, AE_COUNT(deepseek_coder) },
-    { "default", fallback, AE_COUNT(fallback) },
+    { "gpt-2", gpt2, AE_COUNT(gpt2), NOTHING_ELSE },
+    { "phi-2", gpt2, AE_COUNT(gpt2), NOTHING_ELSE },
+    { "mpt", gpt2, AE_COUNT(gpt2), NOTHING_ELSE },
+    { "olmo", gpt2, AE_COUNT(gpt2), NOTHING_ELSE },
+    { "jais", gpt2, AE_COUNT(gpt2), NOTHING_ELSE },
+    { "roberta-bpe", gpt2, AE_COUNT(gpt2), NOTHING_ELSE },
+    { "llama-bpe", llama3, AE_COUNT(llama3), { .ignore_merges = true } },
+    { "llama3", llama3, AE_COUNT(llama3), { .ignore_merges = true } },
+    { "llama-v3", llama3, AE_COUNT(llama3), { .ignore_merges = true } },
+    { "smaug-bpe", llama3, AE_COUNT(llama3), NOTHING_ELSE },
+    { "falcon3", llama3, AE_COUNT(llama3), { .ignore_merges = true } },
+    { "dbrx", llama3, AE_COUNT(llama3), NOTHING_ELSE },
+    { "qwen2", qwen2, AE_COUNT(qwen2), { .normalize_nfc = true } },
+    { "deepseek-r1-qwen", qwen2, AE_COUNT(qwen2), { .normalize_nfc = true } },
+    { "stablelm2", qwen2, AE_COUNT(qwen2), { .normalize_nfc = true } },
+    { "smollm", smollm, AE_COUNT(smollm), NOTHING_ELSE },
+    { "starcoder", smollm, AE_COUNT(smollm), NOTHING_ELSE },
+    { "refact", smollm, AE_COUNT(smollm), NOTHING_ELSE },
+    { "command-r", smollm, AE_COUNT(smollm), NOTHING_ELSE },
+    { "codeshell", smollm, AE_COUNT(smollm), NOTHING_ELSE },
+    { "exaone", smollm, AE_COUNT(smollm), NOTHING_ELSE },
+    { "gpt-4o", gpt4o, AE_COUNT(gpt4o), NOTHING_ELSE },
+    { "llama4", gpt4o, AE_COUNT(gpt4o), NOTHING_ELSE },
+    { "tekken", tekken, AE_COUNT(tekken), NOTHING_ELSE },
+    { "deepseek-coder", deepseek_coder, AE_COUNT(deepseek_coder), NOTHING_ELSE },
+    { "default", fallback, AE_COUNT(fallback), NOTHING_ELSE },
 };
+
+static const known *find(const char *name)
+{
+    for (size_t i = 0; i < AE_COUNT(table); i++)
+        if (strcmp(table[i].name, name) == 0) return &table[i];
+    return NULL;
+}
 
 const char *const *ae_pre_patterns(const char *name, int32_t *n_patterns)
 {
-    for (size_t i = 0; i < AE_COUNT(table); i++) {
-        if (strcmp(table[i].name, name) != 0) continue;
-        *n_patterns = table[i].n_patterns;
-        return table[i].patterns;
-    }
-    return NULL;
+    const known *k = find(name);
+
+    *n_patterns = k ? k->n_patterns : 0;
+    return k ? k->patterns : NULL;
+}
+
+ae_pre_meaning ae_pre_means(const char *name)
+{
+    const known *k = find(name);
+
+    return k ? k->means : (ae_pre_meaning)NOTHING_ELSE;
 }
 
 static bool same(const known *k, const char *const *patterns, int32_t n_patterns)

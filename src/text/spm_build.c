@@ -48,7 +48,6 @@ static aerie_status count_chars(building *b, size_t *count, aerie_error *err)
     uint64_t *seen = ae_arena_take(&b->arena, CODE_POINTS / 64, sizeof *seen);
 
     if (!seen) return aerie_fail(err, AERIE_NO_MEMORY, "out of memory for a vocabulary");
-    *count = 0;
     for (int32_t i = 0; i < v->n_tokens; i++) {
         ae_span text = v->tokens[i].text;
 
@@ -81,7 +80,7 @@ static aerie_status build_chars(building *b, aerie_error *err)
     const ae_vocab *v = &b->t->vocab;
     ae_spm *s = &b->t->spm;
     int32_t stand_in = v->n_tokens;
-    size_t count;
+    size_t count = 0;
     aerie_status status = count_chars(b, &count, err);
 
     if (!status) status = ae_number_table_new(&s->chars, &b->t->arena, count, err);

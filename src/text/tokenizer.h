@@ -38,7 +38,8 @@ typedef struct {
     const ae_span *merges; /* BPE (and spm_bpe_merges): "left right", best first */
     int32_t n_merges;
     /* BPE: GGUF's tokenizer.ggml.pre ("gpt-2", "llama-bpe", "qwen2", "smollm", "default"...);
-     * NULL: from pre_regex. What ae_tokenizer_vocab returns names the known lists of patterns. */
+     * NULL: from pre_regex. A name implies what else its models do (ignore_merges, normalize_nfc),
+     * for GGUF does not say. What ae_tokenizer_vocab returns names the known lists of patterns. */
     const char *pre;
     const char *const *pre_regex; /* BPE: patterns, each cutting the pieces of the one before */
     int32_t n_pre_regex;

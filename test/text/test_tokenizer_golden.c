@@ -1,7 +1,9 @@
 /* test_tokenizer_golden.c -- published vocabularies against recorded ids. The files are large and
  * lie outside of the project: a test whose file is missing is skipped.
  *
- * With arguments it compares one pair of files: TOKENIZER JSONL [CONFIG]. */
+ * With arguments it compares one pair of files: TOKENIZER JSONL [DECODED],
+ * where DECODED names the key of the text that decoding must give. */
+#include "text/gguf_vocab.h"
 #include "text/tokenizer_compare.h"
 
 #include <setjmp.h>
@@ -82,6 +84,67 @@ static void chats(void **state)
                  513 - zephyr);
 }
 
+/* llama.cpp's recorded ids, made by the tokenizers library. */
+static void check_ggml(ae_tokenizer *t, const char *golden)
+{
+    char *texts = shared_path("data/tokenizers/gguf/ggml-vocab.inp");
+    char *ids = shared_path(golden);
+    compared result;
+
+    if (texts && ids) {
+        result = compare_ggml(t, texts, ids);
+        assert_int_equal(result.wrong, 0);
+        assert_int_equal(result.lines, 46);
+    }
+    ae_free(texts);
+    ae_free(ids);
+}
+
+static void ggml_vocabularies(void **state)
+{
+    static const char *const names[] = { "llama-spm", "phi-3", "gpt-2", "deepseek-coder" };
+
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(names); i++) {
+        char vocab[120], golden[128];
+        char *path;
+        ae_tokenizer *t = NULL;
+        aerie_error err = { 0 };
+
+        snprintf(vocab, sizeof vocab, "data/tokenizers/gguf/ggml-vocab-%s.gguf", names[i]);
+        snprintf(golden, sizeof golden, "%s.out", vocab);
+        path = shared_path(vocab);
+        if (!path) continue;
+        if (open_gguf_vocab(&t, path, &err)) fail_msg("%s", err.message);
+        check_ggml(t, golden);
+        ae_tokenizer_close(t);
+        ae_free(path);
+    }
+}
+
+/* The encoder and merges of Llama 3.2, without special tokens. */
+static void llama_bpe(void **state)
+{
+    char *encoder = shared_path("data/tokenizers/llama3.2_encoder.json.gz");
+    char *merges = shared_path("data/tokenizers/llama3.2_vocab.bpe.gz");
+    ae_tokenizer *t = NULL;
+    aerie_error err = { 0 };
+
+    (void)state;
+    if (encoder && merges) {
+        if (open_two_files(&t, encoder, merges, "llama-bpe", &err)) fail_msg("%s", err.message);
+        check_ggml(t, "data/tokenizers/gguf/ggml-vocab-llama-bpe.gguf.out");
+    }
+    ae_tokenizer_close(t);
+    ae_free(encoder);
+    ae_free(merges);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    return strlen(text) >= strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
+}
+
 static void not_bpe(void **state)
 {
     char *path = shared_path("data/tokenizers/sentencepiece_test_model.model");
@@ -103,7 +166,8 @@ static int compare_arguments(int argc, char **argv)
     compared result = { 1, 1 };
 
     if (argc > 3) c.text_key = argv[3];
-    if (ae_tokenizer_open(&c.tokenizer, argv[1], &err))
+    if (ends_with(argv[1], ".gguf") ? open_gguf_vocab(&c.tokenizer, argv[1], &err)
+                                    : ae_tokenizer_open(&c.tokenizer, argv[1], &err))
         printf("%s\n", err.message);
     else
         result = compare_file(&c, argv[2]);
@@ -117,6 +181,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(sentencepiece_models),
         cmocka_unit_test(converted_models),
         cmocka_unit_test(chats),
+        cmocka_unit_test(ggml_vocabularies),
+        cmocka_unit_test(llama_bpe),
         cmocka_unit_test(not_bpe),
     };
 
