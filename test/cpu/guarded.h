@@ -25,8 +25,7 @@ static inline buffer buffer_new(int64_t n)
     float *whole = ae_alloc((size_t)(n + 2 * GUARD), sizeof *whole);
 
     assert_true(whole && n >= 0);
-    for (int64_t i = 0; i < n + 2 * GUARD; i++) whole[i] = GUARD_VALUE;
-    memset(whole + GUARD, 0, (size_t)n * sizeof *whole);
+    for (int64_t i = 0; i < GUARD; i++) whole[i] = whole[GUARD + n + i] = GUARD_VALUE;
     return (buffer){ whole + GUARD, n };
 }
 

@@ -275,7 +275,7 @@ static void test_pointwise(void **state)
 {
     /* Below 1e-37 the kernels' sigmoid stays what it is at -88. */
     const kernel_case forward = { "swiglu", swiglu_case, 1e-6, 1e-29 };
-    const kernel_case backward = { "swiglu_bwd", swiglu_bwd_case, 3e-6, 0.1 };
+    const kernel_case backward = { "swiglu_bwd", swiglu_bwd_case, 3e-6, 3 };
     const kernel_case plus = { "add", add_case, 1e-6, 1 };
 
     (void)state;
@@ -333,8 +333,8 @@ static buffer softmax_bwd_case(const ae_kernels *k, ae_rng *rng, const int64_t *
 
 static void test_softmax(void **state)
 {
-    /* x - shift, up to 100 here, is rounded before it is raised. */
-    const kernel_case exponentials = { "exp_sum", exp_case, 7e-6, 2e-38 };
+    /* x - shift, up to 100 here, is rounded before it is raised; subnormal results are 0. */
+    const kernel_case exponentials = { "exp_sum", exp_case, 7e-6, 2e-33 };
     const kernel_case sums = { "sums", sums_case, 1e-5, 1 };
     const kernel_case cap = { "soft_cap", cap_case, 1e-6, 0 };
     const kernel_case backward = { "softmax_bwd", softmax_bwd_case, 3e-6, 1 };
