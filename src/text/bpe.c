@@ -80,6 +80,13 @@ aerie_status ae_bpe_new(ae_tokenizer *t, aerie_error *err)
     return status;
 }
 
+/* What a byte becomes that the vocabulary lacks: as in the tokenizers library, the model's unknown
+ * token, or nothing. Some files name their end of text as unknown; that one is never put in. */
+static int32_t unknown_byte(const ae_vocab *v)
+{
+    return v->unk >= 0 && v->tokens[v->unk].type == AE_TOKEN_UNKNOWN ? v->unk : -1;
+}
+
 static void encode_word(void *user, size_t begin, size_t end)
 {
     ae_encoding *e = user;
@@ -88,7 +95,7 @@ static void encode_word(void *user, size_t begin, size_t end)
     ae_span word = { e->text.data + begin, end - begin };
     ae_cached_word *slot;
     size_t ids_at = e->ids->len;
-    int32_t whole = -1;
+    int32_t whole = -1, unknown = unknown_byte(&t->vocab);
 
     if (ae_encoding_recall(e, word, &slot)) return;
     if (t->vocab.ignore_merges) whole = ae_text_table_find(&t->bpe.by_bytes, word);
@@ -99,9 +106,7 @@ static void encode_word(void *user, size_t begin, size_t end)
         for (size_t i = begin; i < end; i++) {
             int32_t id = t->bpe.bytes[(uint8_t)e->text.data[i]];
 
-            /* A byte that the vocabulary lacks is unknown, or left out where there is no such
-             * token, as the tokenizers library does. */
-            if (id < 0) id = t->vocab.unk;
+            if (id < 0) id = unknown;
             if (id >= 0) ae_merger_add(m, id, i, 1);
         }
         ae_merge(m, &t->pairs, NULL, NULL);

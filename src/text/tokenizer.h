@@ -84,8 +84,8 @@ int32_t ae_tokenizer_find(const ae_tokenizer *t, ae_span text);
 bool ae_tokenizer_is_eog(const ae_tokenizer *t, int32_t id);
 
 enum {
-    AE_ENCODE_BOS = 1,      /* put BOS first when the vocabulary wants one (add_bos), unless
-                             * AE_ENCODE_SPECIAL is set too and the text begins with it */
+    AE_ENCODE_BOS = 1,      /* put BOS first when the vocabulary wants one (add_bos); a rendered
+                             * template may begin with it already: then don't ask for another */
     AE_ENCODE_SPECIAL = 2,  /* control tokens written in the text become those tokens */
     AE_ENCODE_CONTINUE = 4, /* the text goes on from earlier text: no dummy prefix */
     AE_ENCODE_EOS = 8       /* put EOS last when the vocabulary wants one (add_eos) */
@@ -101,7 +101,8 @@ aerie_status ae_tokenizer_encode(const ae_tokenizer *t, ae_span text, unsigned f
 /* The stored text of one token; empty for an id out of range. Borrowed. */
 ae_span ae_tokenizer_piece(const ae_tokenizer *t, int32_t id);
 /* Appends the bytes that one token stands for in the middle of a text ("▁the" -> " the",
- * "<0x0A>" -> "\n"); a control token gives nothing unless `specials`. */
+ * "<0x0A>" -> "\n"); a control token gives nothing unless `specials`, and
+ * the unknown token SentencePiece's " ⁇ ", or nothing for a tokenizer.json. */
 void ae_tokenizer_token_bytes(const ae_tokenizer *t, int32_t id, bool specials, ae_bytes *out);
 /* The text of all ids, the dummy prefix's space taken away again. Bytes that are no UTF-8 become
  * U+FFFD. */

@@ -46,7 +46,7 @@ static void token_bytes(const ae_vocab *v, int32_t id, ae_bytes *out)
         ae_bytes_add_char(out, (char)(uint8_t)byte);
     else if (type == AE_TOKEN_CONTROL)
         ae_bytes_add(out, text.data, text.len);
-    else if (v->kind == AE_VOCAB_SPM && type == AE_TOKEN_UNKNOWN)
+    else if (v->kind == AE_VOCAB_SPM && !v->spm_bpe_merges && type == AE_TOKEN_UNKNOWN)
         ae_bytes_add_text(out, unknown_surface);
     else if (v->kind == AE_VOCAB_SPM)
         piece_bytes(text, v->keep_spaces, out);
@@ -80,8 +80,12 @@ aerie_status ae_token_bytes_new(ae_tokenizer *t, aerie_error *err)
 /* Whether a token is left out of the text. */
 static bool is_silent(const ae_tokenizer *t, int32_t id, bool specials)
 {
-    if (id < 0 || id >= t->vocab.n_tokens) return true;
-    return !specials && t->vocab.tokens[id].type == AE_TOKEN_CONTROL;
+    const ae_vocab *v = &t->vocab;
+
+    if (id < 0 || id >= v->n_tokens) return true;
+    if (specials) return false;
+    if (v->tokens[id].type == AE_TOKEN_UNKNOWN) return v->kind == AE_VOCAB_BPE || v->spm_bpe_merges;
+    return v->tokens[id].type == AE_TOKEN_CONTROL;
 }
 
 void ae_tokenizer_token_bytes(const ae_tokenizer *t, int32_t id, bool specials, ae_bytes *out)

@@ -101,13 +101,6 @@ static void open_cache(ae_encoding *e, size_t text_bytes)
     e->cache_mask = slots - 1;
 }
 
-static bool begins_with_bos(const ae_vocab *v, ae_span text)
-{
-    ae_span bos = v->tokens[v->bos].text;
-
-    return text.len >= bos.len && memcmp(text.data, bos.data, bos.len) == 0;
-}
-
 aerie_status ae_tokenizer_encode(const ae_tokenizer *t, ae_span text, unsigned flags, ae_ids *ids,
                                  ae_ids *offsets, aerie_error *err)
 {
@@ -119,9 +112,7 @@ aerie_status ae_tokenizer_encode(const ae_tokenizer *t, ae_span text, unsigned f
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "a text of %zu bytes is too long to encode at once: cut it", text.len);
     open_cache(&e, text.len);
-    if ((flags & AE_ENCODE_BOS) && v->add_bos && v->bos >= 0 &&
-        !((flags & AE_ENCODE_SPECIAL) && text.len > 0 && begins_with_bos(v, text)))
-        ae_encoding_add(&e, v->bos, 0);
+    if ((flags & AE_ENCODE_BOS) && v->add_bos && v->bos >= 0) ae_encoding_add(&e, v->bos, 0);
     status = encode_segments(&e, text, flags, err);
     e.changed = false;
     e.base = 0;

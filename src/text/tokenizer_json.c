@@ -188,9 +188,9 @@ aerie_status ae_tokenizer_from_json(ae_tokenizer **out, ae_span json, ae_span co
 
     *out = NULL;
     ae_vocab_builder_start(&b);
-    status = ae_json_parse(&tokenizer, json, "tokenizer.json", err);
+    status = ae_json_parse(&tokenizer, json, false, "tokenizer.json", err);
     if (!status && config.data)
-        status = ae_json_parse(&settings, config, "tokenizer_config.json", err);
+        status = ae_json_parse(&settings, config, true, "tokenizer_config.json", err);
     if (!status) status = ae_vocab_add_json(&b, tokenizer, err);
     if (!status && settings) status = ae_vocab_add_config(&b, settings, err);
     if (!status) status = ae_vocab_builder_finish(&b, out, err);

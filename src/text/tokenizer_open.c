@@ -12,27 +12,28 @@ typedef struct {
     ae_vocab_builder builder;
 } sources;
 
-/* Reads and parses a JSON file; *out stays NULL when `optional` and there is none. */
-static aerie_status read_json(json_t **out, const char *path, bool optional, aerie_error *err)
+static aerie_status read_json(json_t **out, const char *path, bool huge_numbers, aerie_error *err)
 {
     ae_bytes text = { 0 };
     aerie_status status;
 
-    if (optional && !ae_file_exists(path)) return AERIE_OK;
     status = ae_file_read(&text, path, MOST_BYTES, err);
-    if (!status) status = ae_json_parse(out, ae_span_of(&text), path, err);
+    if (!status) status = ae_json_parse(out, ae_span_of(&text), huge_numbers, path, err);
     ae_bytes_free(&text);
     return status;
 }
 
+/* A file in the folder that need not be there: *out stays NULL. */
 static aerie_status read_beside(json_t **out, const char *folder, const char *name,
-                                aerie_error *err)
+                                bool huge_numbers, aerie_error *err)
 {
     char *path = ae_path_join(folder, name);
-    aerie_status status =
-        path ? read_json(out, path, true, err)
-             : aerie_fail(err, AERIE_NO_MEMORY, "out of memory for a path in %s", folder);
+    aerie_status status = AERIE_OK;
 
+    if (!path)
+        status = aerie_fail(err, AERIE_NO_MEMORY, "out of memory for a path in %s", folder);
+    else if (ae_file_exists(path))
+        status = read_json(out, path, huge_numbers, err);
     ae_free(path);
     return status;
 }
@@ -73,9 +74,9 @@ static aerie_status add_file(sources *s, const char *path, aerie_error *err)
 
 static aerie_status add_settings(sources *s, const char *folder, aerie_error *err)
 {
-    aerie_status status = read_beside(&s->config, folder, "tokenizer_config.json", err);
+    aerie_status status = read_beside(&s->config, folder, "tokenizer_config.json", true, err);
 
-    if (!status) status = read_beside(&s->added, folder, "added_tokens.json", err);
+    if (!status) status = read_beside(&s->added, folder, "added_tokens.json", false, err);
     if (status) return status;
     if (s->added) status = ae_vocab_add_added(&s->builder, s->added, err);
     if (status) aerie_error_prefix(err, "%s/added_tokens.json", folder);

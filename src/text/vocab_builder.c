@@ -80,11 +80,13 @@ aerie_status ae_vocab_builder_finish(ae_vocab_builder *b, ae_tokenizer **out, ae
     return ae_tokenizer_new(out, &b->vocab, err);
 }
 
-aerie_status ae_json_parse(json_t **out, ae_span text, const char *what, aerie_error *err)
+aerie_status ae_json_parse(json_t **out, ae_span text, bool huge_numbers, const char *what,
+                           aerie_error *err)
 {
+    size_t flags = JSON_ALLOW_NUL | (huge_numbers ? JSON_DECODE_INT_AS_REAL : 0);
     json_error_t why;
 
-    *out = json_loadb(text.data, text.len, JSON_ALLOW_NUL, &why);
+    *out = json_loadb(text.data, text.len, flags, &why);
     if (*out) return AERIE_OK;
     if (json_error_code(&why) == json_error_out_of_memory)
         return aerie_fail(err, AERIE_NO_MEMORY, "out of memory for %s", what);

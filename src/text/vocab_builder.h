@@ -40,8 +40,10 @@ aerie_status ae_vocab_add_entry(ae_vocab_builder *b, int64_t id, const json_t *e
 /* The normalizer and pre_tokenizer of a tokenizer.json. */
 aerie_status ae_vocab_add_cutting(ae_vocab_builder *b, const json_t *tokenizer, aerie_error *err);
 
-/* Parses JSON whose text is `text`; *out is the caller's (json_decref). */
-aerie_status ae_json_parse(json_t **out, ae_span text, const char *what, aerie_error *err);
+/* Parses JSON whose text is `text`; *out is the caller's (json_decref). With `huge_numbers` whole
+ * numbers are read as reals: many a tokenizer_config.json says "model_max_length": 10^30. */
+aerie_status ae_json_parse(json_t **out, ae_span text, bool huge_numbers, const char *what,
+                           aerie_error *err);
 
 /* A JSON string as a span; empty for anything else. */
 static inline ae_span ae_json_span(const json_t *value)
