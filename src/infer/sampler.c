@@ -9,7 +9,7 @@ static int by_logit(const void *pa, const void *pb)
 {
     const ae_candidate *a = pa, *b = pb;
     if (a->logit != b->logit) return a->logit < b->logit ? 1 : -1;
-    return a->id < b->id ? -1 : 1;
+    return (a->id > b->id) - (a->id < b->id);
 }
 
 static int32_t most_likely(const ae_candidate *c, int64_t n)
