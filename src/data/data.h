@@ -1,7 +1,168 @@
-/* data.h -- the door of data: from files of records to training samples. */
+/* data.h -- the door of data: from files of records to tokens with weights, in packed rows.
+ *
+ *   ae_dataset   records of any known shape, in one neutral form (ae_example)
+ *   ae_encode    one example -> ids and the weight of predicting each (ae_sample)
+ *   ae_samples   a whole dataset encoded
+ *   ae_order     which sample comes next: shuffled anew each epoch, resumable from one number
+ *   ae_packing   samples -> rows of at most so many tokens */
 #ifndef AE_DATA_H
 #define AE_DATA_H
 
-#include "data/sample.h"
+#include "base/base.h"
+#include "text/text.h"
+
+#include <jansson.h>
+
+/* ---- records ---------------------------------------------------------------------------- */
+
+typedef enum {
+    AE_EXAMPLE_TEXT = 1, /* a document */
+    AE_EXAMPLE_CHAT,     /* a conversation */
+    AE_EXAMPLE_PAIR      /* a conversation and two replies to it, the first one preferred */
+} ae_example_kind;
+
+/* Borrowed from the dataset. Messages are arrays of {"role", "content", ...}. */
+typedef struct {
+    ae_example_kind kind;
+    ae_span text;               /* text */
+    json_t *messages;           /* chat: all of it; pair: what both replies answer */
+    json_t *chosen, *rejected;  /* pair: what follows; usually one assistant message */
+    json_t *tools;              /* or NULL */
+    const char *file;           /* where it came from, for messages */
+    size_t line;                /* of a JSONL file, from 1; of an array, the row from 1 */
+} ae_example;
+
+typedef struct {
+    const char *ours, *theirs; /* {"chosen", "good"}: the file calls "good" what we call "chosen" */
+} ae_column;
+
+typedef struct {
+    const ae_column *columns; /* NULL: named as we name them */
+    size_t n_columns;
+    ae_example_kind kind;     /* what the method needs; 0: whatever the file holds */
+    size_t max_rows;          /* of each file; 0: all */
+} ae_dataset_options;
+
+typedef struct ae_dataset ae_dataset;
+
+/* Reads .jsonl, .json (an array, or one record a line) and .txt (a document), plain or gzipped. A
+ * row that does not fit fails with its file, line and a remedy. A pair's file may be asked for as
+ * AE_EXAMPLE_CHAT: the conversation with the chosen reply. */
+aerie_status ae_dataset_open(ae_dataset **out, const char *const *paths, size_t n_paths,
+                             const ae_dataset_options *options, aerie_error *err);
+void ae_dataset_close(ae_dataset *d); /* NULL is fine */
+size_t ae_dataset_len(const ae_dataset *d);
+ae_example ae_dataset_at(const ae_dataset *d, size_t i); /* i < len */
+/* The shape found in the first file: "messages", "prompt and completion", "hh-rlhf"... */
+const char *ae_dataset_shape(const ae_dataset *d);
+
+/* ---- tokens ----------------------------------------------------------------------------- */
+
+typedef enum {
+    AE_TRAIN_ON_COMPLETION, /* the assistant's replies */
+    AE_TRAIN_ON_ALL         /* every token */
+} ae_train_on;
+
+typedef enum {
+    AE_KEEP_END,   /* a prompt that is too long loses its beginning */
+    AE_KEEP_START  /* ... its end */
+} ae_keep;
+
+/* Zero is the default of every field but the first two. */
+typedef struct {
+    const ae_tokenizer *tokenizer;
+    const ae_template *chat_template;  /* may be NULL for text, and with `plain` */
+    bool plain;             /* contents one after the other, no template */
+    ae_train_on train_on;
+    bool empty_system;      /* Zephyr: an empty system message where there is none */
+    bool train_header;      /* Zephyr: the assistant's header belongs to the reply */
+    bool append_eos;        /* EOS after the reply (Zephyr's DPO) or document, unless it ends so */
+    bool no_bos;            /* otherwise BOS where the vocabulary wants one and the text has none */
+    int32_t max_length;     /* tokens of a sample, or of a prompt with either reply; 0: no bound */
+    int32_t max_prompt_length; /* what a pair's prompt is cut to when too long; 0: max_length / 2 */
+    ae_keep keep;
+} ae_encode_options;
+
+/* One example as tokens.
+ *   text, chat: ids[0..n)
+ *   pair:       ids = prompt, chosen, rejected, one after the other. Prompt and chosen are together
+ *               the tokens of the whole conversation, and so are prompt and rejected: the two
+ *               replies branch from one prefix.
+ * weight[t] is that of predicting ids[t] from what is before it: 0 for prompts, and for ids[0]. */
+typedef struct {
+    ae_example_kind kind;
+    int32_t *ids;
+    float *weight;
+    int32_t n;
+    int32_t n_prompt, n_chosen, n_rejected; /* pair */
+    bool dropped; /* nothing is left to learn from after truncation; n is 0 */
+    bool truncated;
+} ae_sample;
+
+/* The sample's memory is the arena's. */
+aerie_status ae_encode(ae_sample *out, const ae_example *example, const ae_encode_options *options,
+                       ae_arena *arena, aerie_error *err);
+
+typedef struct {
+    ae_sample *items;  /* those that were not dropped */
+    size_t n;
+    size_t n_dropped, n_truncated;
+    int64_t n_tokens, n_trained; /* in all; with a weight other than 0 */
+    int32_t longest;
+    ae_arena arena;
+} ae_samples;
+
+/* A zeroed ae_samples is empty. `pool` may be NULL. Fails when nothing is left. */
+aerie_status ae_samples_encode(ae_samples *out, const ae_dataset *d,
+                               const ae_encode_options *options, ae_pool *pool, aerie_error *err);
+void ae_samples_free(ae_samples *s);
+
+/* Zephyr's SFT: all samples one after the other, cut into blocks of exactly `length` tokens; the
+ * rest at the end is dropped. Every block trains on all of its tokens but the first. */
+aerie_status ae_samples_wrap(ae_samples *out, const ae_samples *in, int32_t length, aerie_error *err);
+
+/* Shows every token of a sample: number, id, text, weight, part. Lines for people, or (json) one
+ * JSON object. */
+aerie_status ae_sample_print(ae_bytes *out, const ae_sample *s, const ae_tokenizer *t, bool json,
+                             aerie_error *err);
+
+/* ---- order ------------------------------------------------------------------------------ */
+
+/* Position p (0, 1, 2 ...) of a run is sample order[p % n] of epoch p / n, shuffled by the seed and
+ * the epoch: the position alone says where to go on. */
+typedef struct {
+    int64_t *items; /* of the epoch at hand */
+    int64_t n, epoch;
+    uint64_t seed;
+    bool shuffles;
+} ae_order;
+
+aerie_status ae_order_open(ae_order *o, size_t n, uint64_t seed, bool shuffles, aerie_error *err);
+void ae_order_close(ae_order *o);
+int64_t ae_order_at(ae_order *o, int64_t position);
+
+/* ---- packing ---------------------------------------------------------------------------- */
+
+typedef enum {
+    AE_PACK_BEST_FIT, /* decreasing; the fullest row that still has room (TRL's bfd) */
+    AE_PACK_FIRST_FIT /* decreasing; the first row that has room */
+} ae_pack_how;
+
+/* Row r holds items[starts[r]] .. items[starts[r + 1] - 1]. */
+typedef struct {
+    int32_t *items;
+    int32_t *starts; /* [n_rows + 1] */
+    int32_t n_rows;
+} ae_packing;
+
+/* Places n samples, none split, into rows of at most `capacity` tokens. A longer one gets a row of
+ * its own. The memory is the arena's. */
+aerie_status ae_pack(ae_packing *out, const int32_t *lengths, int32_t n, int32_t capacity,
+                     ae_pack_how how, ae_arena *arena, aerie_error *err);
+/* OpenChat's multipack: the most samples from `begin` on, in their order, that first-fit decreasing
+ * can place into n_rows rows; *end is the first that stays out. */
+aerie_status ae_pack_step(ae_packing *out, int32_t *end, const int32_t *lengths, int32_t begin,
+                          int32_t n, int32_t capacity, int32_t n_rows, ae_arena *arena,
+                          aerie_error *err);
 
 #endif
