@@ -218,7 +218,8 @@ static void test_refusals(void **state)
     fixture_close(&s.f);
 }
 
-/* A forward pass with caches but without ae_batch_reserve() is refused, as is a tape. */
+/* A forward pass with caches but without ae_batch_reserve(), or for another batch than it was, is
+ * refused, as is a tape. */
 static void test_misuse(void **state)
 {
     static setting s;
@@ -229,6 +230,12 @@ static void test_misuse(void **state)
     const ae_segment one = { 0, 3, -1, 0 };
     const ae_batch batch = { 3, ids[0], pos, &one, 1, &kv };
     ae_ctx cx = fixture_ctx(&s.f, NULL), taped = fixture_ctx(&s.f, &tape);
+    assert_null(decoder_hidden(&cx, &s.d, &batch));
+    assert_int_equal(ae_ctx_status(&cx), AERIE_BAD_SHAPE);
+    const ae_segment longer = { 0, 5, -1, 0 };
+    const ae_batch other = { 5, ids[0], pos, &longer, 1, &kv };
+    assert_int_equal(ae_batch_reserve(&other, NULL), AERIE_OK);
+    cx = fixture_ctx(&s.f, NULL);
     assert_null(decoder_hidden(&cx, &s.d, &batch));
     assert_int_equal(ae_ctx_status(&cx), AERIE_BAD_SHAPE);
     assert_int_equal(ae_batch_reserve(&batch, NULL), AERIE_OK);

@@ -7,9 +7,9 @@
 
 enum { PROMPT = 6, CHOSEN = 5, REJECTED = 4, PAIR = PROMPT + CHOSEN + REJECTED };
 
-/* Two layers deep a float32 loss is rounder than one op's (see test_op_grad.c); measured: 4.4e-4.
- */
-static const double TOLERANCE = 1e-3;
+/* Two layers deep a float32 loss is rounder than one op's (see test_op_grad.c). Measured, by
+ * kernels: up to 8.3e-4. */
+static const double TOLERANCE = 2e-3;
 
 /* A preference pair, its prompt computed once. Each answer's first token is predicted by the
  * prompt's last row. */

@@ -119,6 +119,54 @@ static void test_attention_shapes(void **state)
     REFUSED(AERIE_BAD_SHAPE, ae_attention(&cx, q, kv, kv, forward, 2, &shape));
 }
 
+/* What the device was asked to attend to. */
+static ae_attention_sequence asked[6];
+static int64_t spans_asked[6][3]; /* first row of each span's keys */
+
+static aerie_status record(ae_device *dev, ae_arena *scratch, float *out, float *lse,
+                           const float *q, const ae_attention_sequence *sequences,
+                           int64_t n_sequences, const ae_attention_shape *s)
+{
+    const float *k = q; /* the test gives one tensor for q, k and v */
+    (void)dev, (void)scratch, (void)out, (void)lse;
+    assert_int_equal(n_sequences, 6);
+    for (int64_t i = 0; i < n_sequences; i++) {
+        asked[i] = sequences[i];
+        assert_true(sequences[i].n_spans <= 3);
+        for (int64_t j = 0; j < sequences[i].n_spans; j++)
+            spans_asked[i][j] = (sequences[i].spans[j].k - k) / (s->n_kv_heads * s->head_dim);
+    }
+    return AERIE_OK;
+}
+
+/* Two trees whose branches alternate in the row: the device gets one tree after the other, groups
+ * ascending, and for each branch its ancestors first. */
+static void test_attention_plan(void **state)
+{
+    static const ae_segment trees[] = { { 0, 6, -1, -1 }, { 6, 4, -1, -1 }, { 10, 3, 0, -1 },
+                                        { 13, 4, 1, -1 }, { 17, 5, 0, -1 }, { 22, 2, 4, -1 } };
+    static const int64_t order[] = { 0, 10, 17, 22, 6, 13 }, totals[] = { 6, 9, 11, 13, 4, 8 };
+    static const int64_t spans[][3] = {
+        { 0 }, { 0, 10 }, { 0, 17 }, { 0, 17, 22 }, { 6 }, { 6, 13 }
+    };
+    ae_device recorder = *f.device;
+    ae_ctx cx = fixture_ctx(&f, NULL);
+    const ae_attention_shape same = { 2, 2, 4, 0, 0.5f, 0 };
+    (void)state;
+    recorder.attention = record;
+    cx.device = &recorder;
+    ae_tensor *x = numbers(24, 8);
+    assert_non_null(ae_attention(&cx, x, x, x, trees, 6, &same));
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(asked[i].first, order[i]);
+        assert_int_equal(asked[i].total, totals[i]);
+        assert_memory_equal(spans_asked[i], spans[i], sizeof spans[i]);
+        if (i > 0) assert_true(asked[i].group >= asked[i - 1].group);
+        assert_true((asked[i].group == asked[0].group) == (i < 4));
+    }
+    ae_arena_reset_all(&f.step);
+}
+
 static void test_cached_shapes(void **state)
 {
     static const ae_segment all = { 0, 3, -1, 0 };
@@ -275,12 +323,13 @@ static void test_recompute(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),           cmocka_unit_test(test_rope_shapes),
-        cmocka_unit_test(test_log_prob_shapes),  cmocka_unit_test(test_attention_shapes),
-        cmocka_unit_test(test_cached_shapes),    cmocka_unit_test(test_sticky),
-        cmocka_unit_test(test_missing),          cmocka_unit_test(test_frozen),
-        cmocka_unit_test(test_dropout_off),      cmocka_unit_test(test_dropout_masks),
-        cmocka_unit_test(test_recompute_shapes), cmocka_unit_test(test_recompute),
+        cmocka_unit_test(test_shapes),          cmocka_unit_test(test_rope_shapes),
+        cmocka_unit_test(test_log_prob_shapes), cmocka_unit_test(test_attention_shapes),
+        cmocka_unit_test(test_attention_plan),  cmocka_unit_test(test_cached_shapes),
+        cmocka_unit_test(test_sticky),          cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_frozen),          cmocka_unit_test(test_dropout_off),
+        cmocka_unit_test(test_dropout_masks),   cmocka_unit_test(test_recompute_shapes),
+        cmocka_unit_test(test_recompute),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
 }
