@@ -150,8 +150,6 @@ static aerie_status admit(run_state *run, aerie_error *err)
         const ae_request *r = &run->requests[run->next];
         prompt_state *p = free_prompt(run);
         if (!p || sequences_taken(run) + count_of(r) > run->max_sequences) break;
-        aerie_status status = check_request(run, r, err);
-        if (status) return status;
         int64_t n = count_of(r);
         ae_kv *kv = r->kv ? r->kv : new_kv(run, n == 1 ? context_of(run, r) : r->n_prompt, NULL, 0, err);
         if (!kv) return AERIE_NO_MEMORY;
@@ -358,6 +356,7 @@ aerie_status ae_engine_run(ae_engine *e, const ae_request *requests, int64_t n_r
         status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for an engine's batch");
         goto done;
     }
+    for (int64_t i = 0; i < n_requests && !status; i++) status = check_request(&run, &requests[i], err);
     while (!status) {
         status = admit(&run, err);
         if (status || sequences_taken(&run) == 0) break;
