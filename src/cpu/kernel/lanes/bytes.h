@@ -19,7 +19,7 @@ static inline bytes16 load_bytes(const void *p)
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))

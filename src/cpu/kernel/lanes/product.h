@@ -12,31 +12,55 @@ typedef struct {
     int64_t last; /* columns of the last sixteen; 16: all */
 } tile_args;
 
+static ALWAYS_INLINE lanes load_part(const float *p, const int whole, int64_t n)
+{
+    return whole ? load(p) : load_n(p, n);
+}
+
+static ALWAYS_INLINE void store_part(float *p, lanes v, const int whole, int64_t n)
+{
+    if (whole)
+        store(p, v);
+    else
+        store_n(p, v, n);
+}
+
 /* rows, vecs and whole are constants wherever this is inlined, so that the accumulators are
  * registers. Each accumulator starts from c and adds one product after another. */
 static ALWAYS_INLINE void tile(const int rows, const int vecs, const int whole, const tile_args *t)
 {
-    lanes acc[TILE_ROWS][TILE_LANES];
-    const float *a = t->a, *b = t->b;
+    lanes acc[TILE_ROWS * TILE_LANES], row[TILE_LANES];
+    const float *b = t->b, *a[TILE_ROWS / 3];
     const int64_t a_row = t->a_row;
 
-    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vecs; v++) acc[i][v] =
-        whole || v < vecs - 1 ? load(t->c + i * t->ldc + 16 * v)
-                              : load_n(t->c + i * t->ldc + 16 * v, t->last);
-    for (int64_t r = 0; r < t->depth; r++, a += t->a_col, b += t->ldb) {
-        lanes row[TILE_LANES];
-        UNROLL for (int v = 0; v < vecs; v++) row[v] =
-            whole || v < vecs - 1 ? load(b + 16 * v) : load_n(b + 16 * v, t->last);
+    UNROLL for (int i = 0; i < rows * vecs; i++)
+    {
+        const int v = i % vecs;
+        acc[i] = load_part(t->c + i / vecs * t->ldc + 16 * v, whole || v < vecs - 1, t->last);
+    }
+    /* A pointer for three rows: one offset then serves all, and no address leaves the registers,
+     * which is worth a third of the speed. */
+    UNROLL for (int i = 0; i < rows; i += 3) a[i / 3] = t->a + i * a_row;
+    for (int64_t r = 0; r < t->depth; r++, b += t->ldb) {
+        UNROLL for (int v = 0; v < vecs; v++)
+        {
+            row[v] = load_part(b + 16 * v, whole || v < vecs - 1, t->last);
+        }
         UNROLL for (int i = 0; i < rows; i++)
         {
-            lanes factor = set(a[i * a_row]);
-            UNROLL for (int v = 0; v < vecs; v++) acc[i][v] = fma_of(factor, row[v], acc[i][v]);
+            lanes factor = set(a[i / 3][i % 3 * a_row]);
+            UNROLL for (int v = 0; v < vecs; v++)
+            {
+                acc[i * vecs + v] = fma_of(factor, row[v], acc[i * vecs + v]);
+            }
         }
+        UNROLL for (int i = 0; i < rows; i += 3) a[i / 3] += t->a_col;
     }
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int v = 0; v < vecs; v++) if (whole || v < vecs - 1)
-            store(t->c + i * t->ldc + 16 * v, acc[i][v]);
-    else store_n(t->c + i * t->ldc + 16 * v, acc[i][v], t->last);
+    UNROLL for (int i = 0; i < rows * vecs; i++)
+    {
+        const int v = i % vecs;
+        store_part(t->c + i / vecs * t->ldc + 16 * v, acc[i], whole || v < vecs - 1, t->last);
+    }
 }
 
 /* All rows of one column strip: full tiles, then what is left by halves. */
