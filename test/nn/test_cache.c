@@ -260,13 +260,55 @@ static void test_new(void **state)
     ae_kv_free(kv);
 }
 
+/* Counts n positions in, as a pass that succeeded does. */
+static void add_positions(ae_kv *kv, int64_t n)
+{
+    static int32_t numbers[1000];
+    const int64_t len = ae_kv_len(kv);
+    const ae_segment segment = { 0, n, -1, 0 };
+    const ae_batch batch = { n, numbers, numbers, &segment, 1, &kv };
+    for (int64_t i = 0; i < n; i++) numbers[i] = (int32_t)(len + i);
+    assert_int_equal(ae_batch_reserve(&batch, NULL), AERIE_OK);
+    ae_batch_commit(&batch);
+    assert_int_equal(ae_kv_len(kv), len + n);
+}
+
+/* Rows for which a cache now has memory. */
+static int64_t rows_held(const ae_kv *kv, size_t empty)
+{
+    return (int64_t)((ae_kv_bytes(kv) - empty) / (DECODER_L * 2 * WIDTH * sizeof(float)));
+}
+
+/* Memory at least doubles, takes a long prompt at once, ends at the capacity, and is taken seldom.
+ */
+static void test_growth(void **state)
+{
+    (void)state;
+    ae_kv *kv = new_kv(1000, NULL, 0);
+    size_t empty = ae_kv_bytes(kv);
+    int changes = 0;
+    add_positions(kv, 200);
+    assert_int_equal(rows_held(kv, empty), 200);
+    for (int64_t held = 200; ae_kv_len(kv) < 1000;) {
+        add_positions(kv, 1);
+        int64_t now = rows_held(kv, empty);
+        assert_true(now >= ae_kv_len(kv) && now <= 1000);
+        if (now == held) continue;
+        assert_true(now >= 2 * held || now == 1000);
+        held = now;
+        changes++;
+    }
+    assert_int_equal(changes, 3);
+    ae_kv_free(kv);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chunks),      cmocka_unit_test(test_side_by_side),
         cmocka_unit_test(test_lent_prefix), cmocka_unit_test(test_truncate),
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_misuse),
-        cmocka_unit_test(test_new),
+        cmocka_unit_test(test_new),         cmocka_unit_test(test_growth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
