@@ -63,8 +63,8 @@ typedef struct {
 struct jinja_list {
     jinja_value *items;
     size_t n, cap;
-    size_t at;  /* cycler: whose turn it is */
-    bool spent; /* iter: read already */
+    size_t at;             /* cycler: whose turn it is */
+    bool spent;            /* iter: read already */
     jinja_value separator; /* joiner */
 };
 
@@ -133,12 +133,12 @@ struct jinja {
     aerie_error *err;
     aerie_status status;
     const ae_template_input *in;
-    uint64_t steps;      /* left */
-    size_t max_output;   /* also of any one string */
+    uint64_t steps;    /* left */
+    size_t max_output; /* also of any one string */
     ae_bytes *out;
-    size_t out_start;    /* bytes that were in `out` before */
+    size_t out_start; /* bytes that were in `out` before */
     jinja_frame *frame;
-    int depth, macros;   /* of the evaluation, of macro calls */
+    int depth, macros; /* of the evaluation, of macro calls */
     int line;
     enum { JINJA_GO, JINJA_STOP_LOOP, JINJA_NEXT_LOOP } signal;
 };
@@ -146,9 +146,9 @@ struct jinja {
 /* jinja_state.c: failures, steps, memory. */
 void jinja_fail(jinja *j, const char *format, ...) AERIE_PRINTF(2, 3);
 void jinja_fail_memory(jinja *j);
-bool jinja_spend(jinja *j, size_t steps); /* false when there are none left */
+bool jinja_spend(jinja *j, size_t steps);              /* false when there are none left */
 void *jinja_take(jinja *j, size_t count, size_t size); /* zeroed; NULL: failed */
-bool jinja_deeper(jinja *j);              /* false when nested too deep; undo with depth-- */
+bool jinja_deeper(jinja *j); /* false when nested too deep; undo with depth-- */
 
 /* jinja_value.c: making, measuring and comparing values. */
 jinja_value jinja_undefined(ae_span name, int owner);
@@ -156,7 +156,7 @@ jinja_value jinja_none(void);
 jinja_value jinja_bool(bool b);
 jinja_value jinja_int(int64_t i);
 jinja_value jinja_float(double f);
-jinja_value jinja_str(jinja *j, ae_span text);    /* borrowed */
+jinja_value jinja_str(jinja *j, ae_span text); /* borrowed */
 jinja_value jinja_str_copy(jinja *j, ae_span text);
 jinja_value jinja_str_take(jinja *j, ae_bytes *b); /* copies and frees *b */
 jinja_value jinja_list_new(jinja *j, jinja_kind kind);
@@ -172,7 +172,7 @@ const char *jinja_type_name(int kind);
 bool jinja_true(jinja_value v);
 bool jinja_is_number(jinja_value v); /* bool, int, float */
 double jinja_real(jinja_value v);
-bool jinja_is_list(jinja_value v);   /* list, tuple, view, iter */
+bool jinja_is_list(jinja_value v); /* list, tuple, view, iter */
 /* Every item of something that can be looped over, as a list value of its own or borrowed. */
 jinja_value jinja_iterate(jinja *j, jinja_value v);
 /* len(); -1 and a failure when it has none. */
@@ -192,10 +192,13 @@ jinja_value jinja_tojson(jinja *j, jinja_value self, const jinja_args *args); /*
 
 /* jinja_access.c: attributes, items, slices. */
 jinja_value jinja_attribute(jinja *j, jinja_value object, ae_span name);
+/* What the object itself has by that name, not what it holds as a dict; undefined otherwise. */
+jinja_value jinja_own_attribute(jinja *j, jinja_value object, ae_span name);
 jinja_value jinja_item(jinja *j, jinja_value object, jinja_value key);
 jinja_value jinja_slice(jinja *j, jinja_value object, jinja_value begin, jinja_value end,
                         jinja_value step);
-/* "a.b.0" as map(attribute=) reads it; `fallback` stands in for what is undefined unless MISSING. */
+/* "a.b.0" as map(attribute=) reads it; `fallback` stands in for what is undefined unless MISSING.
+ */
 jinja_value jinja_path(jinja *j, jinja_value object, jinja_value path, jinja_value fallback);
 
 /* jinja_math.c: the operators. */
@@ -204,7 +207,8 @@ jinja_value jinja_negate(jinja *j, jinja_value v, bool negate);
 
 /* jinja_call.c: calls of all kinds. */
 jinja_value jinja_call(jinja *j, jinja_value callee, const jinja_args *args);
-jinja_value jinja_invoke(jinja *j, const jinja_callable *c, jinja_value self, const jinja_args *args);
+jinja_value jinja_invoke(jinja *j, const jinja_callable *c, jinja_value self,
+                         const jinja_args *args);
 jinja_value jinja_filter(jinja *j, ae_span name, jinja_value self, const jinja_args *args);
 bool jinja_test(jinja *j, ae_span name, jinja_value self, const jinja_args *args);
 const jinja_callable *jinja_find_callable(const jinja_callable *table, ae_span name);

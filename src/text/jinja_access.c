@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-static jinja_value nothing(void) { return jinja_undefined((ae_span){ "", 0 }, 0); }
+static jinja_value nothing(void)
+{
+    return jinja_undefined((ae_span){ "", 0 }, 0);
+}
 
 static jinja_value undefined_use(jinja *j, jinja_value object)
 {
@@ -26,8 +29,8 @@ static jinja_value bind(jinja *j, const jinja_callable *c, jinja_value self, ae_
 /* Methods that would change their object: the sandbox knows them, and refuses the call. */
 static bool is_changing(jinja_value object, ae_span name)
 {
-    static const char *const list[] = { "append", "clear", "pop", "reverse", "insert", "sort",
-                                        "extend", "remove" };
+    static const char *const list[] = { "append", "clear", "pop",    "reverse",
+                                        "insert", "sort",  "extend", "remove" };
     static const char *const dict[] = { "clear", "pop", "popitem", "setdefault", "update" };
     const char *const *names = object.kind == JINJA_DICT ? dict : list;
     size_t n = object.kind == JINJA_DICT ? AE_COUNT(dict) : AE_COUNT(list);
@@ -45,11 +48,16 @@ static const jinja_callable *find_method(jinja_value object, ae_span name)
         c = jinja_find_callable(jinja_str_methods, name);
         return c ? c : jinja_find_callable(jinja_str_methods_find, name);
     case JINJA_LIST:
-    case JINJA_TUPLE: return jinja_find_callable(jinja_list_methods, name);
-    case JINJA_DICT: return jinja_find_callable(jinja_dict_methods, name);
-    case JINJA_LOOP: return jinja_find_callable(jinja_loop_methods, name);
-    case JINJA_CYCLER: return jinja_find_callable(jinja_cycler_methods, name);
-    default: return NULL;
+    case JINJA_TUPLE:
+        return jinja_find_callable(jinja_list_methods, name);
+    case JINJA_DICT:
+        return jinja_find_callable(jinja_dict_methods, name);
+    case JINJA_LOOP:
+        return jinja_find_callable(jinja_loop_methods, name);
+    case JINJA_CYCLER:
+        return jinja_find_callable(jinja_cycler_methods, name);
+    default:
+        return NULL;
     }
 }
 
@@ -76,8 +84,7 @@ static jinja_value loop_attribute(const jinja_loop *loop, ae_span name)
         if (ae_span_is(name, numbers[i].name)) return jinja_int(numbers[i].value);
     if (ae_span_is(name, "first")) return jinja_bool(loop->at == 0);
     if (ae_span_is(name, "last")) return jinja_bool(loop->at + 1 == loop->n);
-    if (ae_span_is(name, "previtem"))
-        return loop_neighbour(loop, name, loop->at > 0, loop->at - 1);
+    if (ae_span_is(name, "previtem")) return loop_neighbour(loop, name, loop->at > 0, loop->at - 1);
     if (ae_span_is(name, "nextitem"))
         return loop_neighbour(loop, name, loop->at + 1 < loop->n, loop->at + 1);
     return jinja_undefined(name, JINJA_LOOP);
@@ -89,8 +96,7 @@ static jinja_value macro_attribute(const jinja_macro *m, ae_span name, jinja *j)
                                     : jinja_undefined(name, JINJA_MACRO_VALUE);
 }
 
-/* What the object itself has by that name; undefined otherwise. */
-static jinja_value own_attribute(jinja *j, jinja_value object, ae_span name)
+jinja_value jinja_own_attribute(jinja *j, jinja_value object, ae_span name)
 {
     const jinja_callable *method = find_method(object, name);
     if (method || is_changing(object, name)) return bind(j, method, object, name);
@@ -104,7 +110,7 @@ static jinja_value own_attribute(jinja *j, jinja_value object, ae_span name)
 jinja_value jinja_attribute(jinja *j, jinja_value object, ae_span name)
 {
     if (object.kind == JINJA_UNDEFINED) return undefined_use(j, object);
-    jinja_value own = own_attribute(j, object, name);
+    jinja_value own = jinja_own_attribute(j, object, name);
     if (own.kind != JINJA_UNDEFINED) return own;
     if (object.kind == JINJA_DICT || object.kind == JINJA_SPACE) {
         const jinja_value *item = jinja_dict_text(j, object.as.dict, name);
@@ -151,7 +157,7 @@ jinja_value jinja_item(jinja *j, jinja_value object, jinja_value key)
     }
     if (key.kind == JINJA_STR) {
         ae_span name = jinja_text_of(key);
-        return object.kind == JINJA_DICT ? own_attribute(j, object, name)
+        return object.kind == JINJA_DICT ? jinja_own_attribute(j, object, name)
                                          : jinja_attribute(j, object, name);
     }
     return jinja_undefined(ae_span_text("that item"), object.kind);
@@ -165,7 +171,8 @@ static int64_t clamp(int64_t index, int64_t n, bool back)
     return index < low ? low : index > high ? high : index;
 }
 
-static jinja_value slice_list(jinja *j, jinja_value object, int64_t begin, int64_t end, int64_t step)
+static jinja_value slice_list(jinja *j, jinja_value object, int64_t begin, int64_t end,
+                              int64_t step)
 {
     jinja_value out = jinja_list_new(j, object.kind);
     for (int64_t i = begin; (step > 0 ? i < end : i > end) && jinja_spend(j, 1);) {

@@ -37,35 +37,36 @@ typedef struct {
  * JINJA_T_END. Free `out->items` also after a failure. */
 aerie_status jinja_lex(jinja_tokens *out, ae_span source, ae_arena *arena, aerie_error *err);
 
-/* What the children of a node are is said beside its kind; `first` heads a list linked by `next`. */
+/* What the children of a node are is said beside its kind; `first` heads a list linked by `next`.
+ */
 typedef enum {
     /* expressions */
     JINJA_CONST_NONE,
-    JINJA_CONST_BOOL,   /* integer */
-    JINJA_CONST_INT,    /* integer */
-    JINJA_CONST_FLOAT,  /* real */
-    JINJA_CONST_STR,    /* text */
-    JINJA_NAME,         /* text */
-    JINJA_MAKE_LIST,    /* first */
-    JINJA_MAKE_TUPLE,   /* first */
-    JINJA_MAKE_DICT,    /* first: pairs */
-    JINJA_PAIR,         /* a: b */
-    JINJA_ATTRIBUTE,    /* a.text */
-    JINJA_ITEM,         /* a[b] */
-    JINJA_SLICE,        /* a[b:c:d] */
-    JINJA_CALL,         /* a(first: arguments) */
-    JINJA_ARGUMENT,     /* a; text: its name or empty; op: 0, '*', or 'k' for ** */
-    JINJA_FILTER,       /* a|text(first); a is NULL at the head of a filter block */
-    JINJA_TEST,         /* a is text(first) */
-    JINJA_NEGATE,       /* -a */
-    JINJA_PLUS,         /* +a */
-    JINJA_NOT,          /* not a */
-    JINJA_AND,          /* a and b */
-    JINJA_OR,           /* a or b */
-    JINJA_BINARY,       /* a op b: + - * / % ~, 'f' for //, 'p' for ** */
-    JINJA_COMPARE,      /* a, then first: JINJA_OPERAND */
-    JINJA_OPERAND,      /* op a: '=' '!' '<' '>' 'l' 'g' 'i' (in) 'n' (not in) */
-    JINJA_CONDITION,    /* a if b else c (c may be NULL) */
+    JINJA_CONST_BOOL,  /* integer */
+    JINJA_CONST_INT,   /* integer */
+    JINJA_CONST_FLOAT, /* real */
+    JINJA_CONST_STR,   /* text */
+    JINJA_NAME,        /* text */
+    JINJA_MAKE_LIST,   /* first */
+    JINJA_MAKE_TUPLE,  /* first */
+    JINJA_MAKE_DICT,   /* first: pairs */
+    JINJA_PAIR,        /* a: b */
+    JINJA_ATTRIBUTE,   /* a.text */
+    JINJA_ITEM,        /* a[b] */
+    JINJA_SLICE,       /* a[b:c:d] */
+    JINJA_CALL,        /* a(first: arguments) */
+    JINJA_ARGUMENT,    /* a; text: its name or empty; op: 0, '*', or 'k' for ** */
+    JINJA_FILTER,      /* a|text(first); a is NULL at the head of a filter block */
+    JINJA_TEST,        /* a is text(first) */
+    JINJA_NEGATE,      /* -a */
+    JINJA_PLUS,        /* +a */
+    JINJA_NOT,         /* not a */
+    JINJA_AND,         /* a and b */
+    JINJA_OR,          /* a or b */
+    JINJA_BINARY,      /* a op b: + - * / % ~, 'f' for //, 'p' for ** */
+    JINJA_COMPARE,     /* a, then first: JINJA_OPERAND */
+    JINJA_OPERAND,     /* op a: '=' '!' '<' '>' 'l' 'g' 'i' (in) 'n' (not in) */
+    JINJA_CONDITION,   /* a if b else c (c may be NULL) */
     /* statements */
     JINJA_DATA,         /* text */
     JINJA_PRINT,        /* a */
@@ -109,8 +110,8 @@ typedef struct {
     aerie_error *err;
     aerie_status status; /* the first failure; the cursor then stands at the end */
     int nesting;
-    int loops;           /* open for blocks, for break and continue */
-    unsigned uses;       /* JINJA_USES_* seen in the macro being read */
+    int loops;     /* open for blocks, for break and continue */
+    unsigned uses; /* JINJA_USES_* seen in the macro being read */
 } jinja_parser;
 
 /* The whole template as a list of statements in `*out` (NULL: an empty template). */

@@ -6,7 +6,10 @@
 
 enum { MAX_PARAMS = 8 };
 
-static jinja_value nothing(void) { return jinja_undefined((ae_span){ "", 0 }, 0); }
+static jinja_value nothing(void)
+{
+    return jinja_undefined((ae_span){ "", 0 }, 0);
+}
 
 const jinja_callable *jinja_find_callable(const jinja_callable *table, ae_span name)
 {
@@ -65,7 +68,8 @@ static bool bind(jinja *j, const jinja_callable *c, jinja_value *slots, int n_pa
     return true;
 }
 
-jinja_value jinja_invoke(jinja *j, const jinja_callable *c, jinja_value self, const jinja_args *args)
+jinja_value jinja_invoke(jinja *j, const jinja_callable *c, jinja_value self,
+                         const jinja_args *args)
 {
     jinja_value slots[MAX_PARAMS] = { 0 };
     if (j->status) return nothing();
@@ -96,10 +100,14 @@ jinja_value jinja_call(jinja *j, jinja_value callee, const jinja_args *args)
 {
     if (j->status) return nothing();
     switch (callee.kind) {
-    case JINJA_FUNCTION: return jinja_invoke(j, callee.as.callable, nothing(), args);
-    case JINJA_METHOD: return call_method(j, callee.as.method, args);
-    case JINJA_MACRO_VALUE: return jinja_call_macro(j, callee.as.macro, args);
-    case JINJA_JOINER: return call_joiner(j, callee.as.list);
+    case JINJA_FUNCTION:
+        return jinja_invoke(j, callee.as.callable, nothing(), args);
+    case JINJA_METHOD:
+        return call_method(j, callee.as.method, args);
+    case JINJA_MACRO_VALUE:
+        return jinja_call_macro(j, callee.as.macro, args);
+    case JINJA_JOINER:
+        return call_joiner(j, callee.as.list);
     case JINJA_UNDEFINED:
         if (callee.owner)
             jinja_fail(j, "'%s object' has no attribute '%.*s'", jinja_type_name(callee.owner),
@@ -107,8 +115,11 @@ jinja_value jinja_call(jinja *j, jinja_value callee, const jinja_args *args)
         else
             jinja_fail(j, "'%.*s' is undefined", (int)callee.len, callee.as.text);
         return nothing();
-    case JINJA_LOOP: jinja_fail(j, "recursive loops are not supported"); return nothing();
-    default: break;
+    case JINJA_LOOP:
+        jinja_fail(j, "recursive loops are not supported");
+        return nothing();
+    default:
+        break;
     }
     jinja_fail(j, "'%s' object is not callable", jinja_type_name(callee.kind));
     return nothing();
@@ -138,10 +149,13 @@ int64_t jinja_arg_int(jinja *j, jinja_value v, int64_t fallback)
 {
     switch (v.kind) {
     case JINJA_MISSING:
-    case JINJA_NONE: return fallback;
+    case JINJA_NONE:
+        return fallback;
     case JINJA_INT:
-    case JINJA_BOOL: return v.as.integer;
-    default: break;
+    case JINJA_BOOL:
+        return v.as.integer;
+    default:
+        break;
     }
     jinja_fail(j, "a whole number is needed, not a %s", jinja_type_name(v.kind));
     return fallback;
@@ -155,7 +169,8 @@ bool jinja_arg_bool(jinja_value v, bool fallback)
 ae_span jinja_arg_text(jinja *j, jinja_value v, const char *fallback)
 {
     if (v.kind == JINJA_STR) return jinja_text_of(v);
-    if (v.kind != JINJA_MISSING) jinja_fail(j, "a text is needed, not a %s", jinja_type_name(v.kind));
+    if (v.kind != JINJA_MISSING)
+        jinja_fail(j, "a text is needed, not a %s", jinja_type_name(v.kind));
     return ae_span_text(fallback);
 }
 

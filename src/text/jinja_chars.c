@@ -35,7 +35,8 @@ static bool is_in(int32_t code, ae_span chars)
 static size_t char_before(ae_span text, size_t end)
 {
     size_t start = end - 1;
-    while (start > 0 && end - start < 4 && ((unsigned char)text.data[start] & 0xc0) == 0x80) start--;
+    while (start > 0 && end - start < 4 && ((unsigned char)text.data[start] & 0xc0) == 0x80)
+        start--;
     return start;
 }
 

@@ -41,15 +41,18 @@ bool jinja_equal(jinja *j, jinja_value a, jinja_value b)
     if (a.kind != b.kind) return false;
     switch (a.kind) {
     case JINJA_UNDEFINED:
-    case JINJA_NONE: return true;
+    case JINJA_NONE:
+        return true;
     case JINJA_STR:
         return a.len == b.len && jinja_spend(j, a.len / 64) &&
                memcmp(a.as.text, b.as.text, a.len) == 0;
     case JINJA_LIST:
     case JINJA_TUPLE:
     case JINJA_VIEW:
-    case JINJA_DICT: return equal_nested(j, a, b);
-    default: return a.as.list == b.as.list; /* the same object */
+    case JINJA_DICT:
+        return equal_nested(j, a, b);
+    default:
+        return a.as.list == b.as.list; /* the same object */
     }
 }
 
@@ -106,15 +109,18 @@ bool jinja_contains(jinja *j, jinja_value container, jinja_value item)
 {
     if (j->status) return false;
     switch (container.kind) {
-    case JINJA_STR: return contains_text(j, container, item);
-    case JINJA_DICT: return jinja_dict_get(j, container.as.dict, item) != NULL;
+    case JINJA_STR:
+        return contains_text(j, container, item);
+    case JINJA_DICT:
+        return jinja_dict_get(j, container.as.dict, item) != NULL;
     case JINJA_NONE:
     case JINJA_BOOL:
     case JINJA_INT:
     case JINJA_FLOAT:
         jinja_fail(j, "argument of type '%s' is not iterable", jinja_type_name(container.kind));
         return false;
-    default: break;
+    default:
+        break;
     }
     jinja_value items = jinja_iterate(j, container);
     if (j->status || !jinja_spend(j, items.as.list->n)) return false;

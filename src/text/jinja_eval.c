@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-static jinja_value nothing(void) { return jinja_undefined((ae_span){ "", 0 }, 0); }
+static jinja_value nothing(void)
+{
+    return jinja_undefined((ae_span){ "", 0 }, 0);
+}
 
 static jinja_value eval_list(jinja *j, const jinja_node *node, jinja_kind kind)
 {
@@ -142,14 +145,22 @@ static jinja_value eval_test(jinja *j, const jinja_node *node)
 static bool compare(jinja *j, char op, jinja_value a, jinja_value b)
 {
     switch (op) {
-    case '=': return jinja_equal(j, a, b);
-    case '!': return !jinja_equal(j, a, b);
-    case 'i': return jinja_contains(j, b, a);
-    case 'n': return !jinja_contains(j, b, a);
-    case '<': return jinja_order(j, a, b) < 0;
-    case '>': return jinja_order(j, a, b) > 0;
-    case 'l': return jinja_order(j, a, b) <= 0;
-    default: return jinja_order(j, a, b) >= 0;
+    case '=':
+        return jinja_equal(j, a, b);
+    case '!':
+        return !jinja_equal(j, a, b);
+    case 'i':
+        return jinja_contains(j, b, a);
+    case 'n':
+        return !jinja_contains(j, b, a);
+    case '<':
+        return jinja_order(j, a, b) < 0;
+    case '>':
+        return jinja_order(j, a, b) > 0;
+    case 'l':
+        return jinja_order(j, a, b) <= 0;
+    default:
+        return jinja_order(j, a, b) >= 0;
     }
 }
 
@@ -214,29 +225,50 @@ static jinja_value eval_filter(jinja *j, const jinja_node *node)
 static jinja_value eval_node(jinja *j, const jinja_node *node)
 {
     switch (node->kind) {
-    case JINJA_CONST_NONE: return jinja_none();
-    case JINJA_CONST_BOOL: return jinja_bool(node->integer != 0);
-    case JINJA_CONST_INT: return jinja_int(node->integer);
-    case JINJA_CONST_FLOAT: return jinja_float(node->real);
-    case JINJA_CONST_STR: return jinja_str(j, node->text);
-    case JINJA_NAME: return eval_name(j, node);
-    case JINJA_MAKE_LIST: return eval_list(j, node, JINJA_LIST);
-    case JINJA_MAKE_TUPLE: return eval_list(j, node, JINJA_TUPLE);
-    case JINJA_MAKE_DICT: return eval_dict(j, node);
-    case JINJA_ATTRIBUTE: return eval_attribute(j, node);
-    case JINJA_ITEM: return eval_item(j, node);
-    case JINJA_SLICE: return eval_slice(j, node);
-    case JINJA_CALL: return eval_call(j, node);
-    case JINJA_FILTER: return eval_filter(j, node);
-    case JINJA_TEST: return eval_test(j, node);
+    case JINJA_CONST_NONE:
+        return jinja_none();
+    case JINJA_CONST_BOOL:
+        return jinja_bool(node->integer != 0);
+    case JINJA_CONST_INT:
+        return jinja_int(node->integer);
+    case JINJA_CONST_FLOAT:
+        return jinja_float(node->real);
+    case JINJA_CONST_STR:
+        return jinja_str(j, node->text);
+    case JINJA_NAME:
+        return eval_name(j, node);
+    case JINJA_MAKE_LIST:
+        return eval_list(j, node, JINJA_LIST);
+    case JINJA_MAKE_TUPLE:
+        return eval_list(j, node, JINJA_TUPLE);
+    case JINJA_MAKE_DICT:
+        return eval_dict(j, node);
+    case JINJA_ATTRIBUTE:
+        return eval_attribute(j, node);
+    case JINJA_ITEM:
+        return eval_item(j, node);
+    case JINJA_SLICE:
+        return eval_slice(j, node);
+    case JINJA_CALL:
+        return eval_call(j, node);
+    case JINJA_FILTER:
+        return eval_filter(j, node);
+    case JINJA_TEST:
+        return eval_test(j, node);
     case JINJA_NEGATE:
-    case JINJA_PLUS: return eval_sign(j, node);
-    case JINJA_NOT: return jinja_bool(!jinja_true(jinja_eval(j, node->a)));
+    case JINJA_PLUS:
+        return eval_sign(j, node);
+    case JINJA_NOT:
+        return jinja_bool(!jinja_true(jinja_eval(j, node->a)));
     case JINJA_AND:
-    case JINJA_OR: return eval_logic(j, node);
-    case JINJA_BINARY: return eval_operator(j, node);
-    case JINJA_COMPARE: return eval_compare(j, node);
-    default: return eval_condition(j, node);
+    case JINJA_OR:
+        return eval_logic(j, node);
+    case JINJA_BINARY:
+        return eval_operator(j, node);
+    case JINJA_COMPARE:
+        return eval_compare(j, node);
+    default:
+        return eval_condition(j, node);
     }
 }
 

@@ -5,7 +5,10 @@
 
 enum { MAX_MACROS = 128 };
 
-static jinja_value nothing(void) { return jinja_undefined((ae_span){ "", 0 }, 0); }
+static jinja_value nothing(void)
+{
+    return jinja_undefined((ae_span){ "", 0 }, 0);
+}
 
 const jinja_value *jinja_lookup(jinja *j, ae_span name)
 {
@@ -144,7 +147,8 @@ static void renew_frame(jinja *j, jinja_frame *parent)
 }
 
 /* The items that the loop's own condition lets through. */
-static jinja_value loop_filter(jinja *j, const jinja_node *node, jinja_value items, jinja_frame *outer)
+static jinja_value loop_filter(jinja *j, const jinja_node *node, jinja_value items,
+                               jinja_frame *outer)
 {
     jinja_value kept = jinja_list_new(j, JINJA_LIST);
     for (size_t i = 0; !j->status && i < items.as.list->n; i++) {
@@ -250,19 +254,45 @@ static void exec_with(jinja *j, const jinja_node *node)
 static void exec_one(jinja *j, const jinja_node *node)
 {
     switch (node->kind) {
-    case JINJA_DATA: jinja_emit(j, node->text); break;
-    case JINJA_PRINT: emit_value(j, jinja_eval(j, node->a)); break;
-    case JINJA_IF: exec_if(j, node); break;
-    case JINJA_FOR: exec_for(j, node); break;
-    case JINJA_SET: exec_set(j, node); break;
-    case JINJA_SET_BLOCK: exec_set_block(j, node); break;
-    case JINJA_MACRO: jinja_assign(j, node->text, make_macro(j, node, node->text)); break;
-    case JINJA_CALL_BLOCK: exec_call_block(j, node); break;
-    case JINJA_FILTER_BLOCK: exec_filter_block(j, node); break;
-    case JINJA_WITH: exec_with(j, node); break;
-    case JINJA_SCOPE: exec_scope(j, node->first); break;
-    case JINJA_BREAK: j->signal = JINJA_STOP_LOOP; break;
-    default: j->signal = JINJA_NEXT_LOOP; break;
+    case JINJA_DATA:
+        jinja_emit(j, node->text);
+        break;
+    case JINJA_PRINT:
+        emit_value(j, jinja_eval(j, node->a));
+        break;
+    case JINJA_IF:
+        exec_if(j, node);
+        break;
+    case JINJA_FOR:
+        exec_for(j, node);
+        break;
+    case JINJA_SET:
+        exec_set(j, node);
+        break;
+    case JINJA_SET_BLOCK:
+        exec_set_block(j, node);
+        break;
+    case JINJA_MACRO:
+        jinja_assign(j, node->text, make_macro(j, node, node->text));
+        break;
+    case JINJA_CALL_BLOCK:
+        exec_call_block(j, node);
+        break;
+    case JINJA_FILTER_BLOCK:
+        exec_filter_block(j, node);
+        break;
+    case JINJA_WITH:
+        exec_with(j, node);
+        break;
+    case JINJA_SCOPE:
+        exec_scope(j, node->first);
+        break;
+    case JINJA_BREAK:
+        j->signal = JINJA_STOP_LOOP;
+        break;
+    default:
+        j->signal = JINJA_NEXT_LOOP;
+        break;
     }
 }
 

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-static jinja_value missing(void) { return (jinja_value){ .kind = JINJA_MISSING }; }
+static jinja_value missing(void)
+{
+    return (jinja_value){ .kind = JINJA_MISSING };
+}
 
 static jinja_value empty_sequence(const char *what)
 {
@@ -29,9 +32,8 @@ static jinja_value last(jinja *j, jinja_value self, const jinja_args *args)
 {
     jinja_value items = jinja_iterate(j, self);
     (void)args;
-    return j->status || items.as.list->n == 0
-               ? empty_sequence("the last item of an empty sequence")
-               : items.as.list->items[items.as.list->n - 1];
+    return j->status || items.as.list->n == 0 ? empty_sequence("the last item of an empty sequence")
+                                              : items.as.list->items[items.as.list->n - 1];
 }
 
 static jinja_value list(jinja *j, jinja_value self, const jinja_args *args)
@@ -176,8 +178,7 @@ static jinja_value dictsort(jinja *j, jinja_value self, const jinja_args *args)
     bool by_value = ae_span_is(jinja_arg_text(j, args->pos[1], "key"), "value");
     jinja_value items = items_of(j, self, JINJA_LIST);
     if (j->status) return items;
-    jinja_value *keys =
-        keys_of(j, items, jinja_int(by_value), jinja_arg_bool(args->pos[0], false));
+    jinja_value *keys = keys_of(j, items, jinja_int(by_value), jinja_arg_bool(args->pos[0], false));
     if (!j->status)
         jinja_sort(j, items.as.list->items, keys, items.as.list->n,
                    jinja_arg_bool(args->pos[2], false));
@@ -187,8 +188,8 @@ static jinja_value dictsort(jinja *j, jinja_value self, const jinja_args *args)
 /* default(default_value='', boolean=False) */
 static jinja_value default_value(jinja *j, jinja_value self, const jinja_args *args)
 {
-    bool absent = self.kind == JINJA_UNDEFINED ||
-                  (jinja_arg_bool(args->pos[1], false) && !jinja_true(self));
+    bool absent =
+        self.kind == JINJA_UNDEFINED || (jinja_arg_bool(args->pos[1], false) && !jinja_true(self));
     if (!absent) return self;
     return args->pos[0].kind == JINJA_MISSING ? jinja_str(j, (ae_span){ "", 0 }) : args->pos[0];
 }
@@ -196,7 +197,7 @@ static jinja_value default_value(jinja *j, jinja_value self, const jinja_args *a
 static jinja_value attribute(jinja *j, jinja_value self, const jinja_args *args)
 {
     ae_span name = jinja_arg_text(j, args->pos[0], "");
-    return j->status ? self : jinja_attribute(j, self, name);
+    return j->status ? self : jinja_own_attribute(j, self, name);
 }
 
 /* batch(linecount, fill_with=None): rows of so many items. */
@@ -226,13 +227,13 @@ static jinja_value slice(jinja *j, jinja_value self, const jinja_args *args)
     int64_t n = jinja_arg_int(j, args->pos[0], 1);
     if (n < 1) jinja_fail(j, "slice: the number of slices must be positive");
     if (j->status) return out;
-    size_t total = items.as.list->n, each = total / (uint64_t)n, longer = total % (uint64_t)n, at = 0;
+    size_t total = items.as.list->n, each = total / (uint64_t)n, longer = total % (uint64_t)n,
+           at = 0;
     for (size_t k = 0; k < (uint64_t)n && jinja_spend(j, 1); k++) {
         jinja_value column = jinja_list_new(j, JINJA_LIST);
         size_t end = at + each + (k < longer);
         while (at < end && !j->status) jinja_list_add(j, column, items.as.list->items[at++]);
-        if (args->pos[1].kind > JINJA_NONE && k >= longer)
-            jinja_list_add(j, column, args->pos[1]);
+        if (args->pos[1].kind > JINJA_NONE && k >= longer) jinja_list_add(j, column, args->pos[1]);
         jinja_list_add(j, out, column);
     }
     return out;

@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static jinja_value missing(void) { return (jinja_value){ .kind = JINJA_MISSING }; }
+static jinja_value missing(void)
+{
+    return (jinja_value){ .kind = JINJA_MISSING };
+}
 
 /* Python's int("...") and float("..."): white space around, underscores between digits. */
 static bool plain_number(jinja_value v, char out[64])
@@ -49,8 +52,7 @@ static bool float_to_int(double f, int64_t *out)
 
 static bool check_defined(jinja *j, jinja_value v)
 {
-    if (v.kind == JINJA_UNDEFINED)
-        jinja_fail(j, "'%.*s' is undefined", (int)v.len, v.as.text);
+    if (v.kind == JINJA_UNDEFINED) jinja_fail(j, "'%.*s' is undefined", (int)v.len, v.as.text);
     return v.kind != JINJA_UNDEFINED;
 }
 
@@ -64,13 +66,16 @@ static jinja_value to_int(jinja *j, jinja_value self, const jinja_args *args)
     if (base < 0 || base > 36 || base == 1) return fallback;
     switch (self.kind) {
     case JINJA_INT:
-    case JINJA_BOOL: return jinja_int(self.as.integer);
-    case JINJA_FLOAT: return float_to_int(self.as.real, &value) ? jinja_int(value) : fallback;
+    case JINJA_BOOL:
+        return jinja_int(self.as.integer);
+    case JINJA_FLOAT:
+        return float_to_int(self.as.real, &value) ? jinja_int(value) : fallback;
     case JINJA_STR:
         if (text_to_int(self, (int)base, &value)) return jinja_int(value);
         if (text_to_float(self, &real) && float_to_int(real, &value)) return jinja_int(value);
         return fallback;
-    default: return fallback;
+    default:
+        return fallback;
     }
 }
 
@@ -115,9 +120,10 @@ static jinja_value to_round(jinja *j, jinja_value self, const jinja_args *args)
     if (!jinja_is_number(self)) jinja_fail(j, "round needs a number");
     if (j->status) return self;
     if (ae_span_is(method, "common")) {
-        if (self.kind == JINJA_INT && precision >= 0) return self;
+        bool whole = self.kind != JINJA_FLOAT;
+        if (whole && precision >= 0) return jinja_int(self.as.integer);
         double rounded = round_common(jinja_real(self), precision);
-        return self.kind == JINJA_INT ? jinja_int((int64_t)rounded) : jinja_float(rounded);
+        return whole ? jinja_int((int64_t)rounded) : jinja_float(rounded);
     }
     double scale = pow(10, (double)precision), x = jinja_real(self) * scale;
     if (ae_span_is(method, "ceil")) return jinja_float(ceil(x) / scale);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 typedef struct {
-    bool left, zero, plus, space, alternate, centered, grouped;
+    bool left, zero, plus, space, alternate, centered, aligned;
     int width, precision; /* precision -1: none */
     char type;
 } spec;
@@ -35,9 +35,8 @@ static void printf_format(char out[64], const spec *s, const char *modifier, cha
 
 static void put_padded(ae_bytes *out, const spec *s, ae_span text)
 {
-    size_t n = jinja_char_count(text), total = s->width > 0 && (size_t)s->width > n
-                                                   ? (size_t)s->width - n
-                                                   : 0;
+    size_t n = jinja_char_count(text),
+           total = s->width > 0 && (size_t)s->width > n ? (size_t)s->width - n : 0;
     size_t before = s->centered ? total / 2 : s->left ? 0 : total;
     for (size_t i = 0; i < before; i++) ae_bytes_add_char(out, ' ');
     ae_bytes_add(out, text.data, text.len);
@@ -96,12 +95,18 @@ static size_t read_percent_spec(ae_span text, size_t at, spec *s)
     *s = (spec){ .precision = -1 };
     for (; at < text.len; at++) {
         char c = text.data[at];
-        if (c == '-') s->left = true;
-        else if (c == '0') s->zero = true;
-        else if (c == '+') s->plus = true;
-        else if (c == ' ') s->space = true;
-        else if (c == '#') s->alternate = true;
-        else break;
+        if (c == '-')
+            s->left = true;
+        else if (c == '0')
+            s->zero = true;
+        else if (c == '+')
+            s->plus = true;
+        else if (c == ' ')
+            s->space = true;
+        else if (c == '#')
+            s->alternate = true;
+        else
+            break;
     }
     s->width = read_number(text, &at);
     if (at < text.len && text.data[at] == '.') {
@@ -138,7 +143,8 @@ static bool take_name(jinja *j, ae_span format, size_t *at, jinja_value values, 
     if (found)
         *out = *found;
     else
-        jinja_fail(j, "format: no value named '%.*s'", name.len < 60 ? (int)name.len : 60, name.data);
+        jinja_fail(j, "format: no value named '%.*s'", name.len < 60 ? (int)name.len : 60,
+                   name.data);
     *at = end + 1;
     return true;
 }
@@ -179,7 +185,8 @@ jinja_value jinja_percent(jinja *j, ae_span format, jinja_value values)
 jinja_value jinja_filter_format(jinja *j, jinja_value self, const jinja_args *args)
 {
     jinja_value text = jinja_to_str(j, self);
-    jinja_value values = args->n_named ? jinja_dict_new(j, JINJA_DICT) : jinja_list_new(j, JINJA_TUPLE);
+    jinja_value values =
+        args->n_named ? jinja_dict_new(j, JINJA_DICT) : jinja_list_new(j, JINJA_TUPLE);
     for (size_t i = 0; i < args->n_named && !j->status; i++)
         jinja_dict_add(j, values.as.dict, jinja_str(j, args->named[i].name), args->named[i].value);
     for (size_t i = 0; i < args->n && !args->n_named && !j->status; i++)
@@ -192,8 +199,8 @@ static bool read_brace_spec(ae_span text, spec *s)
     size_t at = 0;
     *s = (spec){ .precision = -1 };
     if (at < text.len && text.data[at] == ' ' && text.len > 1 && strchr("<>^", text.data[1])) at++;
-    bool aligned = at < text.len && strchr("<>^", text.data[at]);
-    if (aligned) {
+    s->aligned = at < text.len && strchr("<>^", text.data[at]);
+    if (s->aligned) {
         s->left = text.data[at] == '<';
         s->centered = text.data[at++] == '^';
     }
@@ -205,7 +212,6 @@ static bool read_brace_spec(ae_span text, spec *s)
         s->precision = read_number(text, &at);
     }
     if (at < text.len) s->type = text.data[at++];
-    if (!aligned && (s->type == 's' || s->type == '\0')) s->left = true;
     return at == text.len;
 }
 
@@ -213,14 +219,15 @@ static void put_brace(jinja *j, ae_bytes *out, jinja_value v, ae_span spec_text)
 {
     spec s;
     if (!read_brace_spec(spec_text, &s)) {
-        jinja_fail(j, "format: '%.*s' is not supported", spec_text.len < 60 ? (int)spec_text.len : 60,
-                   spec_text.data);
+        jinja_fail(j, "format: '%.*s' is not supported",
+                   spec_text.len < 60 ? (int)spec_text.len : 60, spec_text.data);
         return;
     }
     bool number = jinja_is_number(v) && v.kind != JINJA_BOOL;
     if (number && !s.type && s.precision < 0 && spec_text.len && v.kind == JINJA_INT) s.type = 'd';
     if (s.type == '\0' || s.type == 's') {
-        if (number && spec_text.len && spec_text.data[0] != '<') s.left = false;
+        /* Numbers stand on the right unless asked otherwise, all else on the left. */
+        if (!s.aligned) s.left = !number;
         put_text(j, out, &s, v, false);
     } else if (s.type == 'd' && v.kind == JINJA_FLOAT) {
         jinja_fail(j, "Unknown format code 'd' for object of type 'float'");
@@ -236,7 +243,8 @@ static jinja_value field_value(jinja *j, ae_span name, const jinja_args *args, s
 {
     size_t at = 0, index = *next;
     bool digits = name.len > 0;
-    for (size_t i = 0; i < name.len; i++) digits = digits && name.data[i] >= '0' && name.data[i] <= '9';
+    for (size_t i = 0; i < name.len; i++)
+        digits = digits && name.data[i] >= '0' && name.data[i] <= '9';
     if (name.len == 0)
         ++*next;
     else if (digits)
@@ -248,7 +256,8 @@ static jinja_value field_value(jinja *j, ae_span name, const jinja_args *args, s
     }
     for (size_t i = 0; i < args->n_named; i++)
         if (ae_span_equal(args->named[i].name, name)) return args->named[i].value;
-    jinja_fail(j, "format: no argument named '%.*s'", name.len < 60 ? (int)name.len : 60, name.data);
+    jinja_fail(j, "format: no argument named '%.*s'", name.len < 60 ? (int)name.len : 60,
+               name.data);
     return jinja_none();
 }
 

@@ -11,7 +11,8 @@ static jinja_value range(jinja *j, jinja_value self, const jinja_args *args)
     jinja_value out = jinja_list_new(j, JINJA_LIST);
     bool one = args->pos[1].kind == JINJA_MISSING;
     int64_t begin = one ? 0 : jinja_arg_int(j, args->pos[0], 0);
-    int64_t end = jinja_arg_int(j, args->pos[one ? 0 : 1], 0), step = jinja_arg_int(j, args->pos[2], 1);
+    int64_t end = jinja_arg_int(j, args->pos[one ? 0 : 1], 0),
+            step = jinja_arg_int(j, args->pos[2], 1);
     (void)self;
     if (step == 0) jinja_fail(j, "range() arg 3 must not be zero");
     for (int64_t i = begin; !j->status && (step > 0 ? i < end : i > end);) {

@@ -20,7 +20,8 @@ static jinja_value from_array(jinja *j, json_t *json, int depth)
 static jinja_value from_object(jinja *j, json_t *json, int depth)
 {
     jinja_value dict = jinja_dict_new(j, JINJA_DICT);
-    for (void *at = json_object_iter(json); at && !j->status; at = json_object_iter_next(json, at)) {
+    for (void *at = json_object_iter(json); at && !j->status;
+         at = json_object_iter_next(json, at)) {
         jinja_value key = jinja_str(j, ae_span_text(json_object_iter_key(at)));
         jinja_dict_add(j, dict.as.dict, key, from_json(j, json_object_iter_value(at), depth + 1));
     }
@@ -34,19 +35,29 @@ static jinja_value from_json(jinja *j, json_t *json, int depth)
         return jinja_none();
     }
     switch (json ? json_typeof(json) : JSON_NULL) {
-    case JSON_OBJECT: return from_object(j, json, depth);
-    case JSON_ARRAY: return from_array(j, json, depth);
+    case JSON_OBJECT:
+        return from_object(j, json, depth);
+    case JSON_ARRAY:
+        return from_array(j, json, depth);
     case JSON_STRING:
         return jinja_str(j, (ae_span){ json_string_value(json), json_string_length(json) });
-    case JSON_INTEGER: return jinja_int(json_integer_value(json));
-    case JSON_REAL: return jinja_float(json_real_value(json));
-    case JSON_TRUE: return jinja_bool(true);
-    case JSON_FALSE: return jinja_bool(false);
-    default: return jinja_none();
+    case JSON_INTEGER:
+        return jinja_int(json_integer_value(json));
+    case JSON_REAL:
+        return jinja_float(json_real_value(json));
+    case JSON_TRUE:
+        return jinja_bool(true);
+    case JSON_FALSE:
+        return jinja_bool(false);
+    default:
+        return jinja_none();
     }
 }
 
-jinja_value jinja_from_json(jinja *j, json_t *json) { return from_json(j, json, 0); }
+jinja_value jinja_from_json(jinja *j, json_t *json)
+{
+    return from_json(j, json, 0);
+}
 
 typedef struct {
     jinja *j;
@@ -90,7 +101,9 @@ static void write_real(writer *w, double f)
 {
     char text[40];
     jinja_float_text(f, text);
-    ae_bytes_add_text(&w->out, isnan(f) ? "NaN" : isinf(f) ? (f < 0 ? "-Infinity" : "Infinity") : text);
+    ae_bytes_add_text(&w->out, isnan(f)   ? "NaN"
+                               : isinf(f) ? (f < 0 ? "-Infinity" : "Infinity")
+                                          : text);
 }
 
 static void new_line(writer *w, int depth)
@@ -184,14 +197,26 @@ static void write_value(writer *w, jinja_value v, int depth)
         return;
     }
     switch (v.kind) {
-    case JINJA_NONE: ae_bytes_add_text(&w->out, "null"); break;
-    case JINJA_BOOL: ae_bytes_add_text(&w->out, v.as.integer ? "true" : "false"); break;
-    case JINJA_INT: ae_bytes_printf(&w->out, "%lld", (long long)v.as.integer); break;
-    case JINJA_FLOAT: write_real(w, v.as.real); break;
-    case JINJA_STR: write_text(w, jinja_text_of(v)); break;
+    case JINJA_NONE:
+        ae_bytes_add_text(&w->out, "null");
+        break;
+    case JINJA_BOOL:
+        ae_bytes_add_text(&w->out, v.as.integer ? "true" : "false");
+        break;
+    case JINJA_INT:
+        ae_bytes_printf(&w->out, "%lld", (long long)v.as.integer);
+        break;
+    case JINJA_FLOAT:
+        write_real(w, v.as.real);
+        break;
+    case JINJA_STR:
+        write_text(w, jinja_text_of(v));
+        break;
     case JINJA_LIST:
     case JINJA_TUPLE:
-    case JINJA_DICT: write_nested(w, v, depth); break;
+    case JINJA_DICT:
+        write_nested(w, v, depth);
+        break;
     default:
         jinja_fail(w->j, "Object of type %s is not JSON serializable", jinja_type_name(v.kind));
     }

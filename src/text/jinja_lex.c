@@ -136,7 +136,8 @@ static aerie_status lex_raw(lexer *l)
         if (!end) continue;
         char open_sign = l->source.data[i + 2];
         ae_span text = { l->source.data + l->at, i - l->at };
-        text = strip_before(l, text, open_sign == '-' || open_sign == '+' ? open_sign : '\0', false);
+        text =
+            strip_before(l, text, open_sign == '-' || open_sign == '+' ? open_sign : '\0', false);
         aerie_status status = text.len ? add_text(l, JINJA_T_DATA, text) : AERIE_OK;
         close_tag(l, end, 0, sign, true);
         return status;
@@ -357,7 +358,8 @@ static aerie_status lex_operator(lexer *l, int *open)
         return aerie_fail(l->err, AERIE_BAD_TEXT, "template line %d: unexpected character '%c'",
                           l->line, c >= ' ' && c < 127 ? c : '?');
     if (strchr("([{", c)) ++*open;
-    if (strchr(")]}", c) && --*open < 0) return lex_fail(l, "a bracket closes that was never opened");
+    if (strchr(")]}", c) && --*open < 0)
+        return lex_fail(l, "a bracket closes that was never opened");
     ae_span text = { l->source.data + l->at, length };
     l->at += length;
     return add_text(l, JINJA_T_OP, text);
@@ -429,8 +431,9 @@ static aerie_status lex_next(lexer *l)
 
 aerie_status jinja_lex(jinja_tokens *out, ae_span source, ae_arena *arena, aerie_error *err)
 {
-    lexer l = { .out = out, .source = source, .line = 1, .line_starting = true, .arena = arena,
-                .err = err };
+    lexer l = {
+        .out = out, .source = source, .line = 1, .line_starting = true, .arena = arena, .err = err
+    };
     aerie_status status = AERIE_OK;
     while (!status && l.at < source.len) status = lex_next(&l);
     return status ? status : add_text(&l, JINJA_T_END, (ae_span){ 0 });

@@ -4,7 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-static jinja_value nothing(void) { return jinja_undefined((ae_span){ "", 0 }, 0); }
+static jinja_value nothing(void)
+{
+    return jinja_undefined((ae_span){ "", 0 }, 0);
+}
 
 static jinja_value wrong_types(jinja *j, const char *op, jinja_value a, jinja_value b)
 {
@@ -63,14 +66,19 @@ static jinja_value repeat_list(jinja *j, jinja_value list, int64_t times)
     jinja_value out = jinja_list_new(j, list.kind);
     if (j->status || list.as.list->n == 0) return out;
     for (int64_t k = 0; k < times && jinja_spend(j, 1); k++)
-        for (size_t i = 0; i < list.as.list->n; i++)
-            jinja_list_add(j, out, list.as.list->items[i]);
+        for (size_t i = 0; i < list.as.list->n; i++) jinja_list_add(j, out, list.as.list->items[i]);
     return out;
 }
 
-static bool is_whole(jinja_value v) { return v.kind == JINJA_INT || v.kind == JINJA_BOOL; }
+static bool is_whole(jinja_value v)
+{
+    return v.kind == JINJA_INT || v.kind == JINJA_BOOL;
+}
 
-static bool is_sequence(jinja_value v) { return v.kind == JINJA_LIST || v.kind == JINJA_TUPLE; }
+static bool is_sequence(jinja_value v)
+{
+    return v.kind == JINJA_LIST || v.kind == JINJA_TUPLE;
+}
 
 static jinja_value repeat(jinja *j, jinja_value a, jinja_value b)
 {
@@ -101,7 +109,9 @@ static jinja_value floor_divide(jinja *j, jinja_value a, jinja_value b, bool rem
     if (!is_whole(a) || !is_whole(b)) {
         double x = jinja_real(a), y = jinja_real(b), r = fmod(x, y);
         if (r != 0 && (r < 0) != (y < 0)) r += y;
-        return jinja_float(remainder ? r : floor((x - r) / y + 0.5));
+        double q = floor((x - r) / y + 0.5);
+        if (q == 0) q = copysign(0, x / y);
+        return jinja_float(!remainder ? q : r == 0 ? copysign(0, y) : r);
     }
     int64_t x = a.as.integer, y = b.as.integer;
     if (y == -1) return remainder ? jinja_int(0) : jinja_negate(j, jinja_int(x), true);
@@ -137,11 +147,16 @@ static jinja_value whole(jinja *j, char op, int64_t a, int64_t b)
 static jinja_value numbers(jinja *j, char op, jinja_value a, jinja_value b)
 {
     switch (op) {
-    case 'f': return floor_divide(j, a, b, false);
-    case '%': return floor_divide(j, a, b, true);
-    case 'p': return power(j, a, b);
-    case '/': return divides_by_zero(j, b) ? nothing() : jinja_float(jinja_real(a) / jinja_real(b));
-    default: break;
+    case 'f':
+        return floor_divide(j, a, b, false);
+    case '%':
+        return floor_divide(j, a, b, true);
+    case 'p':
+        return power(j, a, b);
+    case '/':
+        return divides_by_zero(j, b) ? nothing() : jinja_float(jinja_real(a) / jinja_real(b));
+    default:
+        break;
     }
     if (is_whole(a) && is_whole(b)) return whole(j, op, a.as.integer, b.as.integer);
     double x = jinja_real(a), y = jinja_real(b);
@@ -151,13 +166,20 @@ static jinja_value numbers(jinja *j, char op, jinja_value a, jinja_value b)
 static const char *op_text(char op)
 {
     switch (op) {
-    case '+': return "+";
-    case '-': return "-";
-    case '*': return "*";
-    case '/': return "/";
-    case 'f': return "//";
-    case 'p': return "**";
-    default: return "%";
+    case '+':
+        return "+";
+    case '-':
+        return "-";
+    case '*':
+        return "*";
+    case '/':
+        return "/";
+    case 'f':
+        return "//";
+    case 'p':
+        return "**";
+    default:
+        return "%";
     }
 }
 

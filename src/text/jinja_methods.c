@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-static bool is_given(jinja_value v) { return v.kind != JINJA_MISSING && v.kind != JINJA_NONE; }
+static bool is_given(jinja_value v)
+{
+    return v.kind != JINJA_MISSING && v.kind != JINJA_NONE;
+}
 
 static jinja_value strip_sides(jinja *j, jinja_value self, const jinja_args *args, bool left,
                                bool right)
@@ -77,7 +80,10 @@ static jinja_value all_are(jinja_value self, bool (*test)(int32_t code))
     return jinja_bool(all);
 }
 
-static bool is_alphanumeric(int32_t code) { return jinja_is_alpha(code) || jinja_is_digit(code); }
+static bool is_alphanumeric(int32_t code)
+{
+    return jinja_is_alpha(code) || jinja_is_digit(code);
+}
 
 static jinja_value isdigit_(jinja *j, jinja_value self, const jinja_args *args)
 {

@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-static bool is_given(jinja_value v) { return v.kind != JINJA_MISSING && v.kind != JINJA_NONE; }
+static bool is_given(jinja_value v)
+{
+    return v.kind != JINJA_MISSING && v.kind != JINJA_NONE;
+}
 
 static jinja_value piece(jinja *j, ae_span text, size_t begin, size_t end)
 {
@@ -174,7 +177,8 @@ static ae_span window(jinja *j, jinja_value self, const jinja_args *args, size_t
 {
     ae_span text = jinja_text_of(self);
     int64_t n = is_given(args->pos[1]) || is_given(args->pos[2]) ? jinja_length(j, self) : 0;
-    int64_t from = jinja_arg_int(j, args->pos[1], 0), to = jinja_arg_int(j, args->pos[2], INT64_MAX);
+    int64_t from = jinja_arg_int(j, args->pos[1], 0),
+            to = jinja_arg_int(j, args->pos[2], INT64_MAX);
     if (from < 0) from = from + n < 0 ? 0 : from + n;
     if (to < 0) to = to + n < 0 ? 0 : to + n;
     *begin = from > 0 ? jinja_char_offset(text, (size_t)from) : 0;
@@ -246,7 +250,8 @@ static jinja_value has_any_end(jinja *j, jinja_value self, const jinja_args *arg
         return jinja_bool(has_end(text, jinja_arg_text(j, args->pos[0], ""), at_start));
     const jinja_list *parts = args->pos[0].as.list;
     for (size_t i = 0; i < parts->n && jinja_spend(j, 1); i++)
-        if (has_end(text, jinja_arg_text(j, parts->items[i], ""), at_start)) return jinja_bool(true);
+        if (has_end(text, jinja_arg_text(j, parts->items[i], ""), at_start))
+            return jinja_bool(true);
     return jinja_bool(false);
 }
 

@@ -7,7 +7,10 @@
 
 static jinja_node *statements(jinja_parser *p, const char *const *ends);
 
-const jinja_token *jinja_here(const jinja_parser *p) { return &p->tokens[p->at]; }
+const jinja_token *jinja_here(const jinja_parser *p)
+{
+    return &p->tokens[p->at];
+}
 
 void jinja_advance(jinja_parser *p)
 {
@@ -307,19 +310,25 @@ static jinja_node *parse_jump(jinja_parser *p, jinja_node_kind kind)
     return node;
 }
 
-static jinja_node *parse_break(jinja_parser *p) { return parse_jump(p, JINJA_BREAK); }
+static jinja_node *parse_break(jinja_parser *p)
+{
+    return parse_jump(p, JINJA_BREAK);
+}
 
-static jinja_node *parse_continue(jinja_parser *p) { return parse_jump(p, JINJA_CONTINUE); }
+static jinja_node *parse_continue(jinja_parser *p)
+{
+    return parse_jump(p, JINJA_CONTINUE);
+}
 
 static const struct {
     const char *word;
     jinja_node *(*parse)(jinja_parser *p);
 } tags[] = {
-    { "if", parse_if },         { "for", parse_for },
-    { "set", parse_set },       { "macro", parse_macro },
-    { "call", parse_call },     { "filter", parse_filter },
-    { "with", parse_with },     { "generation", parse_generation },
-    { "break", parse_break },   { "continue", parse_continue },
+    { "if", parse_if },       { "for", parse_for },
+    { "set", parse_set },     { "macro", parse_macro },
+    { "call", parse_call },   { "filter", parse_filter },
+    { "with", parse_with },   { "generation", parse_generation },
+    { "break", parse_break }, { "continue", parse_continue },
 };
 
 static void refuse_tag(jinja_parser *p, ae_span word)

@@ -69,8 +69,8 @@ static jinja_node *string_node(jinja_parser *p)
 static jinja_node *number_node(jinja_parser *p)
 {
     const jinja_token *token = jinja_here(p);
-    jinja_node *node = jinja_node_new(p, token->kind == JINJA_T_INT ? JINJA_CONST_INT
-                                                                    : JINJA_CONST_FLOAT);
+    jinja_node *node =
+        jinja_node_new(p, token->kind == JINJA_T_INT ? JINJA_CONST_INT : JINJA_CONST_FLOAT);
     if (node) {
         node->integer = token->integer;
         node->real = token->real;
@@ -126,10 +126,13 @@ jinja_node *jinja_expr_primary(jinja_parser *p)
     case JINJA_T_NAME:
         jinja_advance(p);
         return name_node(p, token->text);
-    case JINJA_T_STRING: return string_node(p);
+    case JINJA_T_STRING:
+        return string_node(p);
     case JINJA_T_INT:
-    case JINJA_T_FLOAT: return number_node(p);
-    default: break;
+    case JINJA_T_FLOAT:
+        return number_node(p);
+    default:
+        break;
     }
     if (jinja_is_op(p, "(")) return bracket_node(p);
     if (jinja_is_op(p, "[")) return list_node(p);
@@ -312,7 +315,7 @@ static const struct {
     char op;
     int level;
 } operators[] = {
-    { "+", '+', 0 },  { "-", '-', 0 }, { "~", '~', 1 },  { "*", '*', 2 },
+    { "+", '+', 0 },  { "-", '-', 0 }, { "~", '~', 1 }, { "*", '*', 2 },
     { "//", 'f', 2 }, { "/", '/', 2 }, { "%", '%', 2 }, { "**", 'p', 3 },
 };
 
@@ -339,12 +342,14 @@ static char take_comparison(jinja_parser *p)
     static const struct {
         const char *text;
         char op;
-    } ops[] = { { "==", '=' }, { "!=", '!' }, { "<=", 'l' }, { ">=", 'g' }, { "<", '<' }, { ">", '>' } };
+    } ops[] = { { "==", '=' }, { "!=", '!' }, { "<=", 'l' },
+                { ">=", 'g' }, { "<", '<' },  { ">", '>' } };
     for (size_t i = 0; i < AE_COUNT(ops); i++)
         if (jinja_take_op(p, ops[i].text)) return ops[i].op;
     if (jinja_take_name(p, "in")) return 'i';
     const jinja_token *token = jinja_here(p);
-    if (jinja_is_name(p, "not") && token[1].kind == JINJA_T_NAME && ae_span_is(token[1].text, "in")) {
+    if (jinja_is_name(p, "not") && token[1].kind == JINJA_T_NAME &&
+        ae_span_is(token[1].text, "in")) {
         jinja_advance(p);
         jinja_advance(p);
         return 'n';
@@ -384,7 +389,8 @@ static jinja_node *negation(jinja_parser *p)
 static jinja_node *conjunction(jinja_parser *p)
 {
     jinja_node *left = negation(p);
-    while (!p->status && jinja_take_name(p, "and")) left = node_over(p, JINJA_AND, left, negation(p));
+    while (!p->status && jinja_take_name(p, "and"))
+        left = node_over(p, JINJA_AND, left, negation(p));
     return left;
 }
 

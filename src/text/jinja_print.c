@@ -57,7 +57,10 @@ static void repr_code(ae_bytes *out, int32_t code, char quote, ae_span raw)
     else if (code >= 0 && jinja_is_printable(code))
         ae_bytes_add(out, raw.data, raw.len);
     else
-        ae_bytes_printf(out, code < 0x100 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x",
+        ae_bytes_printf(out,
+                        code < 0x100     ? "\\x%02x"
+                        : code < 0x10000 ? "\\u%04x"
+                                         : "\\U%08x",
                         (unsigned)code & 0xffffffffu);
 }
 
@@ -110,8 +113,12 @@ static void repr_nested(jinja *j, ae_bytes *out, jinja_value v)
 {
     if (!jinja_deeper(j)) return;
     switch (v.kind) {
-    case JINJA_LIST: repr_items(j, out, v.as.list, "[]"); break;
-    case JINJA_TUPLE: repr_items(j, out, v.as.list, "()"); break;
+    case JINJA_LIST:
+        repr_items(j, out, v.as.list, "[]");
+        break;
+    case JINJA_TUPLE:
+        repr_items(j, out, v.as.list, "()");
+        break;
     case JINJA_VIEW:
         ae_bytes_add_text(out, "dict_items(");
         repr_items(j, out, v.as.list, "[]");
@@ -122,7 +129,9 @@ static void repr_nested(jinja *j, ae_bytes *out, jinja_value v)
         repr_pairs(j, out, v.as.dict);
         ae_bytes_add_char(out, '>');
         break;
-    default: repr_pairs(j, out, v.as.dict); break;
+    default:
+        repr_pairs(j, out, v.as.dict);
+        break;
     }
     j->depth--;
 }
@@ -132,21 +141,35 @@ void jinja_repr(jinja *j, ae_bytes *out, jinja_value v)
     char number[40];
     switch (v.kind) {
     case JINJA_MISSING:
-    case JINJA_UNDEFINED: ae_bytes_add_text(out, "Undefined"); break;
-    case JINJA_NONE: ae_bytes_add_text(out, "None"); break;
-    case JINJA_BOOL: ae_bytes_add_text(out, v.as.integer ? "True" : "False"); break;
-    case JINJA_INT: ae_bytes_printf(out, "%lld", (long long)v.as.integer); break;
+    case JINJA_UNDEFINED:
+        ae_bytes_add_text(out, "Undefined");
+        break;
+    case JINJA_NONE:
+        ae_bytes_add_text(out, "None");
+        break;
+    case JINJA_BOOL:
+        ae_bytes_add_text(out, v.as.integer ? "True" : "False");
+        break;
+    case JINJA_INT:
+        ae_bytes_printf(out, "%lld", (long long)v.as.integer);
+        break;
     case JINJA_FLOAT:
         jinja_float_text(v.as.real, number);
         ae_bytes_add_text(out, number);
         break;
-    case JINJA_STR: repr_text(out, jinja_text_of(v)); break;
+    case JINJA_STR:
+        repr_text(out, jinja_text_of(v));
+        break;
     case JINJA_LIST:
     case JINJA_TUPLE:
     case JINJA_VIEW:
     case JINJA_DICT:
-    case JINJA_SPACE: repr_nested(j, out, v); break;
-    default: ae_bytes_printf(out, "<%s>", jinja_type_name(v.kind)); break;
+    case JINJA_SPACE:
+        repr_nested(j, out, v);
+        break;
+    default:
+        ae_bytes_printf(out, "<%s>", jinja_type_name(v.kind));
+        break;
     }
     has_room(j, out);
 }

@@ -2,7 +2,10 @@
 #include "text/jinja.h"
 #include "text/utf8.h"
 
-static bool kind_of(jinja_value v, unsigned kinds) { return (1u << v.kind) & kinds; }
+static bool kind_of(jinja_value v, unsigned kinds)
+{
+    return (1u << v.kind) & kinds;
+}
 
 #define BIT(kind) (1u << (kind))
 
@@ -208,44 +211,24 @@ static jinja_value is_test(jinja *j, jinja_value v, const jinja_args *args)
 }
 
 const jinja_callable jinja_tests[] = {
-    { "defined", "", 0, is_defined },
-    { "undefined", "", 0, is_undefined },
-    { "none", "", 0, is_none },
-    { "boolean", "", 0, is_boolean },
-    { "true", "", 0, is_true },
-    { "false", "", 0, is_false },
-    { "integer", "", 0, is_integer },
-    { "float", "", 0, is_float },
-    { "number", "", 0, is_number },
-    { "string", "", 0, is_string },
-    { "mapping", "", 0, is_mapping },
-    { "sequence", "", 0, is_sequence },
-    { "iterable", "", 0, is_iterable },
-    { "callable", "", 0, is_callable },
-    { "escaped", "", 0, is_escaped },
-    { "odd", "", 0, is_odd },
-    { "even", "", 0, is_even },
-    { "divisibleby", "num", 1, is_divisible },
-    { "equalto", "other", 1, is_equal },
-    { "eq", "other", 1, is_equal },
-    { "==", "other", 1, is_equal },
-    { "ne", "other", 1, is_unequal },
-    { "!=", "other", 1, is_unequal },
-    { "greaterthan", "other", 1, is_greater },
-    { "gt", "other", 1, is_greater },
-    { ">", "other", 1, is_greater },
-    { "ge", "other", 1, is_at_least },
-    { ">=", "other", 1, is_at_least },
-    { "lessthan", "other", 1, is_less },
-    { "lt", "other", 1, is_less },
-    { "<", "other", 1, is_less },
-    { "le", "other", 1, is_at_most },
-    { "<=", "other", 1, is_at_most },
-    { "in", "seq", 1, is_in },
-    { "sameas", "other", 1, is_same },
-    { "lower", "", 0, is_lower },
-    { "upper", "", 0, is_upper },
-    { "filter", "", 0, is_filter },
-    { "test", "", 0, is_test },
-    { 0 },
+    { "defined", "", 0, is_defined },    { "undefined", "", 0, is_undefined },
+    { "none", "", 0, is_none },          { "boolean", "", 0, is_boolean },
+    { "true", "", 0, is_true },          { "false", "", 0, is_false },
+    { "integer", "", 0, is_integer },    { "float", "", 0, is_float },
+    { "number", "", 0, is_number },      { "string", "", 0, is_string },
+    { "mapping", "", 0, is_mapping },    { "sequence", "", 0, is_sequence },
+    { "iterable", "", 0, is_iterable },  { "callable", "", 0, is_callable },
+    { "escaped", "", 0, is_escaped },    { "odd", "", 0, is_odd },
+    { "even", "", 0, is_even },          { "divisibleby", "num", 1, is_divisible },
+    { "equalto", "other", 1, is_equal }, { "eq", "other", 1, is_equal },
+    { "==", "other", 1, is_equal },      { "ne", "other", 1, is_unequal },
+    { "!=", "other", 1, is_unequal },    { "greaterthan", "other", 1, is_greater },
+    { "gt", "other", 1, is_greater },    { ">", "other", 1, is_greater },
+    { "ge", "other", 1, is_at_least },   { ">=", "other", 1, is_at_least },
+    { "lessthan", "other", 1, is_less }, { "lt", "other", 1, is_less },
+    { "<", "other", 1, is_less },        { "le", "other", 1, is_at_most },
+    { "<=", "other", 1, is_at_most },    { "in", "seq", 1, is_in },
+    { "sameas", "other", 1, is_same },   { "lower", "", 0, is_lower },
+    { "upper", "", 0, is_upper },        { "filter", "", 0, is_filter },
+    { "test", "", 0, is_test },          { 0 },
 };

@@ -7,19 +7,35 @@
 jinja_value jinja_undefined(ae_span name, int owner)
 {
     uint32_t len = name.len > 80 ? 80 : (uint32_t)name.len;
-    return (jinja_value){ .kind = JINJA_UNDEFINED, .owner = (uint8_t)owner, .len = len,
-                          .as.text = name.data };
+    return (jinja_value){
+        .kind = JINJA_UNDEFINED, .owner = (uint8_t)owner, .len = len, .as.text = name.data
+    };
 }
 
-jinja_value jinja_none(void) { return (jinja_value){ .kind = JINJA_NONE }; }
+jinja_value jinja_none(void)
+{
+    return (jinja_value){ .kind = JINJA_NONE };
+}
 
-jinja_value jinja_bool(bool b) { return (jinja_value){ .kind = JINJA_BOOL, .as.integer = b }; }
+jinja_value jinja_bool(bool b)
+{
+    return (jinja_value){ .kind = JINJA_BOOL, .as.integer = b };
+}
 
-jinja_value jinja_int(int64_t i) { return (jinja_value){ .kind = JINJA_INT, .as.integer = i }; }
+jinja_value jinja_int(int64_t i)
+{
+    return (jinja_value){ .kind = JINJA_INT, .as.integer = i };
+}
 
-jinja_value jinja_float(double f) { return (jinja_value){ .kind = JINJA_FLOAT, .as.real = f }; }
+jinja_value jinja_float(double f)
+{
+    return (jinja_value){ .kind = JINJA_FLOAT, .as.real = f };
+}
 
-static jinja_value nothing(void) { return jinja_undefined((ae_span){ "", 0 }, 0); }
+static jinja_value nothing(void)
+{
+    return jinja_undefined((ae_span){ "", 0 }, 0);
+}
 
 /* Text that came with the input may be longer than what a template may make, but no string is
  * longer than its length field can say. */
@@ -132,20 +148,23 @@ const jinja_value *jinja_dict_text(jinja *j, const jinja_dict *d, ae_span key)
     return find(j, d, jinja_str(j, key));
 }
 
-ae_span jinja_text_of(jinja_value v) { return (ae_span){ v.as.text, v.len }; }
+ae_span jinja_text_of(jinja_value v)
+{
+    return (ae_span){ v.as.text, v.len };
+}
 
 const char *jinja_type_name(int kind)
 {
     static const char *const names[] = {
-        [JINJA_MISSING] = "missing",      [JINJA_UNDEFINED] = "Undefined",
-        [JINJA_NONE] = "NoneType",        [JINJA_BOOL] = "bool",
-        [JINJA_INT] = "int",              [JINJA_FLOAT] = "float",
-        [JINJA_STR] = "str",              [JINJA_LIST] = "list",
-        [JINJA_TUPLE] = "tuple",          [JINJA_ITER] = "generator",
-        [JINJA_VIEW] = "dict view",       [JINJA_DICT] = "dict",
-        [JINJA_SPACE] = "Namespace",      [JINJA_FUNCTION] = "function",
-        [JINJA_METHOD] = "method",        [JINJA_MACRO_VALUE] = "Macro",
-        [JINJA_LOOP] = "LoopContext",     [JINJA_CYCLER] = "Cycler",
+        [JINJA_MISSING] = "missing",  [JINJA_UNDEFINED] = "Undefined",
+        [JINJA_NONE] = "NoneType",    [JINJA_BOOL] = "bool",
+        [JINJA_INT] = "int",          [JINJA_FLOAT] = "float",
+        [JINJA_STR] = "str",          [JINJA_LIST] = "list",
+        [JINJA_TUPLE] = "tuple",      [JINJA_ITER] = "generator",
+        [JINJA_VIEW] = "dict view",   [JINJA_DICT] = "dict",
+        [JINJA_SPACE] = "Namespace",  [JINJA_FUNCTION] = "function",
+        [JINJA_METHOD] = "method",    [JINJA_MACRO_VALUE] = "Macro",
+        [JINJA_LOOP] = "LoopContext", [JINJA_CYCLER] = "Cycler",
         [JINJA_JOINER] = "Joiner",
     };
     return names[kind];
@@ -172,16 +191,23 @@ bool jinja_true(jinja_value v)
     switch (v.kind) {
     case JINJA_MISSING:
     case JINJA_UNDEFINED:
-    case JINJA_NONE: return false;
+    case JINJA_NONE:
+        return false;
     case JINJA_BOOL:
-    case JINJA_INT: return v.as.integer != 0;
-    case JINJA_FLOAT: return v.as.real != 0;
-    case JINJA_STR: return v.len != 0;
+    case JINJA_INT:
+        return v.as.integer != 0;
+    case JINJA_FLOAT:
+        return v.as.real != 0;
+    case JINJA_STR:
+        return v.len != 0;
     case JINJA_LIST:
     case JINJA_TUPLE:
-    case JINJA_VIEW: return v.as.list->n != 0;
-    case JINJA_DICT: return v.as.dict->n != 0;
-    default: return true;
+    case JINJA_VIEW:
+        return v.as.list->n != 0;
+    case JINJA_DICT:
+        return v.as.dict->n != 0;
+    default:
+        return true;
     }
 }
 
@@ -215,14 +241,20 @@ jinja_value jinja_iterate(jinja *j, jinja_value v)
 {
     if (j->status) return nothing();
     switch (v.kind) {
-    case JINJA_UNDEFINED: return jinja_list_new(j, JINJA_LIST);
-    case JINJA_STR: return characters(j, jinja_text_of(v));
+    case JINJA_UNDEFINED:
+        return jinja_list_new(j, JINJA_LIST);
+    case JINJA_STR:
+        return characters(j, jinja_text_of(v));
     case JINJA_LIST:
     case JINJA_TUPLE:
-    case JINJA_VIEW: return (jinja_value){ .kind = JINJA_LIST, .as.list = v.as.list };
-    case JINJA_ITER: return spend_iterator(j, v.as.list);
-    case JINJA_DICT: return keys(j, v.as.dict);
-    default: break;
+    case JINJA_VIEW:
+        return (jinja_value){ .kind = JINJA_LIST, .as.list = v.as.list };
+    case JINJA_ITER:
+        return spend_iterator(j, v.as.list);
+    case JINJA_DICT:
+        return keys(j, v.as.dict);
+    default:
+        break;
     }
     jinja_fail(j, "'%s' object is not iterable", jinja_type_name(v.kind));
     return nothing();
@@ -231,13 +263,18 @@ jinja_value jinja_iterate(jinja *j, jinja_value v)
 int64_t jinja_length(jinja *j, jinja_value v)
 {
     switch (v.kind) {
-    case JINJA_UNDEFINED: return 0;
-    case JINJA_STR: return jinja_spend(j, v.len / 64) ? (int64_t)jinja_char_count(jinja_text_of(v)) : -1;
+    case JINJA_UNDEFINED:
+        return 0;
+    case JINJA_STR:
+        return jinja_spend(j, v.len / 64) ? (int64_t)jinja_char_count(jinja_text_of(v)) : -1;
     case JINJA_LIST:
     case JINJA_TUPLE:
-    case JINJA_VIEW: return (int64_t)v.as.list->n;
-    case JINJA_DICT: return (int64_t)v.as.dict->n;
-    default: break;
+    case JINJA_VIEW:
+        return (int64_t)v.as.list->n;
+    case JINJA_DICT:
+        return (int64_t)v.as.dict->n;
+    default:
+        break;
     }
     jinja_fail(j, "object of type '%s' has no len()", jinja_type_name(v.kind));
     return -1;
