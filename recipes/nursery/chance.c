@@ -24,9 +24,15 @@ uint64_t nu_chance_next(nu_chance *c)
 }
 
 /* The remainder's bias is below 2^-50 for the few hundred words of this world. */
-size_t nu_chance_below(nu_chance *c, size_t n) { return (size_t)(nu_chance_next(c) % n); }
+size_t nu_chance_below(nu_chance *c, size_t n)
+{
+    return (size_t)(nu_chance_next(c) % n);
+}
 
-bool nu_chance_percent(nu_chance *c, unsigned percent) { return nu_chance_below(c, 100) < percent; }
+bool nu_chance_percent(nu_chance *c, unsigned percent)
+{
+    return nu_chance_below(c, 100) < percent;
+}
 
 void nu_chance_pick(nu_chance *c, size_t *out, size_t k, size_t n)
 {

@@ -54,7 +54,8 @@ static void put_notes(nu_text *out, nu_chance *c)
 /* Words said twice: nothing teaches copying faster. */
 static void put_echo(nu_text *out, nu_chance *c)
 {
-    const nu_words *lists[] = { &nu_places, &nu_objects, &nu_colors, &nu_foods, &nu_fruits, &nu_animals };
+    const nu_words *lists[] = { &nu_places, &nu_objects, &nu_colors,
+                                &nu_foods,  &nu_fruits,  &nu_animals };
     nu_text line = { 0 };
 
     for (size_t n = 2 + nu_chance_below(c, 5); n; n--) {

@@ -2,7 +2,6 @@
 #include "nursery.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,54 +14,23 @@ typedef struct {
 static const command commands[] = {
     { "text", nu_cmd_text, "--seed S --bytes N: pre-training documents as JSON lines" },
     { "vocab", nu_cmd_vocab, "--file TEXT.jsonl ... --n TOKENS --out FOLDER: a tokenizer" },
-    { "sft", nu_cmd_sft, "--seed S --n N: demonstrations, good and flawed" },
-    { "prompts", nu_cmd_prompts, "--seed S --n N --split train|heldout: prompts with their checks" },
+    { "sft", nu_cmd_sft, "--seed S --n N [--split train]: demonstrations, good and flawed" },
+    { "prompts", nu_cmd_prompts,
+      "--seed S --n N --split train|heldout: prompts with their checks" },
+    { "sample", nu_cmd_sample,
+      "MODEL --file PROMPTS.jsonl [--n N --replies K --temp T --seed S --threads N]: replies" },
     { "score", nu_cmd_score, "--file REPLIES.jsonl [--each]: replies scored by the checker" },
+    { "pairs", nu_cmd_pairs, "--file REPLIES.jsonl --seed S: the best against a random worse one" },
+    { "report", nu_cmd_report,
+      "--file BASE.jsonl --file SFT.jsonl ... [--json OUT --seconds T]: models compared" },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
-
-void nu_die(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fputs("nursery: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    exit(1);
-}
-
-void nu_each_line(const char *path, void (*take)(json_t *line, void *user), void *user)
-{
-    FILE *f = fopen(path, "r");
-    char *line = NULL;
-    size_t cap = 0, number = 0;
-    json_error_t error;
-
-    if (!f) nu_die("%s: %s", path, strerror(errno));
-    while (getline(&line, &cap, f) > 0) {
-        number++;
-        json_t *value = json_loads(line, 0, &error);
-        if (!json_is_object(value)) nu_die("%s:%zu: not a JSON object: %s", path, number, error.text);
-        take(value, user);
-        json_decref(value);
-    }
-    free(line);
-    fclose(f);
-}
-
-void nu_print_line(json_t *line)
-{
-    if (!line || json_dumpf(line, stdout, JSON_COMPACT) || putchar('\n') == EOF)
-        nu_die("could not write a line: %s", strerror(errno));
-    json_decref(line);
-}
 
 static int usage(FILE *to)
 {
     fputs("usage: nursery COMMAND [options]\n", to);
-    for (size_t i = 0; i < N_COMMANDS; i++) fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
     return to == stderr ? 2 : 0;
 }
 
@@ -75,50 +43,73 @@ static uint64_t number(const char *option, const char *text)
     return n;
 }
 
-/* Takes option argv[0] with its value argv[1]; returns how many words it used, 0: unknown. */
-static int take_option(nu_options *o, char **argv, int left)
+static double real(const char *option, const char *text)
 {
-    const char *name = argv[0], *value = left > 1 ? argv[1] : NULL;
+    char *end;
+    double x = strtod(text, &end);
 
-    if (strcmp(name, "--each") == 0) return o->each = true, 1;
-    if (!value) return 0;
-    if (strcmp(name, "--seed") == 0)
-        o->seed = number(name, value);
-    else if (strcmp(name, "--n") == 0)
-        o->n = (size_t)number(name, value);
-    else if (strcmp(name, "--bytes") == 0)
-        o->bytes = (size_t)number(name, value);
-    else if (strcmp(name, "--split") == 0)
-        o->split = value;
-    else if (strcmp(name, "--out") == 0)
-        o->out = value;
-    else if (strcmp(name, "--file") == 0 && o->n_files < sizeof o->files / sizeof *o->files)
-        o->files[o->n_files++] = value;
-    else
-        return 0;
-    return 2;
+    if (!*text || *end || !(x >= 0 && x < 1e9))
+        nu_die("%s wants a number from 0, not '%s'", option, text);
+    return x;
 }
 
-int main(int argc, char **argv)
+static bool take_count(nu_options *o, const char *name, const char *value)
 {
-    nu_options options = { .seed = 1, .n = 100, .bytes = 100000 };
+    if (strcmp(name, "--seed") == 0) return o->seed = number(name, value), true;
+    if (strcmp(name, "--n") == 0) return o->n = (size_t)number(name, value), true;
+    if (strcmp(name, "--bytes") == 0) return o->bytes = (size_t)number(name, value), true;
+    if (strcmp(name, "--threads") == 0) return o->threads = (int)(number(name, value) % 4096), true;
+    if (strcmp(name, "--temp") == 0) return o->temperature = real(name, value), true;
+    if (strcmp(name, "--seconds") == 0) return o->seconds = real(name, value), true;
+    if (strcmp(name, "--replies") != 0) return false;
+    o->replies = (size_t)number(name, value);
+    if (!o->replies || o->replies > 64) nu_die("--replies goes from 1 to 64");
+    return true;
+}
 
-    if (argc < 2) return usage(stderr);
-    if (strcmp(argv[1], "--help") == 0) return usage(stdout);
-    for (int i = 2; i < argc;) {
-        int used = take_option(&options, argv + i, argc - i);
+static bool take_text(nu_options *o, const char *name, const char *value)
+{
+    if (strcmp(name, "--split") == 0) return o->split = value, true;
+    if (strcmp(name, "--out") == 0) return o->out = value, true;
+    if (strcmp(name, "--json") == 0) return o->json = value, true;
+    if (strcmp(name, "--file") != 0 || o->n_files == sizeof o->files / sizeof *o->files)
+        return false;
+    o->files[o->n_files++] = value;
+    return true;
+}
+
+/* Takes argv[0] and perhaps its value argv[1]; returns how many words it used, 0: unknown. */
+static int take_word(nu_options *o, char **argv, int left)
+{
+    if (argv[0][0] != '-' && !o->model) return o->model = argv[0], 1;
+    if (strcmp(argv[0], "--each") == 0) return o->each = true, 1;
+    if (left < 2) return 0;
+    return take_count(o, argv[0], argv[1]) || take_text(o, argv[0], argv[1]) ? 2 : 0;
+}
+
+static int run(const command *c, int argc, char **argv)
+{
+    nu_options options = { .seed = 1, .bytes = 100000, .replies = 1, .temperature = 1 };
+
+    for (int i = 0; i < argc;) {
+        int used = take_word(&options, argv + i, argc - i);
         if (!used) {
             fprintf(stderr, "nursery: unknown or incomplete option '%s'\n", argv[i]);
             return 2;
         }
         i += used;
     }
+    int code = c->run(&options);
+    if (fflush(stdout)) nu_die("could not write the output: %s", strerror(errno));
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) return usage(stderr);
+    if (strcmp(argv[1], "--help") == 0) return usage(stdout);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            int code = commands[i].run(&options);
-            if (fflush(stdout)) nu_die("could not write the output: %s", strerror(errno));
-            return code;
-        }
+        if (strcmp(argv[1], commands[i].name) == 0) return run(&commands[i], argc - 2, argv + 2);
     fprintf(stderr, "nursery: unknown command '%s'\n", argv[1]);
     return usage(stderr);
 }

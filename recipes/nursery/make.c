@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of demonstrations. People's data are no better, and a preference has to have something to teach. */
+/* Of demonstrations. People's data are no better, and a preference has to have something to teach.
+ */
 enum { FLAWED_PERCENT = 40, TALK_PERCENT = 8 };
 
 int nu_cmd_text(const nu_options *o)
@@ -28,7 +29,8 @@ static nu_split parse_split(const char *name)
     nu_die("--split is train or heldout, not '%s'", name);
 }
 
-/* The kinds in turn by their shares, so that a hundred prompts have each kind as often as it says. */
+/* The kinds in turn by their shares, so that a hundred prompts have each kind as often as it says.
+ */
 static const nu_kind *kind_in_turn(size_t i)
 {
     size_t at = i * 37 % 100; /* 37 and 100 have no common factor: a fixed shuffle */
@@ -45,6 +47,7 @@ int nu_cmd_sft(const nu_options *o)
     nu_chance c = nu_chance_seed(o->seed, "sft");
     nu_split split = parse_split(o->split);
 
+    if (!o->n) nu_die("sft wants --n DEMONSTRATIONS");
     for (size_t i = 0; i < o->n; i++) {
         nu_task t;
         bool talk = nu_chance_percent(&c, TALK_PERCENT);
@@ -63,6 +66,7 @@ int nu_cmd_prompts(const nu_options *o)
     nu_split split = parse_split(o->split);
     json_t *seen = json_object();
 
+    if (!o->n) nu_die("prompts wants --n PROMPTS");
     /* No prompt comes twice. A kind that only finds known ones gives way to the next. */
     for (size_t i = 0, tries = 0; i < o->n; tries++) {
         nu_task t;

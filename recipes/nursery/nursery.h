@@ -1,8 +1,8 @@
 /* nursery.h -- the nursery's small world: seeded text, instructions a program can check, scores.
  *
  * The program stands on the public headers, the C library and jansson. A seed decides every byte it
- * writes. Words are split in two once (words.c): what the training split uses in an instruction, the
- * held-out split never does, and the other way round. Pre-training text reads all words. */
+ * writes. Words are split in two once (words.c): what the training split uses in an instruction,
+ * the held-out split never does, and the other way round. Pre-training text reads all words. */
 #ifndef NURSERY_H
 #define NURSERY_H
 
@@ -107,7 +107,7 @@ typedef struct {
 
 typedef struct {
     nu_text ask, reply, wrong_reply; /* "Where is Anna?", "Anna is in the park.", another place */
-    char word[32];                   /* the answer in a word: "park"; empty: the scene does not say */
+    char word[32]; /* the answer in a word: "park"; empty: the scene does not say */
 } nu_question;
 
 void nu_world_scene(nu_scene *s, nu_chance *c, nu_split split, size_t n_facts);
@@ -179,13 +179,25 @@ void nu_story_talk(nu_text *out, nu_chance *c);   /* two people speaking */
 void nu_story_lesson(nu_text *out, nu_chance *c); /* facts about animals and jobs, asked and told */
 void nu_corpus_document(nu_text *out, nu_chance *c);
 
-/* ---- the commands: each gets argv after its name and returns the exit code ---- */
+/* ---- bootstrap.c ---- */
 typedef struct {
-    uint64_t seed;
-    size_t n, bytes;
-    const char *split, *file, *out, *vocab;
+    double low, high;
+} nu_interval;
+
+/* 95 % intervals of each model's mean, and of its gain over the model before (gains[0] is not set).
+ * scores: [n_models][n_prompts]; the same draws serve every model. */
+void nu_bootstrap(nu_interval *means, nu_interval *gains, const double *const *scores,
+                  size_t n_models, size_t n_prompts, size_t n_draws, uint64_t seed);
+
+/* ---- the commands: each returns the program's exit code ---- */
+typedef struct {
+    const char *model, *split, *out, *json;
     const char *files[8];
     size_t n_files;
+    uint64_t seed;
+    size_t n, bytes, replies;
+    int threads;
+    double temperature, seconds;
     bool each;
 } nu_options;
 
@@ -194,11 +206,16 @@ int nu_cmd_sft(const nu_options *o);
 int nu_cmd_prompts(const nu_options *o);
 int nu_cmd_score(const nu_options *o);
 int nu_cmd_vocab(const nu_options *o);
+int nu_cmd_sample(const nu_options *o);
+int nu_cmd_pairs(const nu_options *o);
+int nu_cmd_report(const nu_options *o);
 
 /* Prints "nursery: ..." to stderr and ends the program with code 1. */
 void nu_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Calls `take` for each JSON line of the file; dies with file and line when one does not parse. */
 void nu_each_line(const char *path, void (*take)(json_t *line, void *user), void *user);
 void nu_print_line(json_t *line); /* one JSON line on stdout; frees it */
+void nu_progress(const char *what, size_t done,
+                 size_t total); /* a bar on stderr, drawn over itself */
 
 #endif

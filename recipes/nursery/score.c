@@ -47,7 +47,8 @@ int nu_cmd_score(const nu_options *o)
     if (!n) nu_die("%s: no replies in it", o->files[0]);
     if (o->each) return 0;
     for (size_t k = 0; k < nu_n_kinds; k++)
-        if (all.n[k]) printf("%-8s %5zu  %.3f\n", nu_kinds[k].name, all.n[k], all.sum[k] / (double)all.n[k]);
+        if (all.n[k])
+            printf("%-8s %5zu  %.3f\n", nu_kinds[k].name, all.n[k], all.sum[k] / (double)all.n[k]);
     printf("%-8s %5zu  %.3f\n", "all", n, sum / (double)n);
     return 0;
 }

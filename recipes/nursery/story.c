@@ -27,10 +27,20 @@ static cast pick_cast(nu_chance *c)
 static void open_story(nu_text *out, nu_chance *c, const cast *k)
 {
     switch (nu_chance_below(c, 4)) {
-    case 0: nu_text_put(out, "%s is a %s. One day %s goes to the %s.", k->hero, k->job, k->hero, k->place); break;
-    case 1: nu_text_put(out, "There is a %s in the %s. It is %s. Its name is %s.", k->job, k->place, k->mood, k->hero); break;
-    case 2: nu_text_put(out, "%s walks to the %s with a %s %s.", k->hero, k->place, k->color, k->thing); break;
-    default: nu_text_put(out, "It is a %s day. %s and %s are in the %s.", k->mood, k->hero, k->friend, k->place);
+    case 0:
+        nu_text_put(out, "%s is a %s. One day %s goes to the %s.", k->hero, k->job, k->hero,
+                    k->place);
+        break;
+    case 1:
+        nu_text_put(out, "There is a %s in the %s. It is %s. Its name is %s.", k->job, k->place,
+                    k->mood, k->hero);
+        break;
+    case 2:
+        nu_text_put(out, "%s walks to the %s with a %s %s.", k->hero, k->place, k->color, k->thing);
+        break;
+    default:
+        nu_text_put(out, "It is a %s day. %s and %s are in the %s.", k->mood, k->hero, k->friend,
+                    k->place);
     }
 }
 
@@ -38,13 +48,14 @@ static void lose_thing(nu_text *out, nu_chance *c, const cast *k)
 {
     nu_text_put(out, " %s has a %s %s. But the %s is gone! Where is the %s?", k->hero, k->color,
                 k->thing, k->thing, k->thing);
-    nu_text_put(out, " %s looks in the %s. The %s is not in the %s.", k->hero, k->place, k->thing, k->place);
+    nu_text_put(out, " %s looks in the %s. The %s is not in the %s.", k->hero, k->place, k->thing,
+                k->place);
     if (nu_chance_percent(c, 50))
-        nu_text_put(out, " Then %s comes. \"The %s %s is in the %s,\" says %s.", k->friend, k->color,
-                    k->thing, k->away, k->friend);
+        nu_text_put(out, " Then %s comes. \"The %s %s is in the %s,\" says %s.", k->friend,
+                    k->color, k->thing, k->away, k->friend);
     else
-        nu_text_put(out, " A %s has the %s. The %s brings the %s to %s.", k->animal, k->thing, k->animal,
-                    k->thing, k->hero);
+        nu_text_put(out, " A %s has the %s. The %s brings the %s to %s.", k->animal, k->thing,
+                    k->animal, k->thing, k->hero);
     nu_text_put(out, " Now %s is happy.", k->hero);
 }
 
@@ -73,7 +84,7 @@ static void share_food(nu_text *out, nu_chance *c, const cast *k)
 void nu_story_make(nu_text *out, nu_chance *c)
 {
     static void (*const parts[])(nu_text *, nu_chance *, const cast *) = { lose_thing, meet_animal,
-                                                                          share_food };
+                                                                           share_food };
     cast k = pick_cast(c);
     size_t order[3], n = 1 + nu_chance_below(c, 2);
 
@@ -101,8 +112,8 @@ void nu_story_talk(nu_text *out, nu_chance *c)
         nu_task_tell(out, topic, c, 2, NULL);
         nu_text_put(out, "\n");
     }
-    nu_text_put(out, "%s: Thank you, %s. Have a nice day!\n%s: You are welcome. Goodbye, %s.", k.friend,
-                k.hero, k.hero, k.friend);
+    nu_text_put(out, "%s: Thank you, %s. Have a nice day!\n%s: You are welcome. Goodbye, %s.",
+                k.friend, k.hero, k.hero, k.friend);
 }
 
 void nu_story_lesson(nu_text *out, nu_chance *c)

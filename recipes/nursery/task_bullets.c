@@ -1,4 +1,5 @@
-/* task_bullets.c -- "answer in N bullets": lists of a kind of thing, and lists out of a sentence. */
+/* task_bullets.c -- "answer in N bullets": lists of a kind of thing, and lists out of a sentence.
+ */
 #include "nursery.h"
 
 #include <ctype.h>
@@ -32,15 +33,19 @@ static void put_sentence(nu_text *out, const items *list)
         nu_text_put(out, "%s%s", i == 0 ? "" : i + 1 == list->n ? " and " : ", ", list->words[i]);
 }
 
-/* One bullet too few, one too many, a stranger among them, or no bullets at all. `list` has one item
- * more than asked. */
+/* One bullet too few, one too many, a stranger among them, or no bullets at all. `list` has one
+ * item more than asked. */
 static void put_flawed(nu_text *out, nu_chance *c, items *list, const char *stranger)
 {
     size_t n = list->n - 1;
 
     switch (nu_chance_below(c, 4)) {
-    case 0: put_bullets(out, list, n - 1); break;
-    case 1: put_bullets(out, list, n + 1); break;
+    case 0:
+        put_bullets(out, list, n - 1);
+        break;
+    case 1:
+        put_bullets(out, list, n + 1);
+        break;
     case 2:
         list->words[nu_chance_below(c, n)] = stranger;
         put_bullets(out, list, n);
@@ -68,9 +73,15 @@ static void make_category(nu_task *t, nu_chance *c, nu_split split)
 
     const char *count = nu_words_number(n);
     switch (nu_chance_below(c, 3)) {
-    case 0: nu_text_put(&t->user, "Name %s %s. Answer with %s bullets.", count, kind->title, count); break;
-    case 1: nu_text_put(&t->user, "Give me %s bullets, each a %s.", count, kind->single); break;
-    default: nu_text_put(&t->user, "Write a list of %s %s, a bullet each.", count, kind->title); break;
+    case 0:
+        nu_text_put(&t->user, "Name %s %s. Answer with %s bullets.", count, kind->title, count);
+        break;
+    case 1:
+        nu_text_put(&t->user, "Give me %s bullets, each a %s.", count, kind->single);
+        break;
+    default:
+        nu_text_put(&t->user, "Write a list of %s %s, a bullet each.", count, kind->title);
+        break;
     }
     nu_text_put(&t->note, "List of %s %s:", count, kind->title);
     put_bullets(&t->good, &list, n);
@@ -96,7 +107,8 @@ static void make_given(nu_task *t, nu_chance *c, nu_split split)
         nu_text_put(&t->user, "List what %s %s as %s bullets.", name, verb, nu_words_number(n));
     else
         nu_text_put(&t->user, "Write these %s things as bullets.", nu_words_number(n));
-    nu_text_put(&t->note, "%s %s %s.\nList of %s things:", name, verb, all.data, nu_words_number(n));
+    nu_text_put(&t->note, "%s %s %s.\nList of %s things:", name, verb, all.data,
+                nu_words_number(n));
     put_bullets(&t->good, &list, n);
     t->check = json_pack("{s:i,s:[]}", "count", (int)n, "items");
     for (size_t i = 0; i < n; i++)

@@ -4,10 +4,18 @@
 static void ask_user(nu_task *t, nu_chance *c, const char *facts, const char *ask)
 {
     switch (nu_chance_below(c, 4)) {
-    case 0: nu_text_put(&t->user, "%s\nAnswer only from this text. %s", facts, ask); break;
-    case 1: nu_text_put(&t->user, "Use only this text: %s\nQuestion: %s", facts, ask); break;
-    case 2: nu_text_put(&t->user, "Read the text and answer from it alone. %s %s", ask, facts); break;
-    default: nu_text_put(&t->user, "%s Use only this text.\n%s", ask, facts); break;
+    case 0:
+        nu_text_put(&t->user, "%s\nAnswer only from this text. %s", facts, ask);
+        break;
+    case 1:
+        nu_text_put(&t->user, "Use only this text: %s\nQuestion: %s", facts, ask);
+        break;
+    case 2:
+        nu_text_put(&t->user, "Read the text and answer from it alone. %s %s", ask, facts);
+        break;
+    default:
+        nu_text_put(&t->user, "%s Use only this text.\n%s", ask, facts);
+        break;
     }
 }
 

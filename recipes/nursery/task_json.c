@@ -51,13 +51,19 @@ static void put_flawed(nu_text *out, nu_chance *c, record *r, const char *stray,
         put_json(out, r, 0, "\"");
         out->data[--out->len] = '\0';
         break;
-    case 2: put_json(out, r, 0, ""); break;
-    case 3: put_json(out, r, 1, "\""); break;
+    case 2:
+        put_json(out, r, 0, "");
+        break;
+    case 3:
+        put_json(out, r, 1, "\"");
+        break;
     case 4:
         r->value[nu_chance_below(c, r->n)] = stray;
         put_json(out, r, 0, "\"");
         break;
-    default: nu_text_put(out, "%s", prose); break;
+    default:
+        nu_text_put(out, "%s", prose);
+        break;
     }
 }
 

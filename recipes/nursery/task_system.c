@@ -55,8 +55,10 @@ static void rule_phrase(nu_task *t, nu_chance *c, nu_split split, const request 
 
 static void rule_name(nu_task *t, nu_chance *c, nu_split split, const request *r)
 {
-    const char *name = nu_words_name(c, split);
+    const char *name;
 
+    do name = nu_words_name(c, split); /* one that a reply has no other reason to say */
+    while (nu_text_has_word(r->user.data, name));
     nu_text_put(&t->system, "The user is called %s. Greet the user by name.", name);
     nu_text_put(&t->good, "Hello %s. %s", name, r->reply.data);
     nu_text_put(&t->flawed, "%s%s", nu_chance_percent(c, 50) ? "Hello. " : "", r->reply.data);
@@ -110,7 +112,8 @@ static bool obeys(const char *rule, const char *text, const char *reply)
     return strcmp(rule, "never") == 0 && !nu_text_has_word(reply, text);
 }
 
-/* 0.6 for the rule, if the reply says anything to the point (0.4: the topic's or the answer's word). */
+/* 0.6 for the rule, if the reply says anything to the point (0.4: the topic's or the answer's
+ * word). */
 double nu_score_system(const json_t *check, const char *reply)
 {
     bool rule = obeys(nu_task_string(check, "rule"), nu_task_string(check, "text"), reply);

@@ -35,8 +35,9 @@ void nu_make_talk(nu_task *t, nu_chance *c, nu_split split)
         make_exchange(t, c, split);
     } else {
         const nu_topic *topic = &nu_topics[nu_chance_below(c, nu_n_topics)];
-        static const char *const asks[][2] = { { "Tell me about", "." }, { "What is", " like?" },
-                                            { "What do you know about", "?" } };
+        static const char *const asks[][2] = { { "Tell me about", "." },
+                                               { "What is", " like?" },
+                                               { "What do you know about", "?" } };
         size_t how = nu_chance_below(c, 3);
         nu_text_put(&t->user, "%s a %s%s", asks[how][0], topic->word, asks[how][1]);
         nu_task_tell(&t->good, topic, c, 2, NULL);

@@ -9,7 +9,8 @@
 static const nu_words *const useful[] = { &nu_places, &nu_objects, &nu_foods, &nu_colors };
 
 /* One sentence on the topic with the word, said as its class wants it. */
-static void put_sentence(nu_text *out, nu_chance *c, const char *topic, size_t class, const char *word)
+static void put_sentence(nu_text *out, nu_chance *c, const char *topic, size_t class,
+                         const char *word)
 {
     static const char *const in_place[] = { "is in", "runs to", "sleeps in", "walks to" };
     static const char *const with_thing[] = { "has", "finds", "sees", "wants" };
@@ -40,8 +41,12 @@ void nu_make_use(nu_task *t, nu_chance *c, nu_split split)
     } while (strcmp(other, word) == 0);
 
     switch (nu_chance_below(c, 3)) {
-    case 0: nu_text_put(&t->user, "Write a sentence about a %s with the word %s.", topic, word); break;
-    case 1: nu_text_put(&t->user, "Use the word %s in one sentence about a %s.", word, topic); break;
+    case 0:
+        nu_text_put(&t->user, "Write a sentence about a %s with the word %s.", topic, word);
+        break;
+    case 1:
+        nu_text_put(&t->user, "Use the word %s in one sentence about a %s.", word, topic);
+        break;
     default:
         nu_text_put(&t->user, "Write one sentence about a %s. Use the word %s.", topic, word);
     }
@@ -85,8 +90,12 @@ void nu_make_avoid(nu_task *t, nu_chance *c, nu_split split)
     const nu_topic *topic = nu_task_topic(c, split, &key);
 
     switch (nu_chance_below(c, 3)) {
-    case 0: nu_text_put(&t->user, "Tell me about a %s. Do not use the word %s.", topic->word, key); break;
-    case 1: nu_text_put(&t->user, "Without the word %s, tell me about a %s.", key, topic->word); break;
+    case 0:
+        nu_text_put(&t->user, "Tell me about a %s. Do not use the word %s.", topic->word, key);
+        break;
+    case 1:
+        nu_text_put(&t->user, "Without the word %s, tell me about a %s.", key, topic->word);
+        break;
     default:
         nu_text_put(&t->user, "What is a %s like? Avoid the word %s.", topic->word, key);
     }
@@ -96,7 +105,8 @@ void nu_make_avoid(nu_task *t, nu_chance *c, nu_split split)
     t->check = json_pack("{s:s,s:s}", "topic", topic->word, "word", key);
 }
 
-/* 0.6 for not saying the word, if the topic is told about at all (0.3); 0.1 for ending a sentence. */
+/* 0.6 for not saying the word, if the topic is told about at all (0.3); 0.1 for ending a sentence.
+ */
 double nu_score_avoid(const json_t *check, const char *reply)
 {
     bool topic = nu_text_has_word(reply, nu_task_string(check, "topic"));
@@ -116,10 +126,16 @@ void nu_make_end(nu_task *t, nu_chance *c, nu_split split)
     nu_words_phrase(&phrase, c, split);
     nu_task_tell(&tell, topic, c, 1 + nu_chance_below(c, 2), NULL);
     switch (nu_chance_below(c, 3)) {
-    case 0: nu_text_put(&t->user, "Tell me about a %s. End with: %s", topic->word, phrase.data); break;
-    case 1: nu_text_put(&t->user, "What is a %s like? Your last words must be: %s", topic->word, phrase.data); break;
+    case 0:
+        nu_text_put(&t->user, "Tell me about a %s. End with: %s", topic->word, phrase.data);
+        break;
+    case 1:
+        nu_text_put(&t->user, "What is a %s like? Your last words must be: %s", topic->word,
+                    phrase.data);
+        break;
     default:
-        nu_text_put(&t->user, "End your answer with \"%s\" Tell me about a %s.", phrase.data, topic->word);
+        nu_text_put(&t->user, "End your answer with \"%s\" Tell me about a %s.", phrase.data,
+                    topic->word);
     }
     nu_text_put(&t->note, "About a %s. Last words: %s\nText:", topic->word, phrase.data);
     nu_text_put(&t->good, "%s %s", tell.data, phrase.data);

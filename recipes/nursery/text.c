@@ -43,9 +43,15 @@ void nu_text_free(nu_text *t)
     *t = (nu_text){ 0 };
 }
 
-const char *nu_text_str(const nu_text *t) { return t->data ? t->data : ""; }
+const char *nu_text_str(const nu_text *t)
+{
+    return t->data ? t->data : "";
+}
 
-static bool is_letter(char c) { return isalnum((unsigned char)c) != 0; }
+static bool is_letter(char c)
+{
+    return isalnum((unsigned char)c) != 0;
+}
 
 size_t nu_text_find_word(const char *text, const char *word, size_t from)
 {

@@ -1,8 +1,8 @@
 /* vocab.c -- trains the nursery's tokenizer: byte-level BPE, written as tokenizer.json.
  *
  * Text is cut as GPT-2 cuts it (ASCII is all this world has), each distinct piece is kept once with
- * its count, and the most frequent pair of neighbours becomes a token until there are enough. With a
- * few thousand distinct pieces, counting all pairs afresh for each merge is fast enough. */
+ * its count, and the most frequent pair of neighbours becomes a token until there are enough. With
+ * a few thousand distinct pieces, counting all pairs afresh for each merge is fast enough. */
 #include "nursery.h"
 
 #include <ctype.h>
@@ -222,8 +222,8 @@ static json_t *bpe_model(const trainer *t)
 
 static json_t *byte_level(void)
 {
-    return json_pack("{s:s,s:b,s:b,s:b}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets",
-                     1, "use_regex", 1);
+    return json_pack("{s:s,s:b,s:b,s:b}", "type", "ByteLevel", "add_prefix_space", 0,
+                     "trim_offsets", 1, "use_regex", 1);
 }
 
 /* Puts <s> before every text. */
@@ -262,8 +262,8 @@ static void write_files(const trainer *t, const char *folder)
                          byte_level(), "post_processor", post_processor(), "decoder", byte_level(),
                          "model", bpe_model(t)));
     write_json(folder, "tokenizer_config.json",
-               json_pack("{s:b,s:b,s:s,s:s,s:s,s:s,s:i,s:s}", "add_bos_token", 1, "add_eos_token", 0,
-                         "bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>",
+               json_pack("{s:b,s:b,s:s,s:s,s:s,s:s,s:i,s:s}", "add_bos_token", 1, "add_eos_token",
+                         0, "bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>",
                          "chat_template", chat_template, "model_max_length", 512, "tokenizer_class",
                          "PreTrainedTokenizerFast"));
 }

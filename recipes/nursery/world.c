@@ -16,7 +16,10 @@ static const wording wordings[NU_RELATIONS] = {
     [NU_PET] = { "%s keeps a %s.", "Which animal does %s keep?", "Who keeps a %s?" },
 };
 
-static void put1(nu_text *out, const char *format, const char *a) { nu_text_put(out, format, a); }
+static void put1(nu_text *out, const char *format, const char *a)
+{
+    nu_text_put(out, format, a);
+}
 static void put2(nu_text *out, const char *format, const char *a, const char *b)
 {
     nu_text_put(out, format, a, b);
@@ -24,8 +27,8 @@ static void put2(nu_text *out, const char *format, const char *a, const char *b)
 
 static const nu_words *words_of(nu_relation r)
 {
-    static const nu_words *const lists[NU_RELATIONS] = { &nu_places, &nu_objects, &nu_foods, &nu_jobs,
-                                                         &nu_animals };
+    static const nu_words *const lists[NU_RELATIONS] = { &nu_places, &nu_objects, &nu_foods,
+                                                         &nu_jobs, &nu_animals };
     return lists[r];
 }
 
