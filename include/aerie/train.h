@@ -91,6 +91,7 @@ AERIE_API aerie_status aerie_train_samples(const char *recipe_path, const aerie_
  * constants. */
 typedef struct {
     const char *name, *kind, *default_text, *doc;
+    const char *(*word)(int i); /* of a kind "word": the i-th that is allowed, NULL past the end; else NULL */
 } aerie_recipe_key;
 AERIE_API bool aerie_recipe_key_at(size_t i, aerie_recipe_key *out);
 

@@ -1,8 +1,8 @@
 /* selftest.c -- the public face of the golden cases. */
 #include "train/train.h"
 
-aerie_status aerie_selftest(const aerie_selftest_options *options, aerie_selftest_fn *show, void *user,
-                            aerie_selftest_summary *summary, aerie_error *err)
+aerie_status aerie_selftest(const aerie_selftest_options *options, aerie_selftest_fn *show,
+                            void *user, aerie_selftest_summary *summary, aerie_error *err)
 {
     aerie_selftest_summary unwanted;
     ae_device *device = NULL;

@@ -10,16 +10,16 @@ typedef struct {
     ae_model *model;
     char *model_path; /* found by name; aerie_free */
     char *template_source;
-    ae_data_set data, eval;
-    ae_data_source instead; /* of the recipe's data */
+    ae_recipe_samples data, eval;
+    ae_source instead; /* of the recipe's data */
 } opened;
 
 static const aerie_train_options no_options;
 
 static void close_all(opened *o)
 {
-    ae_data_set_free(&o->data);
-    ae_data_set_free(&o->eval);
+    ae_recipe_samples_free(&o->data);
+    ae_recipe_samples_free(&o->eval);
     ae_free(o->template_source);
     ae_model_close(o->model);
     ae_free(o->model_path);
@@ -33,8 +33,7 @@ static aerie_status open_model(opened *o, const aerie_train_options *options, ae
     const char *path = r->model;
     aerie_status status = AERIE_OK;
 
-    if (r->model_config)
-        return ae_model_random(&o->model, r->model_config, (uint64_t)r->seed, err);
+    if (r->model_config) return ae_model_random(&o->model, r->model_config, (uint64_t)r->seed, err);
     if (options->places) {
         status = aerie_find_model(options->places, r->model, &o->model_path, err);
         path = o->model_path;
@@ -49,19 +48,6 @@ static aerie_status open_device(opened *o, const aerie_train_options *options, a
     aerie_status status = ae_cpu_choice_parse(&cpu, options->cpu ? options->cpu : "auto", err);
 
     return status ? status : ae_device_open(&o->device, cpu, threads, err);
-}
-
-static aerie_status read_set(opened *o, ae_data_set *set, bool eval, aerie_error *err)
-{
-    ae_data_options options =
-        ae_recipe_data_options(&o->recipe, o->model, o->template_source, eval);
-
-    if (options.n_sources == 0) return AERIE_OK;
-    if (!options.tokenizer)
-        return aerie_fail(err, AERIE_BAD_FILE,
-                          "%s: it has no tokenizer, without which text cannot be trained on",
-                          ae_model_path(o->model));
-    return ae_data_load(set, &options, err);
 }
 
 /* Recipe, device, model and data; `data_path` stands in for the recipe's own data. */
@@ -80,8 +66,12 @@ static aerie_status open_all(opened *o, const char *recipe_path, const aerie_tra
     status = open_device(o, options, err);
     if (!status) status = open_model(o, options, err);
     if (!status) status = ae_recipe_template(&o->template_source, &o->recipe, o->model, err);
-    if (!status) status = read_set(o, &o->data, false, err);
-    if (!status && !data_path) status = read_set(o, &o->eval, true, err);
+    if (!status)
+        status = ae_recipe_read(&o->data, &o->recipe, &o->recipe.data, o->model, o->template_source,
+                                err);
+    if (!status && !data_path && o->recipe.eval_data.n > 0)
+        status = ae_recipe_read(&o->eval, &o->recipe, &o->recipe.eval_data, o->model,
+                                o->template_source, err);
     return status;
 }
 
@@ -89,7 +79,9 @@ aerie_status aerie_train(const char *recipe_path, const aerie_train_options *opt
                          aerie_train_summary *summary, aerie_error *err)
 {
     const aerie_train_options *with = options ? options : &no_options;
-    ae_train_run run = { .resume = with->resume, .dry_run = with->dry_run, .progress = with->progress,
+    ae_train_run run = { .resume = with->resume,
+                         .dry_run = with->dry_run,
+                         .progress = with->progress,
                          .user = with->user };
     aerie_train_summary unwanted;
     opened o = { 0 };
@@ -100,7 +92,8 @@ aerie_status aerie_train(const char *recipe_path, const aerie_train_options *opt
     status = open_all(&o, recipe_path, with, NULL, err);
     if (!status) {
         if (o.recipe.template_name) run.template_source = o.template_source;
-        status = ae_train(&o.recipe, o.device, o.model, &o.data, o.eval.n_records ? &o.eval : NULL, &run,
+        status = ae_train(&o.recipe, o.device, o.model, &o.data.all,
+                          o.eval.all.n > 0 ? &o.eval.all : NULL, &run,
                           summary ? summary : &unwanted, err);
     }
     close_all(&o);
@@ -114,63 +107,47 @@ typedef struct {
     void *user;
 } viewer;
 
-/* weights NULL: all `weight`. *stop: the caller has seen enough. */
-static aerie_status show_run(const viewer *v, int64_t index, const char *part, const int32_t *ids,
-                             const float *weights, float weight, int64_t n, bool *stop, aerie_error *err)
+/* A run of a sample's tokens. *stop: the caller has seen enough. */
+static aerie_status show_run(const viewer *v, int64_t index, const char *part, const ae_sample *s,
+                             int32_t first, int32_t n, bool *stop, aerie_error *err)
 {
     aerie_train_token *tokens = ae_alloc((size_t)n, sizeof *tokens);
     size_t *begin = ae_alloc((size_t)n + 1, sizeof *begin);
+    aerie_status status = AERIE_OK;
     ae_bytes text = { 0 };
 
-    for (int64_t i = 0; tokens && begin && i < n; i++) {
-        ae_tokenizer_token_bytes(v->tokenizer, ids[i], true, &text);
+    for (int32_t i = 0; tokens && begin && i < n; i++) {
+        ae_tokenizer_token_bytes(v->tokenizer, s->ids[first + i], true, &text);
         begin[i + 1] = text.len;
-        tokens[i] = (aerie_train_token){ .id = ids[i],
-                                         .weight = weights ? (i > 0 ? weights[i] : 0) : weight };
     }
     if (!tokens || !begin || text.failed) {
-        aerie_fail(err, AERIE_NO_MEMORY, "no memory to show a sample of %lld tokens", (long long)n);
-    } else {
-        for (int64_t i = 0; i < n; i++) {
-            tokens[i].text = text.data ? text.data + begin[i] : "";
-            tokens[i].text_len = begin[i + 1] - begin[i];
-        }
-        *stop = v->show(v->user, index, part, tokens, n) != 0;
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory to show a sample of %d tokens", n);
+        goto done;
     }
-    aerie_status status = !tokens || !begin || text.failed ? AERIE_NO_MEMORY : AERIE_OK;
+    for (int32_t i = 0; i < n; i++)
+        tokens[i] = (aerie_train_token){ .id = s->ids[first + i],
+                                         .weight = s->weight[first + i],
+                                         .text = text.data ? text.data + begin[i] : "",
+                                         .text_len = begin[i + 1] - begin[i] };
+    *stop = v->show(v->user, index, part, tokens, n) != 0;
+done:
     ae_free(tokens);
     ae_free(begin);
     ae_bytes_free(&text);
     return status;
 }
 
-static aerie_status show_pair(const viewer *v, int64_t i, const ae_pair_sample *p, bool *stop,
-                              aerie_error *err)
+static aerie_status show_sample(const viewer *v, int64_t i, const ae_sample *s, bool *stop,
+                                aerie_error *err)
 {
-    aerie_status status = show_run(v, i, "prompt", p->prompt, NULL, 0, p->n_prompt, stop, err);
+    aerie_status status;
 
+    if (s->kind != AE_EXAMPLE_PAIR) return show_run(v, i, "sample", s, 0, s->n, stop, err);
+    status = show_run(v, i, "prompt", s, 0, s->n_prompt, stop, err);
     if (!status && !*stop)
-        status = show_run(v, i, "chosen", p->chosen, NULL, 1, p->n_chosen, stop, err);
+        status = show_run(v, i, "chosen", s, s->n_prompt, s->n_chosen, stop, err);
     if (!status && !*stop)
-        status = show_run(v, i, "rejected", p->rejected, NULL, 1, p->n_rejected, stop, err);
-    return status;
-}
-
-static aerie_status show_set(const viewer *v, const ae_data_set *set, int64_t limit, aerie_error *err)
-{
-    int64_t n = set->n_pairs > 0 ? set->n_pairs : set->n_samples;
-    aerie_status status = AERIE_OK;
-    bool stop = false;
-
-    if (limit > 0 && limit < n) n = limit;
-    for (int64_t i = 0; i < n && !status && !stop; i++) {
-        if (set->n_pairs > 0) {
-            status = show_pair(v, i, &set->pairs[i], &stop, err);
-        } else {
-            const ae_sample *s = &set->samples[i];
-            status = show_run(v, i, "sample", s->ids, s->weights, 0, s->n, &stop, err);
-        }
-    }
+        status = show_run(v, i, "rejected", s, s->n_prompt + s->n_chosen, s->n_rejected, stop, err);
     return status;
 }
 
@@ -179,11 +156,15 @@ aerie_status aerie_train_samples(const char *recipe_path, const aerie_train_opti
                                  void *user, aerie_error *err)
 {
     opened o = { 0 };
-    aerie_status status = open_all(&o, recipe_path, options ? options : &no_options, data_path, err);
+    aerie_status status =
+        open_all(&o, recipe_path, options ? options : &no_options, data_path, err);
+    int64_t n = (int64_t)o.data.all.n;
+    bool stop = false;
 
-    if (!status) {
+    if (limit > 0 && limit < n) n = limit;
+    for (int64_t i = 0; i < n && !status && !stop; i++) {
         viewer v = { ae_model_tokenizer(o.model), show, user };
-        status = show_set(&v, &o.data, limit, err);
+        status = show_sample(&v, i, &o.data.all.items[i], &stop, err);
     }
     close_all(&o);
     return status;

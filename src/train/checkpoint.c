@@ -22,14 +22,18 @@ typedef struct {
     int64_t rows, cols;
 } param_head;
 
-static size_t value_bytes(const ae_tensor *t) { return (size_t)(t->rows * t->cols) * sizeof(float); }
+static size_t value_bytes(const ae_tensor *t)
+{
+    return (size_t)(t->rows * t->cols) * sizeof(float);
+}
 
 static uint64_t total_bytes(const char *identity, const ae_optimizer *o)
 {
     uint64_t sum = sizeof(header) + strlen(identity) + sizeof(uint64_t);
 
     for (int64_t i = 0; i < o->n; i++)
-        sum += sizeof(param_head) + strlen(o->params[i].name) + 3 * value_bytes(o->params[i].tensor);
+        sum +=
+            sizeof(param_head) + strlen(o->params[i].name) + 3 * value_bytes(o->params[i].tensor);
     return sum;
 }
 
@@ -84,9 +88,10 @@ typedef struct {
 
 static aerie_status damaged(const cursor *c, const char *what)
 {
-    return aerie_fail(c->err, AERIE_BAD_FILE,
-                      "%s: the checkpoint is damaged (%s); remove it and start again without resuming",
-                      c->file->path, what);
+    return aerie_fail(
+        c->err, AERIE_BAD_FILE,
+        "%s: the checkpoint is damaged (%s); remove it and start again without resuming",
+        c->file->path, what);
 }
 
 /* The next `len` bytes, or NULL when the file has no more. */
@@ -108,9 +113,11 @@ static aerie_status take_header(cursor *c, header *h)
     memcpy(h, data, sizeof *h);
     if (memcmp(h->magic, magic, sizeof magic) != 0) return damaged(c, "it begins with other bytes");
     if (h->version != VERSION)
-        return aerie_fail(c->err, AERIE_UNSUPPORTED,
-                          "%s: a checkpoint of version %u, this build reads version %d; finish it with "
-                          "the build that wrote it", c->file->path, h->version, VERSION);
+        return aerie_fail(
+            c->err, AERIE_UNSUPPORTED,
+            "%s: a checkpoint of version %u, this build reads version %d; finish it with "
+            "the build that wrote it",
+            c->file->path, h->version, VERSION);
     if (h->file_bytes != c->file->size) return damaged(c, "its size is not what it says");
     return AERIE_OK;
 }
@@ -128,10 +135,11 @@ static aerie_status changed(const cursor *c, const char *then, size_t len, const
     while (len > 0 && *now) {
         size_t a = line_length(then, len), b = strcspn(now, "\n");
         if (a != b || memcmp(then, now, a) != 0)
-            return aerie_fail(c->err, AERIE_BAD_ARGUMENT,
-                              "%s: it was written with '%.*s', the recipe now says '%.*s'; undo the "
-                              "change, or start again without resuming", c->file->path,
-                              (int)(a < 100 ? a : 100), then, (int)(b < 100 ? b : 100), now);
+            return aerie_fail(
+                c->err, AERIE_BAD_ARGUMENT,
+                "%s: it was written with '%.*s', the recipe now says '%.*s'; undo the "
+                "change, or start again without resuming",
+                c->file->path, (int)(a < 100 ? a : 100), then, (int)(b < 100 ? b : 100), now);
         then += a < len ? a + 1 : a;
         len -= a < len ? a + 1 : a;
         now += b + (now[b] == '\n');
@@ -163,10 +171,10 @@ static aerie_status take_head(cursor *c, const ae_named_param *p)
     if (!name) return damaged(c, "it ends early");
     if (head.name_bytes != strlen(p->name) || memcmp(name, p->name, strlen(p->name)) != 0 ||
         head.rows != p->tensor->rows || head.cols != p->tensor->cols)
-        return aerie_fail(c->err, AERIE_BAD_ARGUMENT,
-                          "%s: it has '%.*s' where this run trains '%s'; it belongs to another model",
-                          c->file->path, (int)(head.name_bytes < 80 ? head.name_bytes : 80), name,
-                          p->name);
+        return aerie_fail(
+            c->err, AERIE_BAD_ARGUMENT,
+            "%s: it has '%.*s' where this run trains '%s'; it belongs to another model",
+            c->file->path, (int)(head.name_bytes < 80 ? head.name_bytes : 80), name, p->name);
     return AERIE_OK;
 }
 
@@ -200,8 +208,8 @@ static aerie_status take_all(cursor *c, header *h, const char *identity, ae_opti
     return hash == c->hash ? AERIE_OK : damaged(c, "its checksum is wrong");
 }
 
-aerie_status ae_checkpoint_read(const char *path, ae_checkpoint *at, const char *identity, ae_optimizer *o,
-                                aerie_error *err)
+aerie_status ae_checkpoint_read(const char *path, ae_checkpoint *at, const char *identity,
+                                ae_optimizer *o, aerie_error *err)
 {
     ae_file file = { 0 };
     cursor look = { .file = &file, .hash = VERSION, .err = err }, copy = look;

@@ -10,13 +10,13 @@ typedef struct {
     int64_t tokens; /* computed so far */
 } ae_checkpoint;
 
-/* Parameters and moments as they stand. `identity` names, a "key: value" line each, what must be the
- * same to go on. Atomic. */
+/* Parameters and moments as they stand. `identity` names, a "key: value" line each, what must be
+ * the same to go on. Atomic. */
 aerie_status ae_checkpoint_write(const char *path, const ae_checkpoint *at, const char *identity,
                                  const ae_optimizer *o, aerie_error *err);
 
 /* Changes nothing unless the whole file is sound and agrees with `identity` and the parameters. */
-aerie_status ae_checkpoint_read(const char *path, ae_checkpoint *at, const char *identity, ae_optimizer *o,
-                                aerie_error *err);
+aerie_status ae_checkpoint_read(const char *path, ae_checkpoint *at, const char *identity,
+                                ae_optimizer *o, aerie_error *err);
 
 #endif

@@ -36,7 +36,10 @@ static int64_t longest(const ae_trainer *t)
     return max;
 }
 
-static double megabytes(size_t bytes) { return (double)bytes / 1048576; }
+static double megabytes(size_t bytes)
+{
+    return (double)bytes / 1048576;
+}
 
 static void describe_memory(const ae_trainer *t, ae_bytes *out)
 {
@@ -46,10 +49,12 @@ static void describe_memory(const ae_trainer *t, ae_bytes *out)
 
     if (row < longest_item) row = longest_item;
     tape = ae_row_bytes(t, row);
-    ae_bytes_printf(out, "memory, about: %.1f MB = %.1f model + %.1f trained (values, gradients, moments) "
-                         "+ %.1f a row of %lld tokens\n",
-                    megabytes(weights + trained + tape), megabytes(weights), megabytes(trained),
-                    megabytes(tape), (long long)row);
+    ae_bytes_printf(
+        out,
+        "memory, about: %.1f MB = %.1f model + %.1f trained (values, gradients, moments) "
+        "+ %.1f a row of %lld tokens\n",
+        megabytes(weights + trained + tape), megabytes(weights), megabytes(trained),
+        megabytes(tape), (long long)row);
 }
 
 void ae_trainer_describe(const ae_trainer *t, ae_bytes *out)
@@ -59,20 +64,19 @@ void ae_trainer_describe(const ae_trainer *t, ae_bytes *out)
 
     for (int64_t i = 0; i < n; i++) {
         tokens += t->objective->tokens(t->recipe, t->data, i);
-        learned += t->objective->kind == AE_DATA_PAIRS ? (double)t->objective->predictions(t->data, i)
-                                                       : t->objective->share(t->data, i);
+        learned += t->objective->of_pairs ? (double)t->objective->predictions(t->data, i)
+                                          : t->objective->share(t->data, i);
     }
     ae_recipe_print(t->recipe, false, out);
-    ae_bytes_printf(out, "\n%s: %lld of %lld records (%lld dropped, %lld cut)\n",
-                    t->objective->kind == AE_DATA_PAIRS ? "pairs" : "samples", (long long)n,
-                    (long long)t->data->n_records, (long long)t->data->n_dropped,
-                    (long long)t->data->n_cut);
-    ae_bytes_printf(out, "tokens: %lld computed an epoch, %.15g of them learned\n", (long long)tokens,
-                    learned);
+    ae_bytes_printf(out, "\n%s: %lld (%zu dropped, %zu truncated)\n",
+                    t->objective->of_pairs ? "pairs" : "samples", (long long)n, t->data->n_dropped,
+                    t->data->n_truncated);
+    ae_bytes_printf(out, "tokens: %lld computed an epoch, %.15g of them learned\n",
+                    (long long)tokens, learned);
     ae_bytes_printf(out, "steps: %lld (%lld an epoch), %lld of them warming up\n",
                     (long long)t->plan.n_steps, (long long)t->plan.steps_per_epoch,
                     (long long)t->schedule.n_warmup);
-    ae_bytes_printf(out, "trained: %lld numbers in %lld tensors\n", (long long)t->optimizer.n_values,
-                    (long long)t->optimizer.n);
+    ae_bytes_printf(out, "trained: %lld numbers in %lld tensors\n",
+                    (long long)t->optimizer.n_values, (long long)t->optimizer.n);
     describe_memory(t, out);
 }

@@ -1,60 +1,67 @@
 /* dpo.c -- direct preference optimisation: how a pair is laid into a row, and its loss.
  *
  * With a shared prefix the row is [prompt][chosen][rejected], both answers branching from the
- * prompt, whose last row predicts both first tokens. Without, each answer has a prompt of its own. */
+ * prompt, whose last row predicts both first tokens. Without, each answer has a prompt of its own.
+ */
 #include "train/objective.h"
 
-static int64_t count(const ae_data_set *set) { return set->n_pairs; }
-
-static int64_t tokens(const ae_recipe *recipe, const ae_data_set *set, int64_t item)
+static int64_t count(const ae_samples *set)
 {
-    const ae_pair_sample *p = &set->pairs[item];
+    return (int64_t)set->n;
+}
+
+static int64_t tokens(const ae_recipe *recipe, const ae_samples *set, int64_t item)
+{
+    const ae_sample *p = &set->items[item];
     int64_t prompts = recipe->shared_prefix ? 1 : 2;
 
     /* The last token of an answer predicts nothing: it has no row. */
     return prompts * p->n_prompt + p->n_chosen - 1 + p->n_rejected - 1;
 }
 
-static int64_t predictions(const ae_data_set *set, int64_t item)
+static int64_t predictions(const ae_samples *set, int64_t item)
 {
-    return set->pairs[item].n_chosen + set->pairs[item].n_rejected;
+    return set->items[item].n_chosen + set->items[item].n_rejected;
 }
 
-static double share(const ae_data_set *set, int64_t item)
+static double share(const ae_samples *set, int64_t item)
 {
     (void)set;
     (void)item;
     return 1;
 }
 
-/* LD-DPO: tokens past the shorter answer's length weigh less. */
-static void predict(ae_row *row, const ae_recipe *recipe, int64_t prompt, int64_t first,
-                    const int32_t *answer, int64_t n, int64_t n_shorter)
+/* One of the two answers: where it lies in the sample. */
+typedef struct {
+    int64_t first, n;
+    int part; /* of the item, for dropout */
+} answer;
+
+/* Lays the answer's rows after segment `prompt` and its predictions. LD-DPO: tokens past the
+ * shorter answer's length weigh less. */
+static void lay_answer(ae_row *row, const ae_recipe *recipe, const ae_sample *s, int64_t item,
+                       int64_t prompt, answer a, int64_t n_shorter)
 {
     const ae_segment *p = &row->segments[prompt];
-    int64_t begin = row->n_predictions;
+    int64_t before = p->first + p->n - 1, first = row->n_tokens, begin = row->n_predictions;
 
-    ae_row_predict_answer(row, p->first + p->n - 1, first, answer, n, NULL);
-    for (int64_t i = n_shorter; i < n; i++) row->weights[begin + i] = (float)recipe->ld_alpha;
+    if (a.n > 1) ae_row_segment(row, prompt, s->ids + a.first, a.n - 1, ae_item_key(item, a.part));
+    ae_row_predict_answer(row, before, first, s->ids + a.first, a.n, s->weight + a.first);
+    for (int64_t i = n_shorter; i < a.n; i++) row->weights[begin + i] *= (float)recipe->ld_alpha;
 }
 
-static void lay(ae_row *row, const ae_recipe *recipe, const ae_data_set *set, int64_t item)
+static void lay(ae_row *row, const ae_recipe *recipe, const ae_samples *set, int64_t item)
 {
-    const ae_pair_sample *p = &set->pairs[item];
-    int64_t n_shorter = p->n_chosen < p->n_rejected ? p->n_chosen : p->n_rejected;
-    int64_t prompt, first;
+    const ae_sample *s = &set->items[item];
+    answer chosen = { s->n_prompt, s->n_chosen, 1 };
+    answer rejected = { s->n_prompt + s->n_chosen, s->n_rejected, 2 };
+    int64_t n_shorter = s->n_chosen < s->n_rejected ? s->n_chosen : s->n_rejected;
+    int64_t prompt = ae_row_segment(row, -1, s->ids, s->n_prompt, ae_item_key(item, 0));
 
-    prompt = ae_row_segment(row, -1, p->prompt, p->n_prompt, ae_item_key(item, 0));
-    first = row->n_tokens;
-    if (p->n_chosen > 1)
-        ae_row_segment(row, prompt, p->chosen, p->n_chosen - 1, ae_item_key(item, 1));
-    predict(row, recipe, prompt, first, p->chosen, p->n_chosen, n_shorter);
+    lay_answer(row, recipe, s, item, prompt, chosen, n_shorter);
     if (!recipe->shared_prefix)
-        prompt = ae_row_segment(row, -1, p->prompt, p->n_prompt, ae_item_key(item, 0));
-    first = row->n_tokens;
-    if (p->n_rejected > 1)
-        ae_row_segment(row, prompt, p->rejected, p->n_rejected - 1, ae_item_key(item, 2));
-    predict(row, recipe, prompt, first, p->rejected, p->n_rejected, n_shorter);
+        prompt = ae_row_segment(row, -1, s->ids, s->n_prompt, ae_item_key(item, 0));
+    lay_answer(row, recipe, s, item, prompt, rejected, n_shorter);
 }
 
 static double weighted_sum(const ae_loss_call *call, int64_t first, int64_t n)
@@ -102,7 +109,7 @@ static void loss(const ae_loss_call *call, ae_loss_sums *sums)
     ae_dpo_options options = options_of(call->recipe);
 
     for (int64_t k = 0; k < call->n_items; k++) {
-        const ae_pair_sample *p = &call->set->pairs[call->items[k]];
+        const ae_sample *p = &call->set->items[call->items[k]];
         const double *reference = call->reference ? call->reference + 2 * call->items[k] : NULL;
         int64_t chosen = call->first[k], rejected = chosen + p->n_chosen;
         ae_dpo_pair pair = { .chosen = weighted_sum(call, chosen, p->n_chosen),
@@ -123,7 +130,7 @@ static void loss(const ae_loss_call *call, ae_loss_sums *sums)
 static void reference(const ae_loss_call *call, double *out)
 {
     for (int64_t k = 0; k < call->n_items; k++) {
-        const ae_pair_sample *p = &call->set->pairs[call->items[k]];
+        const ae_sample *p = &call->set->items[call->items[k]];
         out[2 * call->items[k]] = weighted_sum(call, call->first[k], p->n_chosen);
         out[2 * call->items[k] + 1] =
             weighted_sum(call, call->first[k] + p->n_chosen, p->n_rejected);
@@ -131,7 +138,7 @@ static void reference(const ae_loss_call *call, double *out)
 }
 
 const ae_objective ae_objective_dpo = {
-    .kind = AE_DATA_PAIRS,
+    .of_pairs = true,
     .n_reference = 2,
     .count = count,
     .tokens = tokens,

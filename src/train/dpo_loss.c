@@ -8,7 +8,7 @@
 #include <math.h>
 
 typedef struct {
-    double c, r;     /* l_c, l_r, after the divergence's transform */
+    double c, r; /* l_c, l_r, after the divergence's transform */
     double beta, eps, tau;
     double n_c, n_r; /* tokens of the answers */
 } pair_in;
@@ -17,11 +17,23 @@ typedef struct {
     double loss, dc, dr;
 } pair_out;
 
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
-static double log_sigmoid(double x) { return fmin(x, 0) - log1p(exp(-fabs(x))); }
-static double bump(double x) { return sigmoid(x) * sigmoid(-x); } /* the sigmoid's slope */
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+static double log_sigmoid(double x)
+{
+    return fmin(x, 0) - log1p(exp(-fabs(x)));
+}
+static double bump(double x)
+{
+    return sigmoid(x) * sigmoid(-x);
+} /* the sigmoid's slope */
 
-static double margin(const pair_in *p) { return p->beta * (p->c - p->r); }
+static double margin(const pair_in *p)
+{
+    return p->beta * (p->c - p->r);
+}
 
 /* For losses of the margin h alone: equal and opposite slopes. */
 static pair_out of_margin(const pair_in *p, double loss, double dh)
@@ -169,12 +181,16 @@ static double transform(ae_divergence kind, double alpha, double l, double *slop
         e = exp(fmin(-l, 80));
         *slope = e;
         return -e;
-    case AE_JS_DIVERGENCE: *slope = sigmoid(-l); return log_sigmoid(l);
+    case AE_JS_DIVERGENCE:
+        *slope = sigmoid(-l);
+        return log_sigmoid(l);
     case AE_ALPHA_DIVERGENCE:
         e = exp(fmin((alpha - 1) * l, 80));
         *slope = e;
         return e / (alpha - 1);
-    default: *slope = 1; return l;
+    default:
+        *slope = 1;
+        return l;
     }
 }
 
@@ -183,8 +199,11 @@ void ae_dpo_term_of(ae_dpo_term *out, const ae_dpo_options *o, const ae_dpo_pair
     double l_c = pair->chosen - (o->reference_free ? 0 : pair->ref_chosen);
     double l_r = pair->rejected - (o->reference_free ? 0 : pair->ref_rejected);
     double slope_c, slope_r;
-    pair_in in = { .beta = o->beta, .eps = o->label_smoothing, .tau = o->tau,
-                   .n_c = pair->n_chosen, .n_r = pair->n_rejected };
+    pair_in in = { .beta = o->beta,
+                   .eps = o->label_smoothing,
+                   .tau = o->tau,
+                   .n_c = pair->n_chosen,
+                   .n_r = pair->n_rejected };
     pair_out v;
 
     in.c = transform(o->divergence, o->f_alpha, l_c, &slope_c);

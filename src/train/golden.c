@@ -51,23 +51,29 @@ void ae_golden_near(ae_golden *g, const char *what, double got, double wanted)
 
 void ae_golden_number(ae_golden *g, const char *what, double got, const json_t *wanted)
 {
-    if (!json_is_number(wanted)) ae_golden_problem(g, "the case says nothing about %s", what);
-    else ae_golden_near(g, what, got, json_number_value(wanted));
+    if (!json_is_number(wanted))
+        ae_golden_problem(g, "the case says nothing about %s", what);
+    else
+        ae_golden_near(g, what, got, json_number_value(wanted));
 }
 
-void ae_golden_numbers(ae_golden *g, const char *what, const double *got, int64_t n, const json_t *wanted)
+void ae_golden_numbers(ae_golden *g, const char *what, const double *got, int64_t n,
+                       const json_t *wanted)
 {
     int64_t n_wanted;
     const double *list = ae_golden_list(g, wanted, &n_wanted);
 
     if (n != n_wanted)
-        ae_golden_problem(g, "%s: %lld numbers, wanted %lld", what, (long long)n, (long long)n_wanted);
+        ae_golden_problem(g, "%s: %lld numbers, wanted %lld", what, (long long)n,
+                          (long long)n_wanted);
     for (int64_t i = 0; i < n && i < n_wanted; i++)
         if (!is_near(got[i], list[i]))
-            ae_golden_problem(g, "%s[%lld] is %.9g, wanted %.9g", what, (long long)i, got[i], list[i]);
+            ae_golden_problem(g, "%s[%lld] is %.9g, wanted %.9g", what, (long long)i, got[i],
+                              list[i]);
 }
 
-void ae_golden_floats(ae_golden *g, const char *what, const float *got, int64_t n, const json_t *wanted)
+void ae_golden_floats(ae_golden *g, const char *what, const float *got, int64_t n,
+                      const json_t *wanted)
 {
     double *wide = ae_golden_take(g, n, sizeof *wide);
 
@@ -77,7 +83,8 @@ void ae_golden_floats(ae_golden *g, const char *what, const float *got, int64_t 
 
 void ae_golden_text(ae_golden *g, const char *what, const char *got, const char *wanted)
 {
-    if (!wanted) ae_golden_problem(g, "the case says nothing about %s", what);
+    if (!wanted)
+        ae_golden_problem(g, "the case says nothing about %s", what);
     else if (strcmp(got, wanted) != 0)
         ae_golden_problem(g, "%s is '%.100s', wanted '%.100s'", what, got, wanted);
 }
@@ -99,8 +106,7 @@ static int64_t count_numbers(const json_t *list, int depth)
     const json_t *item;
 
     if (!json_is_array(list)) return json_is_number(list) ? 1 : 0;
-    if (depth < MAX_NESTING)
-        json_array_foreach(list, i, item) n += count_numbers(item, depth + 1);
+    if (depth < MAX_NESTING) json_array_foreach(list, i, item) n += count_numbers(item, depth + 1);
     return n;
 }
 

@@ -2,8 +2,8 @@
 #ifndef AE_TRAIN_GOLDEN_H
 #define AE_TRAIN_GOLDEN_H
 
-#include "train/optimizer.h"
 #include "train/objective.h"
+#include "train/optimizer.h"
 
 #include <jansson.h>
 
@@ -12,9 +12,9 @@ typedef struct {
     aerie_selftest_fn *show; /* may be NULL */
     void *user;
     aerie_selftest_summary *summary;
-    ae_arena arena;          /* reset by every case */
-    bool unknown;            /* the case at hand is of something this build does not know */
-    char problem[320];       /* what is wrong with it; "" so far nothing */
+    ae_arena arena;    /* reset by every case */
+    bool unknown;      /* the case at hand is of something this build does not know */
+    char problem[320]; /* what is wrong with it; "" so far nothing */
 } ae_golden;
 
 /* A case looks at `c` (NULL for built-in ones) and says what is wrong through the calls below. */
@@ -29,8 +29,10 @@ bool ae_golden_ok(ae_golden *g, aerie_status status, const aerie_error *err);
 /* Within 1e-5 relative to max(1, |wanted|): the tolerance of float32 builds. */
 void ae_golden_near(ae_golden *g, const char *what, double got, double wanted);
 void ae_golden_number(ae_golden *g, const char *what, double got, const json_t *wanted);
-void ae_golden_numbers(ae_golden *g, const char *what, const double *got, int64_t n, const json_t *wanted);
-void ae_golden_floats(ae_golden *g, const char *what, const float *got, int64_t n, const json_t *wanted);
+void ae_golden_numbers(ae_golden *g, const char *what, const double *got, int64_t n,
+                       const json_t *wanted);
+void ae_golden_floats(ae_golden *g, const char *what, const float *got, int64_t n,
+                      const json_t *wanted);
 void ae_golden_text(ae_golden *g, const char *what, const char *got, const char *wanted);
 
 /* A nested list as flat numbers in the arena; n gets their count. Never NULL. */
@@ -43,7 +45,8 @@ void *ae_golden_take(ae_golden *g, int64_t count, size_t size);
 const json_t *ae_golden_at(const json_t *c, const char *block, const char *name);
 double ae_golden_param(const json_t *c, const char *name, double otherwise);
 
-ae_golden_case ae_golden_sft_ce, ae_golden_dpo, ae_golden_lora, ae_golden_optimizer, ae_golden_schedule;
+ae_golden_case ae_golden_sft_ce, ae_golden_dpo, ae_golden_lora, ae_golden_optimizer,
+    ae_golden_schedule;
 /* These get the whole file: some of what they need lies beside the cases. */
 void ae_golden_templates(ae_golden *g, const json_t *file);
 void ae_golden_builtin(ae_golden *g);

@@ -140,8 +140,9 @@ static void check_linear(ae_golden *g, ae_device *reference, ae_dtype type, int6
         return;
     for (int64_t i = 0; i < T * N; i++)
         if (fabs((double)ae_f32(a)[i] - (double)ae_f32(b)[i]) > 1e-4 * sqrt((double)K))
-            ae_golden_problem(g, "linear %s, %lld rows of %lld: %.9g, the reference says %.9g", name,
-                              (long long)T, (long long)K, (double)ae_f32(a)[i], (double)ae_f32(b)[i]);
+            ae_golden_problem(g, "linear %s, %lld rows of %lld: %.9g, the reference says %.9g",
+                              name, (long long)T, (long long)K, (double)ae_f32(a)[i],
+                              (double)ae_f32(b)[i]);
 }
 
 static void check_rows(ae_golden *g, ae_device *reference, int64_t width)
@@ -163,7 +164,8 @@ static void check_rows(ae_golden *g, ae_device *reference, int64_t width)
         if (fabs((double)ae_f32(out[0])[i] - (double)ae_f32(out[1])[i]) >
             1e-5 * (1 + fabs((double)ae_f32(out[1])[i])))
             ae_golden_problem(g, "norm and swiglu over %lld: %.9g, the reference says %.9g",
-                              (long long)width, (double)ae_f32(out[0])[i], (double)ae_f32(out[1])[i]);
+                              (long long)width, (double)ae_f32(out[0])[i],
+                              (double)ae_f32(out[1])[i]);
 }
 
 static void kernels(ae_golden *g, const json_t *c)
@@ -201,7 +203,8 @@ static void hashes(ae_golden *g, const json_t *c)
 static void half_precision(ae_golden *g, const json_t *c)
 {
     (void)c;
-    ae_golden_near(g, "half of 1/3", (double)ae_f16_to_f32(ae_f32_to_f16(1.0f / 3)), 0.333251953125);
+    ae_golden_near(g, "half of 1/3", (double)ae_f16_to_f32(ae_f32_to_f16(1.0f / 3)),
+                   0.333251953125);
     ae_golden_near(g, "largest half", (double)ae_f16_to_f32(0x7bff), 65504);
     for (uint32_t bits = 0; bits < 0x7c00; bits++)
         if (ae_f32_to_f16(ae_f16_to_f32((uint16_t)bits)) != bits)
@@ -224,5 +227,6 @@ void ae_golden_builtin(ae_golden *g)
         { "builtin/half_precision", half_precision },
     };
 
-    for (size_t i = 0; i < AE_COUNT(cases); i++) ae_golden_run(g, cases[i].name, cases[i].run, NULL);
+    for (size_t i = 0; i < AE_COUNT(cases); i++)
+        ae_golden_run(g, cases[i].name, cases[i].run, NULL);
 }

@@ -159,7 +159,8 @@ static const char *text_param(const json_t *c, const char *name, const char *oth
 static bool read_options(ae_dpo_options *o, const json_t *c)
 {
     const char *name = text_param(c, "loss_type", "sigmoid");
-    int loss, divergence = find_name(ae_divergence_name, text_param(c, "f_divergence", "reverse_kl"));
+    int loss,
+        divergence = find_name(ae_divergence_name, text_param(c, "f_divergence", "reverse_kl"));
 
     if (strcmp(name, "cdpo") == 0) name = "sigmoid";
     if (strcmp(name, "ipo_avg") == 0) name = "ipo";
@@ -173,7 +174,8 @@ static bool read_options(ae_dpo_options *o, const json_t *c)
                            .f_alpha = ae_golden_param(c, "f_alpha", 0.5),
                            .rpo_alpha = ae_golden_param(c, "sft_weight", 0),
                            .ld_alpha = ae_golden_param(c, "ld_alpha", 1),
-                           .reference_free = json_is_true(ae_golden_at(c, "params", "reference_free")) };
+                           .reference_free =
+                               json_is_true(ae_golden_at(c, "params", "reference_free")) };
     return true;
 }
 
@@ -225,7 +227,8 @@ static void dpo_of_logps(ae_golden *g, const json_t *c, const ae_dpo_options *o)
         if (json_object_get(outputs, names[k]))
             ae_golden_numbers(g, names[k], out[k], n, json_object_get(outputs, names[k]));
     if (json_object_get(outputs, "rewards_accuracy"))
-        ae_golden_number(g, "rewards_accuracy", correct, json_object_get(outputs, "rewards_accuracy"));
+        ae_golden_number(g, "rewards_accuracy", correct,
+                         json_object_get(outputs, "rewards_accuracy"));
 }
 
 /* One answer's logits, with its masked tokens as predictions. Returns how many. */
@@ -293,7 +296,8 @@ static void dpo_of_logits(ae_golden *g, const json_t *c, const ae_dpo_options *o
         const ae_tensor *t = policy[k].logits;
         if (!answer_back(g, &policy[k], shorter, o->ld_alpha, k ? term.d_rejected : term.d_chosen))
             return;
-        ae_golden_floats(g, grads[k], t->grad, t->rows * t->cols, ae_golden_at(c, "outputs", grads[k]));
+        ae_golden_floats(g, grads[k], t->grad, t->rows * t->cols,
+                         ae_golden_at(c, "outputs", grads[k]));
     }
 }
 
@@ -301,7 +305,10 @@ void ae_golden_dpo(ae_golden *g, const json_t *c)
 {
     ae_dpo_options options;
 
-    if (!read_options(&options, c)) g->unknown = true;
-    else if (ae_golden_at(c, "inputs", "policy_logits_chosen")) dpo_of_logits(g, c, &options);
-    else dpo_of_logps(g, c, &options);
+    if (!read_options(&options, c))
+        g->unknown = true;
+    else if (ae_golden_at(c, "inputs", "policy_logits_chosen"))
+        dpo_of_logits(g, c, &options);
+    else
+        dpo_of_logps(g, c, &options);
 }

@@ -20,7 +20,8 @@ static void run_adamw(ae_golden *g, const json_t *c, ae_tensor *param)
                     .adam_beta2 = ae_golden_param(c, "beta2", 0.999),
                     .adam_epsilon = ae_golden_param(c, "eps", 1e-8),
                     .weight_decay = ae_golden_param(c, "weight_decay", 0) };
-    const json_t *grads = ae_golden_at(c, "inputs", "grads"), *steps = ae_golden_at(c, "outputs", "steps");
+    const json_t *grads = ae_golden_at(c, "inputs", "grads"),
+                 *steps = ae_golden_at(c, "outputs", "steps");
     ae_named_param named = { .name = "param", .tensor = param, .decays = true };
     ae_optimizer o;
     aerie_error err = { 0 };
@@ -34,7 +35,8 @@ static void run_adamw(ae_golden *g, const json_t *c, ae_tensor *param)
         memcpy(param->grad, grad, (size_t)n * sizeof *grad);
         if (!ae_golden_ok(g, ae_optimizer_norm(&o, g->device, &norm, &err), &err)) break;
         ae_optimizer_step(&o, g->device, &r, ae_golden_param(c, "lr", 0),
-                          ae_clip_scale(norm, ae_golden_param(c, "max_grad_norm", 0)), (int64_t)t + 1);
+                          ae_clip_scale(norm, ae_golden_param(c, "max_grad_norm", 0)),
+                          (int64_t)t + 1);
         check_step(g, json_array_get(steps, t), &o, norm);
     }
     ae_optimizer_free(&o);
@@ -45,9 +47,12 @@ void ae_golden_optimizer(ae_golden *g, const json_t *c)
     const json_t *start = ae_golden_at(c, "inputs", "param");
     ae_tensor *param = ae_golden_tensor(g, start, (int64_t)json_array_size(start), true);
 
-    if (!json_is_number(ae_golden_at(c, "params", "beta1"))) g->unknown = true; /* no AdamW */
-    else if (!param) ae_golden_problem(g, "the case has no parameter");
-    else run_adamw(g, c, param);
+    if (!json_is_number(ae_golden_at(c, "params", "beta1")))
+        g->unknown = true; /* no AdamW */
+    else if (!param)
+        ae_golden_problem(g, "the case has no parameter");
+    else
+        run_adamw(g, c, param);
 }
 
 static int schedule_kind(const char *name)
@@ -85,7 +90,8 @@ void ae_golden_schedule(ae_golden *g, const json_t *c)
         /* OpenChat counts from 1. Rates are small: compared in units of the base rate. */
         double rate = ae_schedule_rate(&s, (int64_t)steps[i] - (kind == AE_LR_COSINE_MIN));
         if (fabs(rate - wanted[i]) > 1e-12 * s.base)
-            ae_golden_problem(g, "lr at step %.0f is %.15g, wanted %.15g", steps[i], rate, wanted[i]);
+            ae_golden_problem(g, "lr at step %.0f is %.15g, wanted %.15g", steps[i], rate,
+                              wanted[i]);
     }
 }
 
@@ -126,6 +132,7 @@ void ae_golden_lora(ae_golden *g, const json_t *c)
     memcpy(y->grad, dy, (size_t)n * sizeof *dy);
     if (!ae_golden_ok(g, ae_tape_backward(&tape, &to, &err), &err)) return;
     ae_golden_floats(g, "grad_A", lora.a->grad, rank * width, json_object_get(out, "grad_A"));
-    ae_golden_floats(g, "grad_B", lora.b->grad, lora.b->rows * rank, json_object_get(out, "grad_B"));
+    ae_golden_floats(g, "grad_B", lora.b->grad, lora.b->rows * rank,
+                     json_object_get(out, "grad_B"));
     ae_golden_floats(g, "grad_x", x->grad, x->rows * width, json_object_get(out, "grad_x"));
 }

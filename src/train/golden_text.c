@@ -39,7 +39,8 @@ void ae_golden_templates(ae_golden *g, const json_t *file)
     const json_t *item;
     size_t i;
 
-    json_array_foreach(json_object_get(file, "cases"), i, item) {
+    json_array_foreach(json_object_get(file, "cases"), i, item)
+    {
         const char *name = json_string_value(json_object_get(item, "template"));
         bool zephyr = name && strncmp(name, "zephyr", 6) == 0;
         json_t *source = json_object_get(file, zephyr ? "zephyr_template" : "openchat_template");

@@ -81,8 +81,10 @@ void ae_metrics_of_sums(aerie_train_progress *p, const ae_loss_sums *sums)
 /* JSON has no NaN. */
 static void add_number(ae_bytes *line, const char *name, double value)
 {
-    if (isfinite(value)) ae_bytes_printf(line, ", \"%s\": %.9g", name, value);
-    else ae_bytes_printf(line, ", \"%s\": null", name);
+    if (isfinite(value))
+        ae_bytes_printf(line, ", \"%s\": %.9g", name, value);
+    else
+        ae_bytes_printf(line, ", \"%s\": null", name);
 }
 
 static void add_rewards(ae_bytes *line, const aerie_train_progress *p, const ae_loss_sums *sums)

@@ -11,8 +11,8 @@
 
 /* Sums over the items of a step, in their order, in double: the same for any micro-batch split. */
 typedef struct {
-    double loss;    /* divided by `share` at the end */
-    double share;   /* what the loss is divided by: weights of tokens, or pairs */
+    double loss;  /* divided by `share` at the end */
+    double share; /* what the loss is divided by: weights of tokens, or pairs */
     double n_pairs, reward_chosen, reward_rejected, n_correct, logp_chosen, logp_rejected;
 } ae_loss_sums;
 
@@ -20,7 +20,7 @@ typedef struct {
  * those of items[k] are first[k] .. first[k + 1] - 1. */
 typedef struct {
     const ae_recipe *recipe;
-    const ae_data_set *set;
+    const ae_samples *set;
     const int64_t *items;
     int64_t n_items;
     const ae_row *row;
@@ -33,15 +33,15 @@ typedef struct {
 } ae_loss_call;
 
 typedef struct {
-    ae_data_kind kind;
+    bool of_pairs;   /* an item is a pair, else a sequence */
     int n_reference; /* numbers an item needs from the reference */
-    int64_t (*count)(const ae_data_set *set);
+    int64_t (*count)(const ae_samples *set);
     /* Tokens that an item takes in a row, and segments and predictions at most. */
-    int64_t (*tokens)(const ae_recipe *recipe, const ae_data_set *set, int64_t item);
-    int64_t (*predictions)(const ae_data_set *set, int64_t item);
+    int64_t (*tokens)(const ae_recipe *recipe, const ae_samples *set, int64_t item);
+    int64_t (*predictions)(const ae_samples *set, int64_t item);
     /* What the item adds to the step's denominator. */
-    double (*share)(const ae_data_set *set, int64_t item);
-    void (*lay)(ae_row *row, const ae_recipe *recipe, const ae_data_set *set, int64_t item);
+    double (*share)(const ae_samples *set, int64_t item);
+    void (*lay)(ae_row *row, const ae_recipe *recipe, const ae_samples *set, int64_t item);
     void (*loss)(const ae_loss_call *call, ae_loss_sums *sums);
     /* The reference's numbers of every item of the row; NULL when there are none. */
     void (*reference)(const ae_loss_call *call, double *out);

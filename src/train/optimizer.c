@@ -4,9 +4,13 @@
 #include <math.h>
 #include <string.h>
 
-static int64_t size_of(const ae_tensor *t) { return t->rows * t->cols; }
+static int64_t size_of(const ae_tensor *t)
+{
+    return t->rows * t->cols;
+}
 
-aerie_status ae_optimizer_new(ae_optimizer *o, const ae_named_param *params, int64_t n, aerie_error *err)
+aerie_status ae_optimizer_new(ae_optimizer *o, const ae_named_param *params, int64_t n,
+                              aerie_error *err)
 {
     float *next;
 
@@ -18,7 +22,8 @@ aerie_status ae_optimizer_new(ae_optimizer *o, const ae_named_param *params, int
     if (!o->m || !o->v || !o->memory) {
         aerie_fail(err, AERIE_NO_MEMORY,
                    "no memory for the optimizer's moments of %lld numbers; train an adapter "
-                   "('lora: {r: ...}') instead", (long long)o->n_values);
+                   "('lora: {r: ...}') instead",
+                   (long long)o->n_values);
         ae_optimizer_free(o);
         return AERIE_NO_MEMORY;
     }
@@ -47,7 +52,8 @@ void ae_optimizer_zero_grads(const ae_optimizer *o)
     }
 }
 
-aerie_status ae_optimizer_norm(const ae_optimizer *o, ae_device *device, double *norm, aerie_error *err)
+aerie_status ae_optimizer_norm(const ae_optimizer *o, ae_device *device, double *norm,
+                               aerie_error *err)
 {
     double sum = 0;
 

@@ -12,12 +12,15 @@ typedef struct {
     int64_t n_values; /* numbers that are trained */
 } ae_optimizer;
 
-aerie_status ae_optimizer_new(ae_optimizer *o, const ae_named_param *params, int64_t n, aerie_error *err);
+aerie_status ae_optimizer_new(ae_optimizer *o, const ae_named_param *params, int64_t n,
+                              aerie_error *err);
 void ae_optimizer_free(ae_optimizer *o);
 
 void ae_optimizer_zero_grads(const ae_optimizer *o);
-/* The global norm of all gradients. AERIE_BAD_NUMBER with the tensor's name when one is not finite. */
-aerie_status ae_optimizer_norm(const ae_optimizer *o, ae_device *device, double *norm, aerie_error *err);
+/* The global norm of all gradients. AERIE_BAD_NUMBER with the tensor's name when one is not finite.
+ */
+aerie_status ae_optimizer_norm(const ae_optimizer *o, ae_device *device, double *norm,
+                               aerie_error *err);
 /* What gradients are multiplied by so that their norm is at most `max` (0: as it is). */
 double ae_clip_scale(double norm, double max);
 /* Update number `t`, counted from 1. */

@@ -103,8 +103,8 @@ aerie_status ae_pass_items(const ae_pass *p, ae_pass_kind kind, const int64_t *i
     aerie_status status = AERIE_OK;
 
     while (n > 0 && !status) {
-        int64_t k = ae_plan_micro(p->recipe, p->objective, p->set, items, n,
-                                  p->recipe->micro_batch_tokens);
+        int64_t k =
+            ae_plan_micro(p->recipe, p->objective, p->set, items, n, p->recipe->micro_batch_tokens);
         status = run_row(p, kind, items, k, share, sums, NULL, err);
         items += k;
         n -= k;

@@ -8,18 +8,18 @@
 typedef struct {
     const ae_recipe *recipe;
     const ae_objective *objective;
-    const ae_data_set *set;
+    const ae_samples *set;
     const double *reference; /* see ae_loss_call */
     ae_device *device;
     const ae_net *net;
-    ae_arena *arena;         /* reset by every row */
-    uint64_t dropout_key;    /* 0: off */
+    ae_arena *arena;      /* reset by every row */
+    uint64_t dropout_key; /* 0: off */
 } ae_pass;
 
 typedef enum {
-    AE_PASS_TRAIN,     /* adds to the gradients of what has one, and to the sums */
-    AE_PASS_EVALUATE,  /* adds to the sums */
-    AE_PASS_REFERENCE  /* fills `out` of ae_pass_reference() */
+    AE_PASS_TRAIN,    /* adds to the gradients of what has one, and to the sums */
+    AE_PASS_EVALUATE, /* adds to the sums */
+    AE_PASS_REFERENCE /* fills `out` of ae_pass_reference() */
 } ae_pass_kind;
 
 /* The items in rows of at most micro_batch_tokens. `share`: of all items of the step. */

@@ -8,7 +8,7 @@
 typedef struct {
     const ae_recipe *recipe;
     const ae_objective *objective;
-    const ae_data_set *set;
+    const ae_samples *set;
     int64_t *order; /* [count] */
     int64_t count;
 } planner;
@@ -107,7 +107,7 @@ static int64_t count_first_epoch(const ae_plan *plan, int64_t count)
 }
 
 aerie_status ae_plan_new(ae_plan *plan, const ae_recipe *recipe, const ae_objective *objective,
-                         const ae_data_set *set, aerie_error *err)
+                         const ae_samples *set, aerie_error *err)
 {
     planner p = { .recipe = recipe, .objective = objective, .set = set };
     bool ok;
@@ -116,9 +116,8 @@ aerie_status ae_plan_new(ae_plan *plan, const ae_recipe *recipe, const ae_object
     p.count = objective->count(set);
     if (p.count == 0)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                          "the data has no sample to train on: of %lld records %lld were dropped; "
-                          "see 'max_length' and the columns",
-                          (long long)set->n_records, (long long)set->n_dropped);
+                          "the data has no sample to train on (%zu were dropped); see 'max_length'",
+                          set->n_dropped);
     p.order = ae_alloc((size_t)p.count, sizeof *p.order);
     ok = p.order && grow(&plan->first, &plan->cap_steps, 2) && add_steps(plan, &p);
     ae_free(p.order);
@@ -137,7 +136,7 @@ void ae_plan_free(ae_plan *plan)
     *plan = (ae_plan){ 0 };
 }
 
-int64_t ae_plan_micro(const ae_recipe *recipe, const ae_objective *objective, const ae_data_set *set,
+int64_t ae_plan_micro(const ae_recipe *recipe, const ae_objective *objective, const ae_samples *set,
                       const int64_t *items, int64_t n, int64_t max_tokens)
 {
     int64_t tokens = 0, k = 0;
@@ -150,8 +149,8 @@ int64_t ae_plan_micro(const ae_recipe *recipe, const ae_objective *objective, co
     return k;
 }
 
-int64_t ae_plan_tokens(const ae_recipe *recipe, const ae_objective *objective, const ae_data_set *set,
-                       const int64_t *items, int64_t n)
+int64_t ae_plan_tokens(const ae_recipe *recipe, const ae_objective *objective,
+                       const ae_samples *set, const int64_t *items, int64_t n)
 {
     int64_t tokens = 0;
 

@@ -14,13 +14,13 @@ typedef struct {
 
 /* The same for the same recipe and set. The last step of an epoch may be smaller. */
 aerie_status ae_plan_new(ae_plan *plan, const ae_recipe *recipe, const ae_objective *objective,
-                         const ae_data_set *set, aerie_error *err);
+                         const ae_samples *set, aerie_error *err);
 void ae_plan_free(ae_plan *plan);
 
 /* How many of items[0 .. n-1] fit into a row of `max_tokens`: at least one. */
-int64_t ae_plan_micro(const ae_recipe *recipe, const ae_objective *objective, const ae_data_set *set,
+int64_t ae_plan_micro(const ae_recipe *recipe, const ae_objective *objective, const ae_samples *set,
                       const int64_t *items, int64_t n, int64_t max_tokens);
-int64_t ae_plan_tokens(const ae_recipe *recipe, const ae_objective *objective, const ae_data_set *set,
-                       const int64_t *items, int64_t n);
+int64_t ae_plan_tokens(const ae_recipe *recipe, const ae_objective *objective,
+                       const ae_samples *set, const int64_t *items, int64_t n);
 
 #endif

@@ -66,40 +66,44 @@ static aerie_status read_texts(const reader *r, ae_texts *out, const ae_key *key
     for (int64_t i = 0; i < out->n; i++) {
         const yaml_node_t *item = item_at(r, list, i);
         if (!scalar_of(item))
-            return at(r, list, aerie_fail(r->err, AERIE_BAD_TEXT, "'%s' must be a list of texts",
-                                          key->name));
+            return at(
+                r, list,
+                aerie_fail(r->err, AERIE_BAD_TEXT, "'%s' must be a list of texts", key->name));
         out->items[i] = copy_of(r, scalar_of(item));
         if (!out->items[i]) return no_memory(r->err);
     }
     return AERIE_OK;
 }
 
-static aerie_status read_columns(const reader *r, ae_data_source *source, const yaml_node_t *map)
+static aerie_status read_columns(const reader *r, ae_source *source, const yaml_node_t *map)
 {
     const yaml_node_pair_t *pair = map->data.mapping.pairs.start;
-    ae_data_column *columns;
+    ae_column *columns;
 
-    source->n_columns = map->data.mapping.pairs.top - pair;
-    columns = ae_arena_take(&r->recipe->arena, (size_t)source->n_columns, sizeof *columns);
+    source->n_columns = (size_t)(map->data.mapping.pairs.top - pair);
+    columns = ae_arena_take(&r->recipe->arena, source->n_columns, sizeof *columns);
     if (!columns) return no_memory(r->err);
-    for (int64_t i = 0; i < source->n_columns; i++) {
+    for (size_t i = 0; i < source->n_columns; i++) {
         const char *role = scalar_of(yaml_document_get_node(r->document, pair[i].key));
         const char *column = scalar_of(yaml_document_get_node(r->document, pair[i].value));
         if (!role || !column)
-            return at(r, map, aerie_fail(r->err, AERIE_BAD_TEXT,
-                                         "'columns' must say which column plays which part, as in "
-                                         "{messages: conversation}"));
-        columns[i].role = copy_of(r, role);
-        columns[i].column = copy_of(r, column);
-        if (!columns[i].role || !columns[i].column) return no_memory(r->err);
+            return at(r, map,
+                      aerie_fail(r->err, AERIE_BAD_TEXT,
+                                 "'columns' must say which column plays which part, as in "
+                                 "{messages: conversation}"));
+        columns[i].ours = copy_of(r, role);
+        columns[i].theirs = copy_of(r, column);
+        if (!columns[i].ours || !columns[i].theirs) return no_memory(r->err);
     }
     source->columns = columns;
     return AERIE_OK;
 }
 
-static const ae_key fraction_key = { .name = "fraction", .kind = AE_KEY_NUMBER, .low = 0, .high = 1 };
+static const ae_key fraction_key = {
+    .name = "fraction", .kind = AE_KEY_NUMBER, .low = 0, .high = 1
+};
 
-static aerie_status read_fraction(const reader *r, ae_data_source *source, const yaml_node_t *node)
+static aerie_status read_fraction(const reader *r, ae_source *source, const yaml_node_t *node)
 {
     ae_recipe holder = { .arena = r->recipe->arena };
     const char *text = scalar_of(node);
@@ -115,7 +119,7 @@ static aerie_status read_fraction(const reader *r, ae_data_source *source, const
     return at(r, node, status);
 }
 
-static aerie_status read_source_field(const reader *r, ae_data_source *source, const char *name,
+static aerie_status read_source_field(const reader *r, ae_source *source, const char *name,
                                       const yaml_node_t *key, const yaml_node_t *value)
 {
     static const char *const fields[] = { "path", "columns", "fraction" };
@@ -129,15 +133,17 @@ static aerie_status read_source_field(const reader *r, ae_data_source *source, c
         return read_columns(r, source, value);
     if (name && strcmp(name, "fraction") == 0) return read_fraction(r, source, value);
     near = name ? ae_nearest(name, fields, AE_COUNT(fields)) : NULL;
-    return at(r, key, aerie_fail(r->err, AERIE_BAD_TEXT,
-                                 "a data source has a 'path' (text), 'columns' (a mapping) and a "
-                                 "'fraction'; this is '%.40s'%s%s%s", name ? name : "no text",
-                                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : ""));
+    return at(r, key,
+              aerie_fail(r->err, AERIE_BAD_TEXT,
+                         "a data source has a 'path' (text), 'columns' (a mapping) and a "
+                         "'fraction'; this is '%.40s'%s%s%s",
+                         name ? name : "no text", near ? "; did you mean '" : "", near ? near : "",
+                         near ? "'?" : ""));
 }
 
-static aerie_status read_source(const reader *r, ae_data_source *source, const yaml_node_t *node)
+static aerie_status read_source(const reader *r, ae_source *source, const yaml_node_t *node)
 {
-    *source = (ae_data_source){ .fraction = 1 };
+    *source = (ae_source){ .fraction = 1 };
     if (scalar_of(node)) {
         source->path = copy_of(r, scalar_of(node));
         return source->path ? AERIE_OK : no_memory(r->err);
@@ -184,7 +190,8 @@ static aerie_status read_value(const reader *r, const ae_key *key, const yaml_no
     if (key->kind == AE_KEY_TEXTS && node->type == YAML_SEQUENCE_NODE)
         return read_texts(r, field, key, node);
     if (!scalar_of(node))
-        return at(r, node, aerie_fail(r->err, AERIE_BAD_TEXT, "'%s' must be a single value", key->name));
+        return at(r, node,
+                  aerie_fail(r->err, AERIE_BAD_TEXT, "'%s' must be a single value", key->name));
     return at(r, node, ae_recipe_set(r->recipe, key, synonym(key, scalar_of(node)), r->err));
 }
 
@@ -215,7 +222,8 @@ static aerie_status read_pair(reader *r, const char *prefix, const yaml_node_pai
         if (is_null(value) || (scalar_of(value) && strcmp(scalar_of(value), "false") == 0))
             return AERIE_OK;
         if (value->type == YAML_MAPPING_NODE) return read_mapping(r, "lora.", value);
-        return at(r, value, aerie_fail(r->err, AERIE_BAD_TEXT, "'lora' must be a mapping, as in {r: 16}"));
+        return at(r, value,
+                  aerie_fail(r->err, AERIE_BAD_TEXT, "'lora' must be a mapping, as in {r: 16}"));
     }
     key = ae_recipe_key(name);
     if (!key) return at(r, key_node, ae_recipe_unknown(name, r->err));
@@ -267,7 +275,8 @@ static aerie_status read_file(ae_recipe *recipe, const char *path, aerie_error *
     if (root && root->type == YAML_MAPPING_NODE)
         status = read_mapping(&r, "", root);
     else
-        status = aerie_fail(err, AERIE_BAD_TEXT, "%s: a recipe is a mapping of keys to values", path);
+        status =
+            aerie_fail(err, AERIE_BAD_TEXT, "%s: a recipe is a mapping of keys to values", path);
     yaml_document_delete(&document);
 done:
     ae_bytes_free(&text);
@@ -295,8 +304,10 @@ static aerie_status read_setting(ae_recipe *recipe, const char *setting, aerie_e
     if (status) return status;
     r.document = &document;
     root = yaml_document_get_root_node(&document);
-    if (root) status = read_value(&r, key, root);
-    else status = aerie_fail(err, AERIE_BAD_TEXT, "'%s' needs a value", name);
+    if (root)
+        status = read_value(&r, key, root);
+    else
+        status = aerie_fail(err, AERIE_BAD_TEXT, "'%s' needs a value", name);
     yaml_document_delete(&document);
     return status;
 }
@@ -320,8 +331,9 @@ aerie_status ae_recipe_load(ae_recipe *out, const char *path, const char *const 
 
     *out = (ae_recipe){ 0 };
     status = set_defaults(out, err);
-    if (!status) out->path = ae_arena_strndup(&out->arena, path ? path : "recipe",
-                                              strlen(path ? path : "recipe"));
+    if (!status)
+        out->path =
+            ae_arena_strndup(&out->arena, path ? path : "recipe", strlen(path ? path : "recipe"));
     if (!status && !out->path) status = no_memory(err);
     if (!status && path) status = read_file(out, path, err);
     for (size_t i = 0; i < n_settings && !status; i++) {

@@ -5,19 +5,19 @@
 #include "train/train.h"
 
 typedef enum {
-    AE_KEY_TEXT,    /* const char *; NULL: not given */
-    AE_KEY_FLAG,    /* bool */
-    AE_KEY_COUNT,   /* int64_t in low .. high */
-    AE_KEY_NUMBER,  /* double in low .. high; NaN: not given */
-    AE_KEY_WORD,    /* int, one of word(0), word(1), ... */
-    AE_KEY_TEXTS,   /* ae_texts: a text or a list of them */
-    AE_KEY_SOURCES  /* ae_sources: a path, or a list of paths and {path, columns, fraction} */
+    AE_KEY_TEXT,   /* const char *; NULL: not given */
+    AE_KEY_FLAG,   /* bool */
+    AE_KEY_COUNT,  /* int64_t in low .. high */
+    AE_KEY_NUMBER, /* double in low .. high; NaN: not given */
+    AE_KEY_WORD,   /* int, one of word(0), word(1), ... */
+    AE_KEY_TEXTS,  /* ae_texts: a text or a list of them */
+    AE_KEY_SOURCES /* ae_sources: a path, or a list of paths and {path, columns, fraction} */
 } ae_key_kind;
 
 typedef struct {
     const char *name; /* dotted below a mapping: "lora.r" */
     ae_key_kind kind;
-    size_t offset;    /* in ae_recipe */
+    size_t offset; /* in ae_recipe */
     double low, high;
     const char *(*word)(int i);
     const char *default_text; /* parsed like a recipe's own; NULL: not given */
@@ -33,7 +33,8 @@ const ae_key *ae_recipe_key(const char *name);
 /* AERIE_NOT_FOUND with a sentence that offers the nearest key. */
 aerie_status ae_recipe_unknown(const char *name, aerie_error *err);
 /* Sets a key from a scalar's text, which the recipe copies. Errors name the key. */
-aerie_status ae_recipe_set(ae_recipe *recipe, const ae_key *key, const char *text, aerie_error *err);
+aerie_status ae_recipe_set(ae_recipe *recipe, const ae_key *key, const char *text,
+                           aerie_error *err);
 /* Fills in what depends on other keys, and refuses what contradicts itself. */
 aerie_status ae_recipe_check(ae_recipe *recipe, aerie_error *err);
 

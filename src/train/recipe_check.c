@@ -15,8 +15,7 @@ static double default_rate(const ae_recipe *r)
 static void fill_in(ae_recipe *r)
 {
     if (isnan(r->learning_rate)) r->learning_rate = default_rate(r);
-    if (r->packing < 0)
-        r->packing = r->method == AE_METHOD_PRETRAIN ? AE_PACK_WRAPPED : AE_PACK_NONE;
+    if (r->packing < 0) r->packing = r->method == AE_METHOD_PRETRAIN;
     if (r->method == AE_METHOD_PRETRAIN) r->train_on = AE_TRAIN_ON_ALL;
 }
 
@@ -48,18 +47,22 @@ static aerie_status check_start(const ae_recipe *r, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "the key 'model' is missing: a GGUF file or a folder to start from");
     if (r->model && r->model_config)
-        return aerie_fail(err, AERIE_BAD_TEXT,
-                          "'model' and 'model_config' are both given; one of them is where to start");
+        return aerie_fail(
+            err, AERIE_BAD_TEXT,
+            "'model' and 'model_config' are both given; one of them is where to start");
     if (r->model_config && r->method != AE_METHOD_PRETRAIN)
-        return aerie_fail(err, AERIE_BAD_TEXT,
-                          "'model_config' starts from random weights, which is for 'method: pretrain'");
+        return aerie_fail(
+            err, AERIE_BAD_TEXT,
+            "'model_config' starts from random weights, which is for 'method: pretrain'");
     if (r->model_config && r->lora_r > 0)
-        return aerie_fail(err, AERIE_BAD_TEXT, "an adapter over random weights makes no sense: leave "
-                                               "out 'lora' or give a 'model'");
-    if (r->adapters.n > 0 && r->lora_r == 0)
         return aerie_fail(err, AERIE_BAD_TEXT,
-                          "'adapters' stay frozen under a new adapter: give 'lora: {r: ...}' too, or "
-                          "merge them into the model first");
+                          "an adapter over random weights makes no sense: leave "
+                          "out 'lora' or give a 'model'");
+    if (r->adapters.n > 0 && r->lora_r == 0)
+        return aerie_fail(
+            err, AERIE_BAD_TEXT,
+            "'adapters' stay frozen under a new adapter: give 'lora: {r: ...}' too, or "
+            "merge them into the model first");
     if (r->adapters.n > AE_MAX_LORA - 1)
         return aerie_fail(err, AERIE_UNSUPPORTED, "at most %d 'adapters' can lie under a new one",
                           AE_MAX_LORA - 1);
@@ -68,7 +71,7 @@ static aerie_status check_start(const ae_recipe *r, aerie_error *err)
 
 static aerie_status check_method(const ae_recipe *r, aerie_error *err)
 {
-    if (r->method == AE_METHOD_DPO && r->packing != AE_PACK_NONE)
+    if (r->method == AE_METHOD_DPO && r->packing)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'packing: wrapped' cuts through answers and is not for 'method: dpo'");
     if (r->rpo_alpha > 0 && r->ld_alpha < 1)
@@ -76,7 +79,8 @@ static aerie_status check_method(const ae_recipe *r, aerie_error *err)
                           "'rpo_alpha' wants every token of the chosen answer and 'ld_alpha' takes "
                           "some away; give one of them");
     if (r->divergence == AE_ALPHA_DIVERGENCE && r->f_alpha == 1)
-        return aerie_fail(err, AERIE_BAD_TEXT, "'f_alpha: 1' divides by zero; that limit is reverse_kl");
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'f_alpha: 1' divides by zero; that limit is reverse_kl");
     return AERIE_OK;
 }
 

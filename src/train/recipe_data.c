@@ -1,6 +1,7 @@
-/* recipe_data.c -- what a recipe says about reading its data. */
+/* recipe_data.c -- from a recipe's files to its samples. */
 #include "train/recipe.h"
 
+#include <math.h>
 #include <string.h>
 
 static aerie_status unknown_template(const char *name, aerie_error *err)
@@ -57,20 +58,101 @@ static int64_t max_length(const ae_recipe *r, const ae_model *model)
     return context > 0 && context < usual ? context : usual;
 }
 
-ae_data_options ae_recipe_data_options(const ae_recipe *r, const ae_model *model,
-                                       const char *template_source, bool eval)
+static ae_encode_options encode_options(const ae_recipe *r, const ae_model *model,
+                                        const ae_template *t)
 {
-    static const ae_data_kind kinds[] = { AE_DATA_TEXT, AE_DATA_CHAT, AE_DATA_PAIRS };
-    const ae_sources *sources = eval ? &r->eval_data : &r->data;
+    return (ae_encode_options){ .tokenizer = ae_model_tokenizer(model),
+                                .chat_template = t,
+                                .train_on = (ae_train_on)r->train_on,
+                                .empty_system = r->empty_system,
+                                .train_header = r->train_header,
+                                .append_eos = r->append_eos || r->method == AE_METHOD_PRETRAIN,
+                                /* Blocks are cut out of whole documents. */
+                                .max_length = r->packing ? 0 : (int32_t)max_length(r, model),
+                                .max_prompt_length = (int32_t)r->max_prompt_length,
+                                .keep = (ae_keep)r->keep };
+}
 
-    return (ae_data_options){ .kind = kinds[r->method],
-                              .sources = sources->items,
-                              .n_sources = sources->n,
-                              .tokenizer = ae_model_tokenizer(model),
-                              .template_source = template_source,
-                              .max_length = max_length(r, model),
-                              .max_prompt_length = r->max_prompt_length,
-                              .train_on = (ae_train_on)r->train_on,
-                              .packing = (ae_packing)r->packing,
-                              .seed = (uint64_t)r->seed };
+static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_source *source,
+                                const ae_encode_options *encode, aerie_error *err)
+{
+    static const ae_example_kind kinds[] = { AE_EXAMPLE_TEXT, AE_EXAMPLE_CHAT, AE_EXAMPLE_PAIR };
+    ae_dataset_options options = { .columns = source->columns,
+                                   .n_columns = source->n_columns,
+                                   .kind = kinds[r->method] };
+    ae_dataset *dataset = NULL;
+    aerie_status status = ae_dataset_open(&dataset, &source->path, 1, &options, err);
+
+    if (!status) status = ae_samples_encode(out, dataset, encode, NULL, err);
+    ae_dataset_close(dataset);
+    if (!status) out->n = (size_t)ceil((double)out->n * source->fraction);
+    return status;
+}
+
+/* `all` gets the items of every part, whose memory stays theirs. */
+static aerie_status gather(ae_recipe_samples *out, aerie_error *err)
+{
+    size_t n = 0, at = 0;
+
+    for (int64_t i = 0; i < out->n_parts; i++) n += out->parts[i].n;
+    out->all.items = ae_arena_take(&out->all.arena, n, sizeof *out->all.items);
+    if (!out->all.items)
+        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for %zu training samples", n);
+    for (int64_t i = 0; i < out->n_parts; i++) {
+        const ae_samples *part = &out->parts[i];
+        if (part->n > 0) memcpy(out->all.items + at, part->items, part->n * sizeof *part->items);
+        at += part->n;
+        out->all.n_dropped += part->n_dropped;
+        out->all.n_truncated += part->n_truncated;
+    }
+    out->all.n = n;
+    return AERIE_OK;
+}
+
+static aerie_status wrap(ae_recipe_samples *s, int64_t length, aerie_error *err)
+{
+    ae_samples blocks = { 0 };
+    aerie_status status = ae_samples_wrap(&blocks, &s->all, (int32_t)length, err);
+
+    if (status) return status;
+    ae_samples_free(&s->all);
+    s->all = blocks;
+    return AERIE_OK;
+}
+
+aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
+                            const ae_sources *sources, const ae_model *model,
+                            const char *template_source, aerie_error *err)
+{
+    ae_template *t = NULL;
+    ae_encode_options encode;
+    aerie_status status = AERIE_OK;
+
+    *out = (ae_recipe_samples){ 0 };
+    if (!ae_model_tokenizer(model))
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: it has no tokenizer, without which text cannot be trained on",
+                          ae_model_path(model));
+    if (template_source) status = ae_template_parse(&t, ae_span_text(template_source), err);
+    out->parts = ae_alloc((size_t)sources->n, sizeof *out->parts);
+    if (!status && !out->parts)
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory to read the data");
+    encode = encode_options(recipe, model, t);
+    for (int64_t i = 0; i < sources->n && !status; i++) {
+        status = read_source(&out->parts[i], recipe, &sources->items[i], &encode, err);
+        out->n_parts = i + 1;
+    }
+    if (!status) status = gather(out, err);
+    if (!status && recipe->packing) status = wrap(out, max_length(recipe, model), err);
+    ae_template_free(t);
+    if (status) ae_recipe_samples_free(out);
+    return status;
+}
+
+void ae_recipe_samples_free(ae_recipe_samples *s)
+{
+    ae_samples_free(&s->all);
+    for (int64_t i = 0; i < s->n_parts; i++) ae_samples_free(&s->parts[i]);
+    ae_free(s->parts);
+    *s = (ae_recipe_samples){ 0 };
 }

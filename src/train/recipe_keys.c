@@ -24,27 +24,45 @@ WORDS(method_word, "pretrain", "sft", "dpo")
 WORDS(lr_word, "cosine", "linear", "constant", "constant_with_warmup", "cosine_with_min_lr")
 WORDS(packing_word, "none", "wrapped")
 WORDS(train_on_word, "completion", "all")
+WORDS(keep_word, "keep_end", "keep_start")
 WORDS(output_word, "f32", "f16", "bf16", "q8_0")
 
 #define AT(field) offsetof(ae_recipe, field)
-#define TEXT(name, field, same, doc) { name, AE_KEY_TEXT, AT(field), 0, 0, NULL, NULL, same, doc }
+#define TEXT(name, field, same, doc)                                                               \
+    {                                                                                              \
+        name, AE_KEY_TEXT, AT(field), 0, 0, NULL, NULL, same, doc                                  \
+    }
 #define FLAG(name, field, value, same, doc)                                                        \
-    { name, AE_KEY_FLAG, AT(field), 0, 0, NULL, value, same, doc }
+    {                                                                                              \
+        name, AE_KEY_FLAG, AT(field), 0, 0, NULL, value, same, doc                                 \
+    }
 #define COUNT(name, field, low, high, value, same, doc)                                            \
-    { name, AE_KEY_COUNT, AT(field), low, high, NULL, value, same, doc }
+    {                                                                                              \
+        name, AE_KEY_COUNT, AT(field), low, high, NULL, value, same, doc                           \
+    }
 #define NUMBER(name, field, low, high, value, same, doc)                                           \
-    { name, AE_KEY_NUMBER, AT(field), low, high, NULL, value, same, doc }
+    {                                                                                              \
+        name, AE_KEY_NUMBER, AT(field), low, high, NULL, value, same, doc                          \
+    }
 #define WORD(name, field, word, value, same, doc)                                                  \
-    { name, AE_KEY_WORD, AT(field), 0, 0, word, value, same, doc }
+    {                                                                                              \
+        name, AE_KEY_WORD, AT(field), 0, 0, word, value, same, doc                                 \
+    }
 #define TEXTS(name, field, value, same, doc)                                                       \
-    { name, AE_KEY_TEXTS, AT(field), 0, 0, NULL, value, same, doc }
-#define SOURCES(name, field, doc) { name, AE_KEY_SOURCES, AT(field), 0, 0, NULL, NULL, false, doc }
+    {                                                                                              \
+        name, AE_KEY_TEXTS, AT(field), 0, 0, NULL, value, same, doc                                \
+    }
+#define SOURCES(name, field, doc)                                                                  \
+    {                                                                                              \
+        name, AE_KEY_SOURCES, AT(field), 0, 0, NULL, NULL, false, doc                              \
+    }
 
 enum { MAX_TOKENS = 1 << 24 };
 
 const ae_key ae_recipe_keys[] = {
-    WORD("method", method, method_word, "sft", true,
-         "what is learned: the next token of documents, replies, or which of two answers is better"),
+    WORD(
+        "method", method, method_word, "sft", true,
+        "what is learned: the next token of documents, replies, or which of two answers is better"),
     TEXT("model", model, false, "the model to start from: a GGUF file or a Hugging Face folder"),
     TEXT("model_config", model_config, false,
          "a folder with config.json and a tokenizer: start from random weights instead of `model`"),
@@ -52,7 +70,7 @@ const ae_key ae_recipe_keys[] = {
           "adapter files laid over the model, frozen, under what is trained now"),
     SOURCES("data", data,
             "training files (JSONL or JSON, plain or .gz): a path, or a list of paths and of "
-            "`{path, columns: {role: column}, fraction}`"),
+            "`{path, columns: {messages: its_name}, fraction}`"),
     SOURCES("eval_data", eval_data, "files whose loss is measured, written as `data`"),
     TEXT("output", output, false,
          "the file to write: a GGUF model, or an adapter file when `lora.r` is given"),
@@ -63,7 +81,8 @@ const ae_key ae_recipe_keys[] = {
     NUMBER("learning_rate", learning_rate, 0, 10, NULL, true,
            "peak rate; default 1e-3 for pretrain, 2e-5 for sft, 5e-7 for dpo, and ten times that "
            "with LoRA"),
-    WORD("lr_scheduler_type", lr_kind, lr_word, "cosine", true, "how the rate falls after warming up"),
+    WORD("lr_scheduler_type", lr_kind, lr_word, "cosine", true,
+         "how the rate falls after warming up"),
     NUMBER("min_lr_rate", min_lr_rate, 0, 1, "0.1", true,
            "for cosine_with_min_lr: the last rate as a share of the peak"),
     NUMBER("warmup_ratio", warmup_ratio, 0, 1, "0.1", true, "share of the steps that warm up"),
@@ -80,11 +99,21 @@ const ae_key ae_recipe_keys[] = {
     COUNT("max_prompt_length", max_prompt_length, 0, MAX_TOKENS, "0", true,
           "dpo: longest prompt kept when a pair is too long; default: half of max_length"),
     WORD("packing", packing, packing_word, NULL, true,
-         "wrapped: documents glued and cut into blocks of max_length (TRL's ConstantLength); none: a "
+         "wrapped: documents glued and cut into blocks of max_length (TRL's ConstantLength); none: "
+         "a "
          "record is a sample; default: wrapped for pretrain. Rows are always free of padding"),
     WORD("train_on", train_on, train_on_word, "completion", true,
          "sft: learn the replies alone, or every token"),
-    FLAG("shuffle", shuffle, "true", true, "a new order of the samples in every epoch, by the seed"),
+    FLAG("empty_system", empty_system, "false", true,
+         "an empty system message where a conversation has none (Zephyr)"),
+    FLAG("train_header", train_header, "false", true,
+         "the reply's header is part of the reply (Zephyr's dpo)"),
+    FLAG("append_eos", append_eos, "false", true,
+         "an end-of-sequence token after a reply or document that does not end with one"),
+    WORD("truncation_mode", keep, keep_word, "keep_end", true,
+         "which end of a prompt that is too long is kept"),
+    FLAG("shuffle", shuffle, "true", true,
+         "a new order of the samples in every epoch, by the seed"),
     NUMBER("label_smoothing", label_smoothing, 0, 0.499, "0", true,
            "sft: mass spread over the vocabulary; dpo: chance that a label is wrong (cDPO)"),
     NUMBER("beta", beta, 1e-9, 1e6, "0.1", true, "dpo: how close to stay to the reference"),
@@ -107,7 +136,8 @@ const ae_key ae_recipe_keys[] = {
     NUMBER("max_grad_norm", max_grad_norm, 0, 1e9, "1", true,
            "the gradient's global norm is clipped to this; 0: not clipped"),
     COUNT("seed", seed, 0, 9007199254740992.0, "42", true, "of shuffling, new weights and dropout"),
-    COUNT("lora.r", lora_r, 0, 4096, "0", true, "rank of a new adapter; 0: all parameters are trained"),
+    COUNT("lora.r", lora_r, 0, 4096, "0", true,
+          "rank of a new adapter; 0: all parameters are trained"),
     NUMBER("lora.alpha", lora_alpha, 0, 1e6, "16", true, "the adapter is scaled by alpha / r"),
     NUMBER("lora.dropout", lora_dropout, 0, 0.999, "0", true, "on the adapter's input"),
     TEXTS("lora.target_modules", lora_targets, "all-linear", true,
@@ -126,7 +156,7 @@ const ae_key ae_recipe_keys[] = {
 const size_t ae_n_recipe_keys = AE_COUNT(ae_recipe_keys);
 
 static const char *const kind_names[] = { "text", "true or false", "whole number", "number",
-                                          "word", "text or list", "data" };
+                                          "word", "text or list",  "data" };
 
 const ae_key *ae_recipe_key(const char *name)
 {
@@ -167,14 +197,16 @@ aerie_status ae_recipe_unknown(const char *name, aerie_error *err)
     for (size_t i = 0; i < ae_n_recipe_keys; i++) names[i] = ae_recipe_keys[i].name;
     near = ae_nearest(name, names, ae_n_recipe_keys);
     if (near)
-        return aerie_fail(err, AERIE_NOT_FOUND, "unknown key '%.60s'; did you mean '%s'?", name, near);
+        return aerie_fail(err, AERIE_NOT_FOUND, "unknown key '%.60s'; did you mean '%s'?", name,
+                          near);
     return aerie_fail(err, AERIE_NOT_FOUND,
                       "unknown key '%.60s'; docs/recipes.md lists the keys of a recipe", name);
 }
 
 static aerie_status wrong(const ae_key *key, const char *text, const char *wanted, aerie_error *err)
 {
-    return aerie_fail(err, AERIE_BAD_TEXT, "'%s' is '%.60s'; it must be %s", key->name, text, wanted);
+    return aerie_fail(err, AERIE_BAD_TEXT, "'%s' is '%.60s'; it must be %s", key->name, text,
+                      wanted);
 }
 
 static aerie_status set_flag(bool *out, const ae_key *key, const char *text, aerie_error *err)
@@ -232,11 +264,12 @@ static aerie_status set_texts(ae_texts *out, ae_arena *arena, const char *text, 
     return AERIE_OK;
 }
 
-static aerie_status set_sources(ae_sources *out, ae_arena *arena, const char *text, aerie_error *err)
+static aerie_status set_sources(ae_sources *out, ae_arena *arena, const char *text,
+                                aerie_error *err)
 {
     out->items = ae_arena_take(arena, 1, sizeof *out->items);
     if (!out->items) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the recipe");
-    out->items[0] = (ae_data_source){ .path = text, .fraction = 1 };
+    out->items[0] = (ae_source){ .path = text, .fraction = 1 };
     out->n = 1;
     return AERIE_OK;
 }
@@ -250,16 +283,23 @@ aerie_status ae_recipe_set(ae_recipe *recipe, const ae_key *key, const char *tex
 
     if (!copy) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the recipe");
     switch (key->kind) {
-    case AE_KEY_TEXT: *(const char **)at = copy; return AERIE_OK;
-    case AE_KEY_FLAG: return set_flag(at, key, text, err);
-    case AE_KEY_NUMBER: return set_number(at, key, text, err);
+    case AE_KEY_TEXT:
+        *(const char **)at = copy;
+        return AERIE_OK;
+    case AE_KEY_FLAG:
+        return set_flag(at, key, text, err);
+    case AE_KEY_NUMBER:
+        return set_number(at, key, text, err);
     case AE_KEY_COUNT:
         status = set_number(&number, key, text, err);
         if (!status) *(int64_t *)at = (int64_t)number;
         return status;
-    case AE_KEY_WORD: return set_word(at, key, text, err);
-    case AE_KEY_TEXTS: return set_texts(at, &recipe->arena, copy, err);
-    default: return set_sources(at, &recipe->arena, copy, err);
+    case AE_KEY_WORD:
+        return set_word(at, key, text, err);
+    case AE_KEY_TEXTS:
+        return set_texts(at, &recipe->arena, copy, err);
+    default:
+        return set_sources(at, &recipe->arena, copy, err);
     }
 }
 
@@ -284,13 +324,27 @@ static void print_value(const ae_recipe *recipe, const ae_key *key, ae_bytes *ou
     const void *at = (const char *)recipe + key->offset;
 
     switch (key->kind) {
-    case AE_KEY_TEXT: ae_bytes_add_text(out, *(const char *const *)at); break;
-    case AE_KEY_FLAG: ae_bytes_add_text(out, *(const bool *)at ? "true" : "false"); break;
-    case AE_KEY_COUNT: ae_bytes_printf(out, "%lld", (long long)*(const int64_t *)at); break;
-    case AE_KEY_NUMBER: ae_bytes_printf(out, "%.12g", *(const double *)at); break;
-    case AE_KEY_WORD: ae_bytes_add_text(out, key->word(*(const int *)at)); break;
-    case AE_KEY_TEXTS: print_texts(at, out); break;
-    default: print_sources(at, out); break;
+    case AE_KEY_TEXT:
+        ae_bytes_add_text(out, *(const char *const *)at);
+        break;
+    case AE_KEY_FLAG:
+        ae_bytes_add_text(out, *(const bool *)at ? "true" : "false");
+        break;
+    case AE_KEY_COUNT:
+        ae_bytes_printf(out, "%lld", (long long)*(const int64_t *)at);
+        break;
+    case AE_KEY_NUMBER:
+        ae_bytes_printf(out, "%.12g", *(const double *)at);
+        break;
+    case AE_KEY_WORD:
+        ae_bytes_add_text(out, key->word(*(const int *)at));
+        break;
+    case AE_KEY_TEXTS:
+        print_texts(at, out);
+        break;
+    default:
+        print_sources(at, out);
+        break;
     }
 }
 
@@ -321,7 +375,10 @@ bool aerie_recipe_key_at(size_t i, aerie_recipe_key *out)
 
     if (i >= ae_n_recipe_keys) return false;
     key = &ae_recipe_keys[i];
-    *out = (aerie_recipe_key){ key->name, kind_names[key->kind],
-                               key->default_text ? key->default_text : "", key->doc };
+    *out = (aerie_recipe_key){ .name = key->name,
+                               .kind = kind_names[key->kind],
+                               .default_text = key->default_text ? key->default_text : "",
+                               .doc = key->doc,
+                               .word = key->word };
     return true;
 }

@@ -14,25 +14,17 @@ typedef struct {
     uint64_t identity;
     int64_t *todo; /* items that are not known, each once */
     int64_t n_todo;
-    bool *listed;  /* [items] */
+    bool *listed; /* [items] */
 } filler;
-
-static uint64_t hash_ids(const int32_t *ids, int64_t n, uint64_t seed)
-{
-    uint64_t length = (uint64_t)n;
-
-    seed = ae_hash64(&length, sizeof length, seed);
-    return ae_hash64(ids, (size_t)n * sizeof *ids, seed);
-}
 
 static void key_of(const filler *f, int64_t item, uint64_t key[2])
 {
-    const ae_pair_sample *p = &f->pass->set->pairs[item];
+    const ae_sample *s = &f->pass->set->items[item];
+    int32_t lengths[3] = { s->n_prompt, s->n_chosen, s->n_rejected };
 
     for (int i = 0; i < 2; i++) {
-        key[i] = hash_ids(p->prompt, p->n_prompt, f->identity + (uint64_t)i);
-        key[i] = hash_ids(p->chosen, p->n_chosen, key[i]);
-        key[i] = hash_ids(p->rejected, p->n_rejected, key[i]);
+        key[i] = ae_hash64(lengths, sizeof lengths, f->identity + (uint64_t)i);
+        key[i] = ae_hash64(s->ids, (size_t)s->n * sizeof *s->ids, key[i]);
     }
 }
 
@@ -81,7 +73,8 @@ static aerie_status keep(filler *f, const int64_t *items, int64_t n, aerie_error
     return status;
 }
 
-static aerie_status compute(filler *f, ae_reference_progress *progress, void *user, aerie_error *err)
+static aerie_status compute(filler *f, ae_reference_progress *progress, void *user,
+                            aerie_error *err)
 {
     const ae_pass *p = f->pass;
     int64_t done = 0;
@@ -95,8 +88,9 @@ static aerie_status compute(filler *f, ae_reference_progress *progress, void *us
         if (status) return status;
         done += k;
         if (progress && progress(user, done, f->n_todo))
-            return aerie_fail(err, AERIE_INTERRUPTED, "stopped while computing the reference; what was "
-                                                      "computed is kept");
+            return aerie_fail(err, AERIE_INTERRUPTED,
+                              "stopped while computing the reference; what was "
+                              "computed is kept");
     }
     return AERIE_OK;
 }
@@ -110,8 +104,8 @@ static void write_cache(filler *f, const char *path)
 }
 
 aerie_status ae_reference_fill(ae_reference *r, const ae_pass *p, const int64_t *items, int64_t n,
-                               const char *path, const char *identity, ae_reference_progress *progress,
-                               void *user, aerie_error *err)
+                               const char *path, const char *identity,
+                               ae_reference_progress *progress, void *user, aerie_error *err)
 {
     filler f = { .reference = r, .pass = p, .identity = ae_hash64(identity, strlen(identity), 0) };
     aerie_status status;

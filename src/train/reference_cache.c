@@ -62,7 +62,8 @@ aerie_status ae_reference_cache_read(ae_reference_cache *c, const char *path, ae
     return aerie_fail(err, AERIE_NO_MEMORY, "%s: no memory to read it", path);
 }
 
-const ae_reference_entry *ae_reference_cache_find(const ae_reference_cache *c, const uint64_t key[2])
+const ae_reference_entry *ae_reference_cache_find(const ae_reference_cache *c,
+                                                  const uint64_t key[2])
 {
     ae_reference_entry wanted = { .key = { key[0], key[1] } };
 
@@ -70,7 +71,8 @@ const ae_reference_entry *ae_reference_cache_find(const ae_reference_cache *c, c
     return bsearch(&wanted, c->entries, c->n, sizeof *c->entries, compare);
 }
 
-aerie_status ae_reference_cache_add(ae_reference_cache *c, const ae_reference_entry *entry, aerie_error *err)
+aerie_status ae_reference_cache_add(ae_reference_cache *c, const ae_reference_entry *entry,
+                                    aerie_error *err)
 {
     if (c->n == c->cap) {
         size_t cap = c->cap * 2 + 256;

@@ -18,8 +18,10 @@ typedef struct {
 /* A file that is missing, damaged or of another version gives an empty cache. */
 aerie_status ae_reference_cache_read(ae_reference_cache *c, const char *path, aerie_error *err);
 /* NULL: not there. Only entries that were read or sorted are found. */
-const ae_reference_entry *ae_reference_cache_find(const ae_reference_cache *c, const uint64_t key[2]);
-aerie_status ae_reference_cache_add(ae_reference_cache *c, const ae_reference_entry *entry, aerie_error *err);
+const ae_reference_entry *ae_reference_cache_find(const ae_reference_cache *c,
+                                                  const uint64_t key[2]);
+aerie_status ae_reference_cache_add(ae_reference_cache *c, const ae_reference_entry *entry,
+                                    aerie_error *err);
 /* Sorts and writes. */
 aerie_status ae_reference_cache_write(ae_reference_cache *c, const char *path, aerie_error *err);
 void ae_reference_cache_free(ae_reference_cache *c);

@@ -8,7 +8,8 @@ aerie_status ae_row_new(ae_row *row, ae_arena *arena, int64_t max_tokens, int64_
 {
     size_t t = (size_t)max_tokens, s = (size_t)max_segments, p = (size_t)max_predictions;
 
-    *row = (ae_row){ .max_tokens = max_tokens, .max_segments = max_segments,
+    *row = (ae_row){ .max_tokens = max_tokens,
+                     .max_segments = max_segments,
                      .max_predictions = max_predictions };
     row->ids = ae_arena_take_raw(arena, t, sizeof *row->ids);
     row->pos = ae_arena_take_raw(arena, t, sizeof *row->pos);
@@ -20,8 +21,10 @@ aerie_status ae_row_new(ae_row *row, ae_arena *arena, int64_t max_tokens, int64_
     if (row->ids && row->pos && row->dropout_rows && row->segments && row->rows && row->targets &&
         row->weights)
         return AERIE_OK;
-    return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a row of %lld tokens; lower "
-                      "'micro_batch_tokens' or 'max_length'", (long long)max_tokens);
+    return aerie_fail(err, AERIE_NO_MEMORY,
+                      "no memory for a row of %lld tokens; lower "
+                      "'micro_batch_tokens' or 'max_length'",
+                      (long long)max_tokens);
 }
 
 int64_t ae_row_segment(ae_row *row, int64_t parent, const int32_t *ids, int64_t n, uint64_t key)
@@ -52,9 +55,9 @@ void ae_row_predict(ae_row *row, int64_t at, int32_t target, float weight)
     row->weights[i] = weight;
 }
 
-void ae_row_predict_answer(ae_row *row, int64_t before, int64_t first, const int32_t *answer, int64_t n,
-                           const float *weights)
+void ae_row_predict_answer(ae_row *row, int64_t before, int64_t first, const int32_t *answer,
+                           int64_t n, const float *weights)
 {
     for (int64_t i = 0; i < n; i++)
-        ae_row_predict(row, i == 0 ? before : first + i - 1, answer[i], weights ? weights[i] : 1.0f);
+        ae_row_predict(row, i == 0 ? before : first + i - 1, answer[i], weights[i]);
 }

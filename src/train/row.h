@@ -7,8 +7,8 @@
 typedef struct {
     int64_t n_tokens, n_segments, n_predictions;
     int64_t max_tokens, max_segments, max_predictions;
-    int32_t *ids, *pos;      /* [n_tokens] */
-    uint64_t *dropout_rows;  /* [n_tokens] */
+    int32_t *ids, *pos;     /* [n_tokens] */
+    uint64_t *dropout_rows; /* [n_tokens] */
     ae_segment *segments;
     int32_t *rows, *targets; /* [n_predictions] */
     float *weights;          /* [n_predictions] */
@@ -26,8 +26,8 @@ int64_t ae_row_segment(ae_row *row, int64_t parent, const int32_t *ids, int64_t 
 void ae_row_predict(ae_row *row, int64_t at, int32_t target, float weight);
 
 /* Appends predictions of answer[0 .. n-1]: the first from row `before`, the others from the rows
- * of the answer itself, which begins at row `first`. weights NULL: 1. */
-void ae_row_predict_answer(ae_row *row, int64_t before, int64_t first, const int32_t *answer, int64_t n,
-                           const float *weights);
+ * of the answer itself, which begins at row `first`. */
+void ae_row_predict_answer(ae_row *row, int64_t before, int64_t first, const int32_t *answer,
+                           int64_t n, const float *weights);
 
 #endif

@@ -13,8 +13,8 @@ static const struct {
     const char *file;
     ae_golden_case *run;
 } known[] = {
-    { "sft_ce", ae_golden_sft_ce },       { "dpo", ae_golden_dpo },
-    { "lora", ae_golden_lora },           { "optimizer", ae_golden_optimizer },
+    { "sft_ce", ae_golden_sft_ce },     { "dpo", ae_golden_dpo },
+    { "lora", ae_golden_lora },         { "optimizer", ae_golden_optimizer },
     { "schedule", ae_golden_schedule },
 };
 
@@ -33,14 +33,16 @@ static void run_cases(ae_golden *g, const char *file, const json_t *root)
 
     for (i = 0; i < AE_COUNT(known); i++)
         if (strcmp(known[i].file, file) == 0) run = known[i].run;
-    json_array_foreach(json_object_get(root, "cases"), i, c) {
+    json_array_foreach(json_object_get(root, "cases"), i, c)
+    {
         const char *name = json_string_value(json_object_get(c, "name"));
         snprintf(label, sizeof label, "%s/%s", file, name ? name : "unnamed");
         ae_golden_run(g, label, run, c);
     }
 }
 
-static aerie_status run_file(ae_golden *g, const char *folder, const char *file_name, aerie_error *err)
+static aerie_status run_file(ae_golden *g, const char *folder, const char *file_name,
+                             aerie_error *err)
 {
     char *path = ae_path_join(folder, file_name);
     ae_bytes text = { 0 };
@@ -55,9 +57,12 @@ static aerie_status run_file(ae_golden *g, const char *folder, const char *file_
     if (!status) {
         root = json_loadb(text.data ? text.data : "", text.len, 0, &problem);
         if (!json_is_array(json_object_get(root, "cases")))
-            status = aerie_fail(err, AERIE_BAD_FILE, "%s: no golden file: it has no list of 'cases'", path);
-        else if (strcmp(file, "chat_templates") == 0) ae_golden_templates(g, root);
-        else run_cases(g, file, root);
+            status = aerie_fail(err, AERIE_BAD_FILE,
+                                "%s: no golden file: it has no list of 'cases'", path);
+        else if (strcmp(file, "chat_templates") == 0)
+            ae_golden_templates(g, root);
+        else
+            run_cases(g, file, root);
     }
     json_decref(root);
     ae_bytes_free(&text);
@@ -86,7 +91,8 @@ static aerie_status list_files(const char **names, size_t *n, ae_arena *arena, c
 
     *n = 0;
     if (!dir)
-        return aerie_fail(err, AERIE_NOT_FOUND, "%s: this folder of golden cases cannot be read: %s", folder,
+        return aerie_fail(err, AERIE_NOT_FOUND,
+                          "%s: this folder of golden cases cannot be read: %s", folder,
                           strerror(errno));
     while ((entry = readdir(dir)) && *n < MAX_FILES) {
         if (!is_json(entry->d_name)) continue;
@@ -97,11 +103,12 @@ static aerie_status list_files(const char **names, size_t *n, ae_arena *arena, c
     closedir(dir);
     qsort(names, *n, sizeof *names, by_name);
     if (*n > 0) return AERIE_OK;
-    return aerie_fail(err, AERIE_NOT_FOUND, "%s: there are no golden cases (*.json) in this folder", folder);
+    return aerie_fail(err, AERIE_NOT_FOUND, "%s: there are no golden cases (*.json) in this folder",
+                      folder);
 }
 
-aerie_status ae_selftest(const char *golden_folder, ae_device *device, aerie_selftest_fn *show, void *user,
-                         aerie_selftest_summary *summary, aerie_error *err)
+aerie_status ae_selftest(const char *golden_folder, ae_device *device, aerie_selftest_fn *show,
+                         void *user, aerie_selftest_summary *summary, aerie_error *err)
 {
     ae_golden g = { .device = device, .show = show, .user = user, .summary = summary };
     const char *names[MAX_FILES];

@@ -9,27 +9,25 @@ static aerie_status no_memory(aerie_error *err)
     return aerie_fail(err, AERIE_NO_MEMORY, "no memory to set up the training");
 }
 
-static aerie_status check_sample(const ae_sample *s, int64_t i, aerie_error *err)
+static aerie_status check_sample(const ae_sample *s, bool pair, size_t i, aerie_error *err)
 {
-    if (s->n >= 1) return AERIE_OK;
-    return aerie_fail(err, AERIE_BAD_ARGUMENT, "sample %lld is empty", (long long)i);
+    if (s->n < 1) return aerie_fail(err, AERIE_BAD_ARGUMENT, "sample %zu is empty", i);
+    if (!pair) return AERIE_OK;
+    if (s->kind != AE_EXAMPLE_PAIR)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "sample %zu is not a pair", i);
+    if (s->n_prompt >= 1 && s->n_chosen >= 1 && s->n_rejected >= 1) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_ARGUMENT, "pair %zu has an empty %s", i,
+                      s->n_prompt < 1   ? "prompt"
+                      : s->n_chosen < 1 ? "chosen answer"
+                                        : "rejected answer");
 }
 
-static aerie_status check_pair(const ae_pair_sample *p, int64_t i, aerie_error *err)
-{
-    if (p->n_prompt >= 1 && p->n_chosen >= 1 && p->n_rejected >= 1) return AERIE_OK;
-    return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                      "pair %lld has an empty %s", (long long)i,
-                      p->n_prompt < 1 ? "prompt" : p->n_chosen < 1 ? "chosen answer" : "rejected answer");
-}
-
-static aerie_status check_set(const ae_data_set *set, aerie_error *err)
+static aerie_status check_set(const ae_trainer *t, const ae_samples *set, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
 
-    for (int64_t i = 0; i < set->n_samples && !status; i++)
-        status = check_sample(&set->samples[i], i, err);
-    for (int64_t i = 0; i < set->n_pairs && !status; i++) status = check_pair(&set->pairs[i], i, err);
+    for (size_t i = 0; i < set->n && !status; i++)
+        status = check_sample(&set->items[i], t->objective->of_pairs, i, err);
     return status;
 }
 
@@ -59,9 +57,11 @@ static aerie_status open_adapters(ae_trainer *t, aerie_error *err)
         if (!status) t->n_adapters++;
     }
     if (!status)
-        status = ae_net_with_adapters(&t->start, &t->nets, t->model, t->adapters, t->n_adapters, err);
+        status =
+            ae_net_with_adapters(&t->start, &t->nets, t->model, t->adapters, t->n_adapters, err);
     if (!status)
-        status = ae_adapter_new(&t->adapters[t->n_adapters], t->model, &options, (uint64_t)r->seed, err);
+        status =
+            ae_adapter_new(&t->adapters[t->n_adapters], t->model, &options, (uint64_t)r->seed, err);
     if (status) return status;
     t->n_adapters++;
     return ae_net_with_adapters(&t->net, &t->nets, t->model, t->adapters, t->n_adapters, err);
@@ -116,33 +116,22 @@ static aerie_status open_plan(ae_trainer *t, aerie_error *err)
                                  .n_warmup = r->warmup_steps };
     /* transformers rounds up; OpenChat, whose schedule has a floor, rounds. */
     if (r->warmup_steps == 0)
-        t->schedule.n_warmup = (int64_t)(r->lr_kind == AE_LR_COSINE_MIN ? round(r->warmup_ratio * steps)
-                                                                        : ceil(r->warmup_ratio * steps));
+        t->schedule.n_warmup =
+            (int64_t)(r->lr_kind == AE_LR_COSINE_MIN ? round(r->warmup_ratio * steps)
+                                                     : ceil(r->warmup_ratio * steps));
     return status;
 }
 
-static uint64_t hash_run(const int32_t *ids, int64_t n, uint64_t seed)
-{
-    uint64_t length = (uint64_t)n;
-
-    seed = ae_hash64(&length, sizeof length, seed);
-    return ae_hash64(ids, (size_t)n * sizeof *ids, seed);
-}
-
-static uint64_t hash_set(const ae_data_set *set)
+static uint64_t hash_set(const ae_samples *set)
 {
     uint64_t hash = 0;
 
-    for (int64_t i = 0; i < set->n_samples; i++) {
-        const ae_sample *s = &set->samples[i];
-        hash = hash_run(s->ids, s->n, hash);
-        hash = ae_hash64(s->weights, (size_t)s->n * sizeof *s->weights, hash);
-    }
-    for (int64_t i = 0; i < set->n_pairs; i++) {
-        const ae_pair_sample *p = &set->pairs[i];
-        hash = hash_run(p->prompt, p->n_prompt, hash);
-        hash = hash_run(p->chosen, p->n_chosen, hash);
-        hash = hash_run(p->rejected, p->n_rejected, hash);
+    for (size_t i = 0; i < set->n; i++) {
+        const ae_sample *s = &set->items[i];
+        int32_t lengths[4] = { s->n, s->n_prompt, s->n_chosen, s->n_rejected };
+        hash = ae_hash64(lengths, sizeof lengths, hash);
+        hash = ae_hash64(s->ids, (size_t)s->n * sizeof *s->ids, hash);
+        hash = ae_hash64(s->weight, (size_t)s->n * sizeof *s->weight, hash);
     }
     return hash;
 }
@@ -181,11 +170,12 @@ static aerie_status identify(ae_trainer *t, aerie_error *err)
     if (status) return status;
     ae_recipe_print(t->recipe, true, &t->identity);
     ae_bytes_printf(&t->identity, "model's hash: %.16s\n", model);
-    ae_bytes_printf(&t->identity, "adapters' hash: %016llx\n", (unsigned long long)hash_adapters(t));
+    ae_bytes_printf(&t->identity, "adapters' hash: %016llx\n",
+                    (unsigned long long)hash_adapters(t));
     ae_bytes_printf(&t->identity, "data's hash: %016llx\n", (unsigned long long)hash_set(t->data));
     ae_bytes_printf(&t->start_identity, "%s %016llx %s %d %.17g", model,
-                    (unsigned long long)hash_adapters(t), t->device->name,
-                    t->recipe->shared_prefix, t->recipe->ld_alpha);
+                    (unsigned long long)hash_adapters(t), t->device->name, t->recipe->shared_prefix,
+                    t->recipe->ld_alpha);
     status = ae_bytes_status(&t->identity, err);
     return status ? status : ae_bytes_status(&t->start_identity, err);
 }
@@ -213,8 +203,8 @@ aerie_status ae_trainer_open(ae_trainer *t, aerie_error *err)
     aerie_status status;
 
     t->objective = ae_objective_of(t->recipe);
-    status = check_set(t->data, err);
-    if (!status && t->eval) status = check_set(t->eval, err);
+    status = check_set(t, t->data, err);
+    if (!status && t->eval) status = check_set(t, t->eval, err);
     if (!status) status = name_files(t, err);
     if (!status) status = t->recipe->lora_r > 0 ? open_adapters(t, err) : open_copy(t, err);
     if (!status) status = open_optimizer(t, err);

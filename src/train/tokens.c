@@ -7,34 +7,49 @@
  * weights is known before the first micro-batch, so no mean of means can arise. */
 #include "train/objective.h"
 
-static int64_t count(const ae_data_set *set) { return set->n_samples; }
-
-static int64_t tokens(const ae_recipe *recipe, const ae_data_set *set, int64_t item)
+static int64_t count(const ae_samples *set)
 {
-    (void)recipe;
-    return set->samples[item].n;
+    return (int64_t)set->n;
 }
 
-static int64_t predictions(const ae_data_set *set, int64_t item) { return set->samples[item].n; }
-
-static double share(const ae_data_set *set, int64_t item)
+/* Rows that are needed: up to the one that predicts the last learned token. */
+static int64_t rows_of(const ae_sample *s)
 {
-    const ae_sample *s = &set->samples[item];
+    int64_t last = s->n - 1;
+
+    while (last > 1 && s->weight[last] == 0) last--;
+    return last > 0 ? last : 1;
+}
+
+static int64_t tokens(const ae_recipe *recipe, const ae_samples *set, int64_t item)
+{
+    (void)recipe;
+    return rows_of(&set->items[item]);
+}
+
+static int64_t predictions(const ae_samples *set, int64_t item)
+{
+    return set->items[item].n;
+}
+
+static double share(const ae_samples *set, int64_t item)
+{
+    const ae_sample *s = &set->items[item];
     double sum = 0;
 
-    for (int64_t i = 1; i < s->n; i++) sum += (double)s->weights[i];
+    for (int64_t i = 1; i < s->n; i++) sum += (double)s->weight[i];
     return sum;
 }
 
-static void lay(ae_row *row, const ae_recipe *recipe, const ae_data_set *set, int64_t item)
+static void lay(ae_row *row, const ae_recipe *recipe, const ae_samples *set, int64_t item)
 {
-    const ae_sample *s = &set->samples[item];
+    const ae_sample *s = &set->items[item];
     int64_t first = row->n_tokens;
 
     (void)recipe;
-    ae_row_segment(row, -1, s->ids, s->n, ae_item_key(item, 0));
+    ae_row_segment(row, -1, s->ids, rows_of(s), ae_item_key(item, 0));
     for (int64_t i = 1; i < s->n; i++)
-        if (s->weights[i] != 0) ae_row_predict(row, first + i - 1, s->ids[i], s->weights[i]);
+        if (s->weight[i] != 0) ae_row_predict(row, first + i - 1, s->ids[i], s->weight[i]);
 }
 
 static void loss(const ae_loss_call *call, ae_loss_sums *sums)
@@ -54,7 +69,6 @@ static void loss(const ae_loss_call *call, ae_loss_sums *sums)
 }
 
 const ae_objective ae_objective_tokens = {
-    .kind = AE_DATA_CHAT,
     .count = count,
     .tokens = tokens,
     .predictions = predictions,

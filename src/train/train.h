@@ -10,7 +10,11 @@
 typedef enum { AE_METHOD_PRETRAIN, AE_METHOD_SFT, AE_METHOD_DPO } ae_method;
 
 typedef enum {
-    AE_LR_COSINE, AE_LR_LINEAR, AE_LR_CONSTANT, AE_LR_CONSTANT_WITH_WARMUP, AE_LR_COSINE_MIN
+    AE_LR_COSINE,
+    AE_LR_LINEAR,
+    AE_LR_CONSTANT,
+    AE_LR_CONSTANT_WITH_WARMUP,
+    AE_LR_COSINE_MIN
 } ae_lr_kind;
 
 /* A rate for every optimizer step, as transformers does: step k, counted from 0, uses the rate of k
@@ -24,13 +28,28 @@ typedef struct {
 double ae_schedule_rate(const ae_schedule *s, int64_t step);
 
 typedef enum {
-    AE_DPO_SIGMOID, AE_DPO_HINGE, AE_DPO_IPO, AE_DPO_IPO_SUM, AE_DPO_ROBUST, AE_DPO_EXO_PAIR,
-    AE_DPO_NCA_PAIR, AE_DPO_BCO_PAIR, AE_DPO_SPPO_HARD, AE_DPO_APO_ZERO, AE_DPO_APO_DOWN,
-    AE_DPO_DISCOPOP, AE_DPO_SIGMOID_NORM, AE_N_DPO
+    AE_DPO_SIGMOID,
+    AE_DPO_HINGE,
+    AE_DPO_IPO,
+    AE_DPO_IPO_SUM,
+    AE_DPO_ROBUST,
+    AE_DPO_EXO_PAIR,
+    AE_DPO_NCA_PAIR,
+    AE_DPO_BCO_PAIR,
+    AE_DPO_SPPO_HARD,
+    AE_DPO_APO_ZERO,
+    AE_DPO_APO_DOWN,
+    AE_DPO_DISCOPOP,
+    AE_DPO_SIGMOID_NORM,
+    AE_N_DPO
 } ae_dpo_loss;
 
 typedef enum {
-    AE_REVERSE_KL, AE_FORWARD_KL, AE_JS_DIVERGENCE, AE_ALPHA_DIVERGENCE, AE_N_DIVERGENCE
+    AE_REVERSE_KL,
+    AE_FORWARD_KL,
+    AE_JS_DIVERGENCE,
+    AE_ALPHA_DIVERGENCE,
+    AE_N_DIVERGENCE
 } ae_divergence;
 
 typedef struct {
@@ -66,7 +85,14 @@ typedef struct {
 } ae_texts;
 
 typedef struct {
-    ae_data_source *items;
+    const char *path;
+    const ae_column *columns; /* none: named as this build names them */
+    size_t n_columns;
+    double fraction; /* of its samples, from the front */
+} ae_source;
+
+typedef struct {
+    ae_source *items;
     int64_t n;
 } ae_sources;
 
@@ -78,18 +104,19 @@ typedef struct {
     const char *model, *model_config, *output, *template_name;
     ae_texts adapters;
     ae_sources data, eval_data;
-    int output_type;  /* index into f32, f16, bf16, q8_0; see ae_recipe_output_type() */
+    int output_type; /* index into f32, f16, bf16, q8_0; see ae_recipe_output_type() */
     double learning_rate, min_lr_rate, warmup_ratio, epochs;
-    int lr_kind;      /* ae_lr_kind */
+    int lr_kind; /* ae_lr_kind */
     int64_t warmup_steps, max_steps;
     int64_t batch_size, batch_tokens, micro_batch_tokens, max_length, max_prompt_length;
-    int packing, train_on; /* ae_packing, ae_train_on */
+    int packing, train_on, keep; /* 1: wrapped; ae_train_on; ae_keep */
+    bool empty_system, train_header, append_eos;
     double label_smoothing, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
     double beta, discopop_tau, f_alpha, rpo_alpha, ld_alpha;
     int loss_type, divergence; /* ae_dpo_loss, ae_divergence */
     bool reference_free, shared_prefix, shuffle, recompute;
     int64_t seed;
-    int64_t lora_r;   /* 0: all parameters are trained */
+    int64_t lora_r; /* 0: all parameters are trained */
     double lora_alpha, lora_dropout;
     bool lora_rslora;
     ae_texts lora_targets;
@@ -98,21 +125,31 @@ typedef struct {
 
 /* path NULL: every default. Settings are "key=value", laid over the file's. On failure nothing is
  * left to free. */
-aerie_status ae_recipe_load(ae_recipe *out, const char *path, const char *const *settings, size_t n_settings,
-                            aerie_error *err);
+aerie_status ae_recipe_load(ae_recipe *out, const char *path, const char *const *settings,
+                            size_t n_settings, aerie_error *err);
 void ae_recipe_free(ae_recipe *recipe);
 ae_dtype ae_recipe_output_type(const ae_recipe *recipe);
-/* Every key with its value, a line each, in the table's order. `identity`: only keys that change what
- * is computed, which a checkpoint must agree with. */
+/* Every key with its value, a line each, in the table's order. `identity`: only keys that change
+ * what is computed, which a checkpoint must agree with. */
 void ae_recipe_print(const ae_recipe *recipe, bool identity, ae_bytes *out);
-/* The template the data is rendered with: the recipe's file or known name, else the model's. *out is
- * owned by the caller (ae_free); NULL: there is none. */
+/* The template the data is rendered with: the recipe's file or known name, else the model's. *out
+ * is owned by the caller (ae_free); NULL: there is none. */
 aerie_status ae_recipe_template(char **out, const ae_recipe *recipe, const ae_model *model,
                                 aerie_error *err);
 
-/* What the samples of a recipe are read with; borrows from recipe and model. */
-ae_data_options ae_recipe_data_options(const ae_recipe *recipe, const ae_model *model,
-                                       const char *template_source, bool eval);
+/* The samples of a recipe's files; what lies in the items belongs to `parts`. */
+typedef struct {
+    ae_samples all;    /* `all.items`: of every part */
+    ae_samples *parts; /* one a source */
+    int64_t n_parts;
+} ae_recipe_samples;
+
+/* Reads, renders and tokenizes `sources` as the recipe says. template_source may be NULL when
+ * nothing needs one. On failure nothing is left to free. */
+aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
+                            const ae_sources *sources, const ae_model *model,
+                            const char *template_source, aerie_error *err);
+void ae_recipe_samples_free(ae_recipe_samples *s);
 
 typedef struct {
     bool resume, dry_run;
@@ -123,12 +160,12 @@ typedef struct {
 
 /* The loop, given what it needs. `eval` may be NULL; `summary` not. Sets and model stay the
  * caller's. */
-aerie_status ae_train(const ae_recipe *recipe, ae_device *device, ae_model *model, const ae_data_set *data,
-                      const ae_data_set *eval, const ae_train_run *run, aerie_train_summary *summary,
-                      aerie_error *err);
+aerie_status ae_train(const ae_recipe *recipe, ae_device *device, ae_model *model,
+                      const ae_samples *data, const ae_samples *eval, const ae_train_run *run,
+                      aerie_train_summary *summary, aerie_error *err);
 
 /* The golden cases; see aerie/selftest.h. */
-aerie_status ae_selftest(const char *golden_folder, ae_device *device, aerie_selftest_fn *show, void *user,
-                         aerie_selftest_summary *summary, aerie_error *err);
+aerie_status ae_selftest(const char *golden_folder, ae_device *device, aerie_selftest_fn *show,
+                         void *user, aerie_selftest_summary *summary, aerie_error *err);
 
 #endif

@@ -21,10 +21,11 @@ static int tell_reference(void *user, int64_t done, int64_t n)
 {
     const ae_trainer *t = user;
 
-    return tell(t, &(aerie_train_progress){ .phase = AERIE_TRAIN_REFERENCE, .step = done, .n_steps = n });
+    return tell(
+        t, &(aerie_train_progress){ .phase = AERIE_TRAIN_REFERENCE, .step = done, .n_steps = n });
 }
 
-static ae_pass pass_of(ae_trainer *t, const ae_data_set *set)
+static ae_pass pass_of(ae_trainer *t, const ae_samples *set)
 {
     return (ae_pass){ .recipe = t->recipe,
                       .objective = t->objective,
@@ -35,7 +36,7 @@ static ae_pass pass_of(ae_trainer *t, const ae_data_set *set)
                       .arena = &t->rows };
 }
 
-static aerie_status fill_reference(ae_trainer *t, ae_reference *r, const ae_data_set *set,
+static aerie_status fill_reference(ae_trainer *t, ae_reference *r, const ae_samples *set,
                                    const int64_t *items, int64_t n, aerie_error *err)
 {
     ae_pass pass = pass_of(t, set);
@@ -71,7 +72,8 @@ static aerie_status make_references(ae_trainer *t, aerie_error *err)
     return status;
 }
 
-static aerie_status evaluate(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums, aerie_error *err)
+static aerie_status evaluate(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
+                             aerie_error *err)
 {
     int64_t n = t->objective->count(t->eval);
     ae_pass pass = pass_of(t, t->eval);
@@ -91,7 +93,9 @@ static aerie_status evaluate(ae_trainer *t, aerie_train_progress *p, ae_loss_sum
 
 static aerie_status evaluate_and_tell(ae_trainer *t, aerie_error *err)
 {
-    aerie_train_progress p = { .step = t->at.step, .n_steps = t->plan.n_steps, .tokens = t->at.tokens };
+    aerie_train_progress p = { .step = t->at.step,
+                               .n_steps = t->plan.n_steps,
+                               .tokens = t->at.tokens };
     ae_loss_sums sums;
     aerie_status status;
 
@@ -114,11 +118,11 @@ static aerie_status train_step(ae_trainer *t, aerie_train_progress *p, ae_loss_s
     pass.dropout_key = ae_mix64((uint64_t)t->recipe->seed ^ ae_mix64((uint64_t)step)) | 1;
     *sums = (ae_loss_sums){ 0 };
     ae_optimizer_zero_grads(&t->optimizer);
-    status = ae_pass_items(&pass, AE_PASS_TRAIN, items, n, ae_pass_share(&pass, items, n), sums, err);
+    status =
+        ae_pass_items(&pass, AE_PASS_TRAIN, items, n, ae_pass_share(&pass, items, n), sums, err);
     if (status) return status;
     ae_metrics_of_sums(p, sums);
-    if (!isfinite(p->loss))
-        return aerie_fail(err, AERIE_BAD_NUMBER, "the loss is not finite");
+    if (!isfinite(p->loss)) return aerie_fail(err, AERIE_BAD_NUMBER, "the loss is not finite");
     status = ae_optimizer_norm(&t->optimizer, t->device, &p->grad_norm, err);
     if (status) return status;
     p->learning_rate = ae_schedule_rate(&t->schedule, step);
@@ -148,8 +152,8 @@ static aerie_status save_checkpoint(const ae_trainer *t, aerie_error *err)
 }
 
 /* What is due after a step. */
-static aerie_status after_step(ae_trainer *t, const aerie_train_progress *p, const ae_loss_sums *sums,
-                               aerie_error *err)
+static aerie_status after_step(ae_trainer *t, const aerie_train_progress *p,
+                               const ae_loss_sums *sums, aerie_error *err)
 {
     const ae_recipe *r = t->recipe;
     bool last = p->step == p->n_steps;
@@ -164,8 +168,10 @@ static aerie_status after_step(ae_trainer *t, const aerie_train_progress *p, con
     if (status) return status;
     /* At the end there is nothing left to stop. */
     if (tell(t, p) && !last)
-        return aerie_fail(err, AERIE_INTERRUPTED, "stopped after step %lld of %lld; --resume goes on from "
-                          "%s", (long long)p->step, (long long)p->n_steps, t->checkpoint_path);
+        return aerie_fail(err, AERIE_INTERRUPTED,
+                          "stopped after step %lld of %lld; --resume goes on from "
+                          "%s",
+                          (long long)p->step, (long long)p->n_steps, t->checkpoint_path);
     return AERIE_OK;
 }
 
@@ -197,7 +203,9 @@ static aerie_status one_step(const running *r, aerie_error *err)
 
 static aerie_status run_steps(ae_trainer *t, aerie_error *err)
 {
-    running r = { .t = t, .started = ae_clock_seconds(), .first_step = t->at.step,
+    running r = { .t = t,
+                  .started = ae_clock_seconds(),
+                  .first_step = t->at.step,
                   .first_tokens = t->at.tokens };
     aerie_status status = AERIE_OK;
 
@@ -214,7 +222,8 @@ static aerie_status write_output(const ae_trainer *t, aerie_error *err)
 
     if (r->lora_r > 0)
         return ae_adapter_save(t->adapters[t->n_adapters - 1], r->output, t->model, err);
-    return ae_model_save_gguf(t->copy ? t->copy : t->model, r->output, ae_recipe_output_type(r), err);
+    return ae_model_save_gguf(t->copy ? t->copy : t->model, r->output, ae_recipe_output_type(r),
+                              err);
 }
 
 /* The checkpoint goes when the output is there; when that fails it is written instead. */
@@ -222,15 +231,16 @@ static aerie_status finish(ae_trainer *t, aerie_error *err)
 {
     aerie_status status;
 
-    tell(t, &(aerie_train_progress){ .phase = AERIE_TRAIN_SAVING, .step = t->at.step,
-                                     .n_steps = t->plan.n_steps });
+    tell(t, &(aerie_train_progress){
+                .phase = AERIE_TRAIN_SAVING, .step = t->at.step, .n_steps = t->plan.n_steps });
     status = write_output(t, err);
     if (!status) {
         remove(t->checkpoint_path);
         return AERIE_OK;
     }
     if (save_checkpoint(t, NULL) == AERIE_OK)
-        ae_log(AERIE_LOG_WARNING, "the trained state is kept in %s; --resume writes the output from it",
+        ae_log(AERIE_LOG_WARNING,
+               "the trained state is kept in %s; --resume writes the output from it",
                t->checkpoint_path);
     return status;
 }
@@ -250,7 +260,8 @@ static aerie_status train(ae_trainer *t, aerie_error *err)
     aerie_status status = make_parent(t->recipe->output, err);
 
     if (!status && t->run->resume)
-        status = ae_checkpoint_read(t->checkpoint_path, &t->at, t->identity.data, &t->optimizer, err);
+        status =
+            ae_checkpoint_read(t->checkpoint_path, &t->at, t->identity.data, &t->optimizer, err);
     if (!status) status = make_references(t, err);
     if (!status) status = ae_metrics_open(&t->metrics, t->metrics_path, t->at.step, err);
     if (!status) status = run_steps(t, err);
@@ -267,12 +278,17 @@ static void describe(const ae_trainer *t, aerie_train_summary *summary)
     ae_bytes_free(&text);
 }
 
-aerie_status ae_train(const ae_recipe *recipe, ae_device *device, ae_model *model, const ae_data_set *data,
-                      const ae_data_set *eval, const ae_train_run *run, aerie_train_summary *summary,
-                      aerie_error *err)
+aerie_status ae_train(const ae_recipe *recipe, ae_device *device, ae_model *model,
+                      const ae_samples *data, const ae_samples *eval, const ae_train_run *run,
+                      aerie_train_summary *summary, aerie_error *err)
 {
-    ae_trainer t = { .recipe = recipe, .device = device, .model = model, .data = data, .eval = eval,
-                     .run = run, .summary = summary };
+    ae_trainer t = { .recipe = recipe,
+                     .device = device,
+                     .model = model,
+                     .data = data,
+                     .eval = eval,
+                     .run = run,
+                     .summary = summary };
     aerie_status status;
 
     *summary = (aerie_train_summary){ .eval_loss = NAN };

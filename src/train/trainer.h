@@ -11,14 +11,14 @@ typedef struct {
     const ae_recipe *recipe;
     ae_device *device;
     ae_model *model;
-    const ae_data_set *data, *eval; /* eval: NULL for none */
+    const ae_samples *data, *eval; /* eval: NULL for none */
     const ae_train_run *run;
     aerie_train_summary *summary;
     /* What is trained: a trainable copy of the model (or the model itself when it is new), or an
      * adapter over it and the frozen ones below. */
     ae_model *copy; /* owned; NULL when not needed */
     ae_adapter *adapters[AE_MAX_LORA];
-    int n_adapters; /* frozen ones first; with LoRA the last is the one that is trained */
+    int n_adapters;    /* frozen ones first; with LoRA the last is the one that is trained */
     ae_net net, start; /* with and without what is trained */
     ae_named_param *params;
     ae_optimizer optimizer;
@@ -30,9 +30,9 @@ typedef struct {
     ae_checkpoint at;
     ae_metrics metrics;
     char *checkpoint_path, *reference_path, *metrics_path;
-    ae_bytes identity;      /* of a checkpoint */
+    ae_bytes identity;       /* of a checkpoint */
     ae_bytes start_identity; /* of reference log-probabilities */
-    ae_arena nets, rows;    /* nets: as long as the trainer; rows: reset by every row */
+    ae_arena nets, rows;     /* nets: as long as the trainer; rows: reset by every row */
 } ae_trainer;
 
 /* Everything up to the first step; nothing is written. Undone by ae_trainer_close() even on

@@ -1,0 +1,389 @@
+/* test_train.c -- the loop: what it learns, and what its numbers do not depend on. */
+#include "tiny.h"
+
+#include <jansson.h>
+#include <math.h>
+
+static tiny t;
+
+static const double ln2 = 0.69314718055994530942;
+
+#define RUN(name, how, ...)                                                                        \
+    {                                                                                              \
+        .method = how, .output = name, .settings = { __VA_ARGS__ },                                \
+        .n = sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(const char *)                        \
+    }
+
+/* Rows of any size, down to one sample at a time, give the same bytes. */
+static void check_micro_batches(const char *method, const char *extra)
+{
+    static const char *const sizes[] = { "micro_batch_tokens=1", "micro_batch_tokens=40",
+                                         "micro_batch_tokens=100", "micro_batch_tokens=4096" };
+    ae_bytes first = { 0 };
+
+    for (size_t i = 0; i < AE_COUNT(sizes); i++) {
+        tiny_run r = RUN("micro.gguf", method, sizes[i], extra, "max_steps=4");
+        ae_bytes bytes = tiny_output(&t, &r, NULL);
+        if (i == 0)
+            first = bytes;
+        else
+            tiny_assert_same(&first, &bytes, sizes[i]);
+        if (i > 0) ae_bytes_free(&bytes);
+    }
+    ae_bytes_free(&first);
+}
+
+static void test_micro_batches_change_no_bit(void **state)
+{
+    (void)state;
+    check_micro_batches("sft", "label_smoothing=0.1");
+    check_micro_batches("sft", "recompute=true");
+    check_micro_batches("dpo", "beta=0.5");
+    check_micro_batches("dpo", "shared_prefix=false");
+}
+
+static void check_threads(const char *method, const char *a, const char *b)
+{
+    ae_bytes first = { 0 };
+
+    for (int threads = 1; threads <= 3; threads++) {
+        tiny_run r = RUN("threads.gguf", method, a, b, "max_steps=4", "batch_size=12");
+        r.threads = threads;
+        ae_bytes bytes = tiny_output(&t, &r, NULL);
+        if (threads == 1)
+            first = bytes;
+        else
+            tiny_assert_same(&first, &bytes, "threads");
+        if (threads > 1) ae_bytes_free(&bytes);
+    }
+    ae_bytes_free(&first);
+}
+
+static void test_threads_change_no_bit(void **state)
+{
+    (void)state;
+    check_threads("sft", "recompute=false", "weight_decay=0.1");
+    check_threads("dpo", "lora.r=4", "lora.dropout=0.1");
+    check_threads("dpo", "shared_prefix=true", "loss_type=ipo");
+}
+
+/* Recomputation saves memory and nothing else. */
+static void test_recomputing_changes_no_bit(void **state)
+{
+    tiny_run kept = RUN("kept.gguf", "sft", "max_steps=3", "lora.r=4", "lora.dropout=0.2");
+    tiny_run again =
+        RUN("again.gguf", "sft", "max_steps=3", "lora.r=4", "lora.dropout=0.2", "recompute=true");
+    ae_bytes a = tiny_output(&t, &kept, NULL), b = tiny_output(&t, &again, NULL);
+
+    (void)state;
+    tiny_assert_same(&a, &b, "recompute");
+    ae_bytes_free(&a);
+    ae_bytes_free(&b);
+}
+
+static void test_sft_learns(void **state)
+{
+    aerie_train_summary s;
+    tiny_run r = RUN("sft.gguf", "sft", "num_train_epochs=8", "learning_rate=0.02");
+    ae_bytes bytes = tiny_output(&t, &r, &s);
+
+    (void)state;
+    assert_int_equal(s.n_steps, 8 * 8); /* 37 samples, 5 a step */
+    assert_true(fabs(s.first_loss - log(TINY_VOCAB)) < 0.1);
+    assert_true(s.last_loss < 0.6 * s.first_loss);
+    ae_bytes_free(&bytes);
+}
+
+/* At the first step the policy is the reference: the loss is ln 2 and the margin 0, exactly. */
+typedef struct {
+    double loss, margin, accuracy, last_loss;
+    int steps;
+} watched;
+
+static int watch(void *user, const aerie_train_progress *p)
+{
+    watched *w = user;
+
+    if (p->phase != AERIE_TRAIN_STEP) return 0;
+    if (w->steps++ == 0) {
+        w->loss = p->loss;
+        w->margin = p->margin;
+        w->accuracy = p->accuracy;
+    }
+    w->last_loss = p->loss;
+    assert_true(p->has_rewards);
+    return 0;
+}
+
+static void check_dpo_start(const char *a, const char *b)
+{
+    watched w = { 0 };
+    tiny_run r = RUN("dpo.gguf", "dpo", a, b, "batch_size=23", "num_train_epochs=12", "beta=0.5",
+                     "learning_rate=0.01");
+    r.run = (ae_train_run){ .progress = watch, .user = &w };
+    ae_bytes bytes = tiny_output(&t, &r, NULL);
+
+    assert_true(fabs(w.loss - ln2) < 1e-15);
+    assert_true(w.margin == 0);
+    assert_true(w.accuracy == 0);
+    assert_true(w.last_loss < 0.5 * ln2);
+    ae_bytes_free(&bytes);
+}
+
+static void test_dpo_starts_at_ln_2(void **state)
+{
+    (void)state;
+    check_dpo_start("lora.r=4", "shared_prefix=true");
+    check_dpo_start("lora.r=4", "shared_prefix=false");
+    check_dpo_start("lora.r=0", "shared_prefix=true");
+}
+
+/* Full training over half-precision weights: the frozen file and its float32 copy agree bit for
+ * bit. */
+static void test_dpo_starts_at_ln_2_over_half_weights(void **state)
+{
+    char *half = tiny_path(&t, "half.gguf", "");
+    tiny over = t;
+    ae_model *m;
+
+    (void)state;
+    assert_int_equal(ae_model_open(&m, t.model_path, NULL), AERIE_OK);
+    assert_int_equal(ae_model_save_gguf(m, half, AE_F16, NULL), AERIE_OK);
+    ae_model_close(m);
+    over.model_path = half;
+    tiny_run r = RUN("half-dpo.gguf", "dpo", "max_steps=1");
+    aerie_train_summary s;
+    ae_bytes bytes = tiny_output(&over, &r, &s);
+    assert_true(fabs(s.first_loss - ln2) < 1e-15);
+    ae_bytes_free(&bytes);
+    ae_free(half);
+}
+
+static ae_model *open_model(const char *name)
+{
+    char *path = tiny_path(&t, name, "");
+    ae_model *m;
+    aerie_error err = { 0 };
+
+    if (ae_model_open(&m, path, &err)) fail_msg("%s", err.message);
+    ae_free(path);
+    return m;
+}
+
+/* The largest difference of two models' weights, relative to how far both went from the base. */
+static double difference(const char *a, const char *b)
+{
+    ae_model *m[3] = { open_model(a), open_model(b), open_model("base.gguf") };
+    ae_named_param p[3][64];
+    int64_t n = ae_model_params(m[0], p[0], 64);
+    double worst = 0, moved = 0;
+
+    for (int k = 1; k < 3; k++) ae_model_params(m[k], p[k], 64);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < p[0][i].tensor->rows * p[0][i].tensor->cols; j++) {
+            double x = (double)ae_f32(p[0][i].tensor)[j], y = (double)ae_f32(p[1][i].tensor)[j];
+            worst = fmax(worst, fabs(x - y));
+            moved = fmax(moved, fabs(x - (double)ae_f32(p[2][i].tensor)[j]));
+        }
+    for (int k = 0; k < 3; k++) ae_model_close(m[k]);
+    return worst / moved;
+}
+
+/* The prompt computed once gives what two copies of it give, to float32 rounding. One step of plain
+ * gradient would do; Adam's first step is the gradient's sign where it is tiny, so a large epsilon
+ * keeps the comparison about gradients. */
+static void test_a_shared_prefix_changes_nothing(void **state)
+{
+    tiny_run shared = RUN("shared.gguf", "dpo", "max_steps=3", "adam_epsilon=1", "learning_rate=1",
+                          "warmup_steps=1", "beta=0.5", "batch_size=23");
+    tiny_run apart = RUN("apart.gguf", "dpo", "max_steps=3", "adam_epsilon=1", "learning_rate=1",
+                         "warmup_steps=1", "beta=0.5", "batch_size=23", "shared_prefix=false");
+    ae_bytes a = tiny_output(&t, &shared, NULL), b = tiny_output(&t, &apart, NULL);
+    double d = difference("shared.gguf", "apart.gguf");
+
+    (void)state;
+    print_message("shared and unshared prefixes differ by %.2g of the update\n", d);
+    assert_true(d < 2e-5);
+    ae_bytes_free(&a);
+    ae_bytes_free(&b);
+}
+
+/* A second run finds the reference's numbers on the disk, and gives the same model. */
+typedef struct {
+    int computed;
+} counted;
+
+static int count_reference(void *user, const aerie_train_progress *p)
+{
+    counted *c = user;
+
+    c->computed += p->phase == AERIE_TRAIN_REFERENCE;
+    return 0;
+}
+
+static void test_the_reference_is_computed_once(void **state)
+{
+    counted c = { 0 };
+    tiny_run r = RUN("cached.gguf", "dpo", "max_steps=3");
+    char *cache = tiny_path(&t, "cached.gguf", ".reference");
+    ae_bytes first, again, damaged;
+
+    (void)state;
+    r.run = (ae_train_run){ .progress = count_reference, .user = &c };
+    first = tiny_output(&t, &r, NULL);
+    assert_true(c.computed > 0);
+    c.computed = 0;
+    again = tiny_output(&t, &r, NULL);
+    assert_int_equal(c.computed, 0);
+    tiny_assert_same(&first, &again, "cached reference");
+    /* A damaged cache is made again. */
+    assert_int_equal(ae_file_write(cache, "aerieref and then nothing of the kind", 37, NULL),
+                     AERIE_OK);
+    damaged = tiny_output(&t, &r, NULL);
+    assert_true(c.computed > 0);
+    tiny_assert_same(&first, &damaged, "reference made again");
+    ae_bytes_free(&first);
+    ae_bytes_free(&again);
+    ae_bytes_free(&damaged);
+    ae_free(cache);
+}
+
+/* A learning rate that blows up ends with a sentence that names the step; the file stays away. */
+static void test_a_loss_that_is_not_finite_stops(void **state)
+{
+    tiny_run r = RUN("inf.gguf", "sft", "learning_rate=10", "max_grad_norm=0", "max_steps=200",
+                     "lr_scheduler_type=constant", "weight_decay=10", "logging_steps=50");
+    char *path = tiny_path(&t, "inf.gguf", "");
+    aerie_train_summary s;
+    aerie_error err = { 0 };
+    aerie_status status = tiny_train(&t, &r, &s, &err);
+
+    (void)state;
+    assert_int_equal(status, AERIE_BAD_NUMBER);
+    assert_non_null(strstr(err.message, "step "));
+    assert_non_null(strstr(err.message, "not finite"));
+    assert_false(ae_file_exists(path));
+    ae_free(path);
+}
+
+/* Every line of the metrics is JSON with what was promised. */
+static void test_metrics_are_json_lines(void **state)
+{
+    static const char *const names[] = { "step",
+                                         "loss",
+                                         "lr",
+                                         "grad_norm",
+                                         "tokens",
+                                         "tokens_per_second",
+                                         "reward_chosen",
+                                         "reward_rejected",
+                                         "margin",
+                                         "accuracy",
+                                         "logps_chosen",
+                                         "logps_rejected" };
+    tiny_run r = RUN("metrics.gguf", "dpo", "max_steps=6");
+    char *path = tiny_path(&t, "metrics.gguf", ".metrics.jsonl");
+    ae_bytes bytes = tiny_output(&t, &r, NULL), text = { 0 };
+    int lines = 0;
+
+    (void)state;
+    assert_int_equal(ae_file_read(&text, path, 0, NULL), AERIE_OK);
+    for (char *line = strtok(text.data, "\n"); line; line = strtok(NULL, "\n"), lines++) {
+        json_t *o = json_loads(line, 0, NULL);
+        for (size_t i = 0; i < AE_COUNT(names); i++)
+            assert_true(json_is_number(json_object_get(o, names[i])));
+        assert_int_equal(json_integer_value(json_object_get(o, "step")), lines + 1);
+        json_decref(o);
+    }
+    assert_int_equal(lines, 6);
+    ae_bytes_free(&text);
+    ae_bytes_free(&bytes);
+    ae_free(path);
+}
+
+/* --dry-run tells much and writes nothing. */
+static void test_a_dry_run_writes_nothing(void **state)
+{
+    tiny_run r = RUN("dry.gguf", "sft", "max_steps=3");
+    int before = scratch_count(t.folder);
+    aerie_train_summary s;
+    aerie_error err = { 0 };
+
+    (void)state;
+    r.run.dry_run = true;
+    assert_int_equal(tiny_train(&t, &r, &s, &err), AERIE_OK);
+    assert_int_equal(scratch_count(t.folder), before);
+    assert_non_null(strstr(s.plan, "steps: 3"));
+    assert_non_null(strstr(s.plan, "samples: 37"));
+    assert_non_null(strstr(s.plan, "memory, about"));
+}
+
+static void test_empty_data_is_a_sentence(void **state)
+{
+    static const ae_samples nothing = { .n_dropped = 4 };
+    tiny_run r = RUN("none.gguf", "sft", "max_steps=3");
+    aerie_train_summary s;
+    aerie_error err = { 0 };
+
+    (void)state;
+    r.data = &nothing;
+    assert_int_equal(tiny_train(&t, &r, &s, &err), AERIE_BAD_ARGUMENT);
+    assert_non_null(strstr(err.message, "no sample"));
+}
+
+/* The n-th allocation of a run fails, for every n: a sentence each time, and nothing leaks. */
+static void test_out_of_memory(void **state)
+{
+    size_t before = ae_alloc_bytes();
+    long n = 1;
+
+    (void)state;
+    for (;; n++) {
+        tiny_run r = RUN("oom.gguf", "dpo", "max_steps=1", "lora.r=2", "batch_size=4");
+        aerie_train_summary s;
+        aerie_error err = { 0 };
+        ae_alloc_fail_at(n);
+        aerie_status status = tiny_train(&t, &r, &s, &err);
+        bool failed = ae_alloc_has_failed();
+        ae_alloc_fail_at(0);
+        assert_int_equal(ae_alloc_bytes(), before);
+        if (status) assert_string_not_equal(err.message, "");
+        if (!failed) break;
+    }
+    print_message("%ld allocations in a run\n", n);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    tiny_open(&t);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    tiny_close(&t);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_micro_batches_change_no_bit),
+        cmocka_unit_test(test_threads_change_no_bit),
+        cmocka_unit_test(test_recomputing_changes_no_bit),
+        cmocka_unit_test(test_sft_learns),
+        cmocka_unit_test(test_dpo_starts_at_ln_2),
+        cmocka_unit_test(test_dpo_starts_at_ln_2_over_half_weights),
+        cmocka_unit_test(test_a_shared_prefix_changes_nothing),
+        cmocka_unit_test(test_the_reference_is_computed_once),
+        cmocka_unit_test(test_a_loss_that_is_not_finite_stops),
+        cmocka_unit_test(test_metrics_are_json_lines),
+        cmocka_unit_test(test_a_dry_run_writes_nothing),
+        cmocka_unit_test(test_empty_data_is_a_sentence),
+        cmocka_unit_test(test_out_of_memory),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,40 @@
+/* tiny.h -- what tests of training share: a random model of a few thousand numbers, samples and
+ * pairs out of a seed, and one call that trains. */
+#ifndef AE_TEST_TINY_H
+#define AE_TEST_TINY_H
+
+#include "train/train.h"
+
+#include "scratch.h"
+
+enum { TINY_VOCAB = 61 };
+
+typedef struct {
+    char *folder, *model_path;
+    ae_samples samples, pairs;
+} tiny;
+
+/* The model lies in a GGUF file of float32 with grouped heads and a sliding window. */
+void tiny_open(tiny *t);
+void tiny_close(tiny *t);
+
+/* Settings of a short run; a test adds its own. */
+typedef struct {
+    const char *settings[16];
+    size_t n;
+    const char *method, *output; /* output: a name in the folder */
+    int threads;
+    ae_cpu_choice cpu;
+    ae_train_run run;
+    const ae_samples *data; /* NULL: by the method */
+} tiny_run;
+
+/* Trains; the status is the caller's to look at. */
+aerie_status tiny_train(const tiny *t, const tiny_run *r, aerie_train_summary *summary,
+                        aerie_error *err);
+/* The same, and it must succeed. The bytes of the output, the caller's. */
+ae_bytes tiny_output(const tiny *t, const tiny_run *r, aerie_train_summary *summary);
+char *tiny_path(const tiny *t, const char *name, const char *suffix);
+void tiny_assert_same(const ae_bytes *a, const ae_bytes *b, const char *what);
+
+#endif
