@@ -4,21 +4,22 @@
 
 #include "op/op.h"
 
-/* A low-rank addition to a linear layer (Hu et al., 2106.09685): y += scale * (dropout(x) A^T) B^T. */
+/* A low-rank addition to a linear layer (Hu et al., 2106.09685): y += scale * (dropout(x) A^T) B^T.
+ */
 typedef struct {
-    ae_tensor *a;    /* [R, in], F32 */
-    ae_tensor *b;    /* [out, R], F32 */
-    float scale;     /* alpha / R, or alpha / sqrt(R) for rsLoRA */
-    float dropout;   /* 0: none */
-    uint64_t site;   /* tells its dropout from others' */
+    ae_tensor *a;  /* [R, in], F32 */
+    ae_tensor *b;  /* [out, R], F32 */
+    float scale;   /* alpha / R, or alpha / sqrt(R) for rsLoRA */
+    float dropout; /* 0: none */
+    uint64_t site; /* tells its dropout from others' */
 } ae_lora;
 
 enum { AE_MAX_LORA = 4 };
 
 /* A linear layer as it is used: the weight, and what lies over it. Borrows everything. */
 typedef struct {
-    const ae_tensor *w;    /* [out, in] */
-    const ae_tensor *bias; /* [1, out] or NULL */
+    const ae_tensor *w;               /* [out, in] */
+    const ae_tensor *bias;            /* [1, out] or NULL */
     const ae_lora *lora[AE_MAX_LORA]; /* applied in order */
     int n_lora;
 } ae_projection;
@@ -37,17 +38,18 @@ aerie_status ae_kv_new(ae_kv **out, int64_t n_layers, int64_t kv_width, int64_t 
 void ae_kv_free(ae_kv *kv);
 int64_t ae_kv_len(const ae_kv *kv);      /* positions held, prefix included */
 int64_t ae_kv_capacity(const ae_kv *kv); /* positions that fit, prefix included */
-void ae_kv_truncate(ae_kv *kv, int64_t len); /* forgets positions from `len` on; not into the prefix */
+void ae_kv_truncate(ae_kv *kv,
+                    int64_t len); /* forgets positions from `len` on; not into the prefix */
 size_t ae_kv_bytes(const ae_kv *kv);
 
 /* A packed row of tokens. */
 typedef struct {
     int64_t n_tokens;
-    const int32_t *ids;            /* [T] */
-    const int32_t *pos;            /* [T], 0-based within the sequence */
-    const ae_segment *segments;    /* in order, covering all rows */
+    const int32_t *ids;         /* [T] */
+    const int32_t *pos;         /* [T], 0-based within the sequence */
+    const ae_segment *segments; /* in order, covering all rows */
     int64_t n_segments;
-    ae_kv *const *caches;          /* segment.cache indexes it; NULL in training */
+    ae_kv *const *caches; /* segment.cache indexes it; NULL in training */
 } ae_batch;
 
 /* Before a forward pass with caches: checks that every segment goes on where its cache ends, and

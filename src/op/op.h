@@ -45,7 +45,10 @@ typedef struct {
     bool grad_wanted;             /* an op so far had an input with a gradient, tape or not */
 } ae_ctx;
 
-static inline aerie_status ae_ctx_status(const ae_ctx *cx) { return cx->error.status; }
+static inline aerie_status ae_ctx_status(const ae_ctx *cx)
+{
+    return cx->error.status;
+}
 
 /* A [rows, cols] F32 tensor in the arena, not zeroed; with a zeroed gradient when there is a tape
  * and `wants_grad`. */
@@ -68,8 +71,8 @@ typedef struct {
 } ae_rope_table;
 
 /* Fills a table in the arena. freq [d / 2]: radians per position. */
-const ae_rope_table *ae_rope_table_new(ae_ctx *cx, const int32_t *pos, int64_t T, const double *freq,
-                                       int64_t head_dim, bool interleaved);
+const ae_rope_table *ae_rope_table_new(ae_ctx *cx, const int32_t *pos, int64_t T,
+                                       const double *freq, int64_t head_dim, bool interleaved);
 /* Turns each head of x [T, heads * d]. */
 ae_tensor *ae_rope(ae_ctx *cx, const ae_tensor *x, const ae_rope_table *table);
 
@@ -94,14 +97,15 @@ ae_tensor *ae_dropout(ae_ctx *cx, const ae_tensor *x, float p, uint64_t site);
  * run of it that belongs to one sequence or to a prefix that several branch from. */
 typedef struct {
     int64_t first, n; /* rows of the batch */
-    int64_t parent;   /* the segment whose end this one goes on from; -1: none. parent < own index */
-    int64_t cache;    /* index into the caches of ae_attention_cached(); -1 in training */
+    int64_t parent; /* the segment whose end this one goes on from; -1: none. parent < own index */
+    int64_t cache;  /* index into the caches of ae_attention_cached(); -1 in training */
 } ae_segment;
 
-/* Causal attention inside the packed row: block-diagonal over segments, each seeing the whole of its
- * ancestors.   q [T, H*d], k, v [T, K*d], out [T, H*d]. */
+/* Causal attention inside the packed row: block-diagonal over segments, each seeing the whole of
+ * its ancestors.   q [T, H*d], k, v [T, K*d], out [T, H*d]. */
 ae_tensor *ae_attention(ae_ctx *cx, const ae_tensor *q, const ae_tensor *k, const ae_tensor *v,
-                        const ae_segment *segments, int64_t n_segments, const ae_attention_shape *shape);
+                        const ae_segment *segments, int64_t n_segments,
+                        const ae_attention_shape *shape);
 
 /* The same over caches. spans[i] are the positions that segment i sees, its own (already written by
  * the caller) last. No way back: refuses a tape. */
@@ -113,8 +117,8 @@ ae_tensor *ae_attention_cached(ae_ctx *cx, const ae_tensor *q, const ae_segment 
                                const ae_attention_view *views, int64_t n_segments,
                                const ae_attention_shape *shape);
 
-/* Log-probabilities [N, 1] of targets (see ae_device.log_prob). *mean, when the pointer is not NULL,
- * gets the [N, 1] mean log-probability over the vocabulary. x [T, D], w [V, D]. */
+/* Log-probabilities [N, 1] of targets (see ae_device.log_prob). *mean, when the pointer is not
+ * NULL, gets the [N, 1] mean log-probability over the vocabulary. x [T, D], w [V, D]. */
 ae_tensor *ae_log_prob(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w, const ae_predictions *p,
                        ae_tensor **mean);
 
