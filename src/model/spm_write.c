@@ -56,7 +56,13 @@ static bool has_bytes(const ae_vocab *v)
     return false;
 }
 
-/* TrainerSpec { model_type 3 (2: BPE), vocab_size 4, byte_fallback 35, unk 40, bos 41, eos 42, pad 43 } */
+static void put_token(ae_bytes *out, int field, const ae_vocab *v, int32_t id)
+{
+    if (id >= 0) put_bytes(out, field, v->tokens[id].text);
+}
+
+/* TrainerSpec { model_type 3 (2: BPE), vocab_size 4, byte_fallback 35, ids of unk, bos, eos, pad 40 to
+ * 43, their pieces 45 to 48 } */
 static void put_trainer(ae_bytes *out, ae_bytes *room, const ae_vocab *v)
 {
     ae_bytes_clear(room);
@@ -67,6 +73,10 @@ static void put_trainer(ae_bytes *out, ae_bytes *room, const ae_vocab *v)
     put_id(room, 41, v->bos);
     put_id(room, 42, v->eos);
     put_id(room, 43, v->pad);
+    put_token(room, 45, v, v->unk);
+    put_token(room, 46, v, v->bos);
+    put_token(room, 47, v, v->eos);
+    put_token(room, 48, v, v->pad);
     put_bytes(out, 2, ae_span_of(room));
 }
 
@@ -77,7 +87,7 @@ static void put_normalizer(ae_bytes *out, ae_bytes *room, const ae_vocab *v)
     put_bytes(room, 1, ae_span_text("identity"));
     put_number(room, 3, v->add_prefix_space);
     put_number(room, 4, v->remove_extra_spaces);
-    put_number(room, 5, 1);
+    put_number(room, 5, !v->keep_spaces);
     put_bytes(out, 3, ae_span_of(room));
 }
 

@@ -70,18 +70,21 @@ static void check_count(reader *r, const char *key, size_t n, int32_t n_tokens)
                    ae_gguf_name(r->gguf), key, n, n_tokens);
 }
 
-/* Pairs of id and flags; 1: lstrip, 2: rstrip. */
-static void read_strips(reader *r, ae_vocab_token *tokens, int32_t n_tokens)
+/* What GGUF cannot say of a special token: pairs of its id and flags. */
+enum { LSTRIP = 1, RSTRIP = 2, SINGLE_WORD = 4 };
+
+static void read_traits(reader *r, ae_vocab_token *tokens, int32_t n_tokens)
 {
     int32_t *pairs = NULL;
     size_t n = 0;
 
-    if (!ae_gguf_has(r->gguf, OWN "strips")) return;
-    if (ae_gguf_i32s(r->gguf, OWN "strips", &pairs, &n, &r->arena, &r->error)) return;
+    if (!ae_gguf_has(r->gguf, OWN "traits")) return;
+    if (ae_gguf_i32s(r->gguf, OWN "traits", &pairs, &n, &r->arena, &r->error)) return;
     for (size_t i = 0; i + 1 < n; i += 2) {
         if (pairs[i] < 0 || pairs[i] >= n_tokens) continue;
-        tokens[pairs[i]].lstrip = pairs[i + 1] & 1;
-        tokens[pairs[i]].rstrip = pairs[i + 1] & 2;
+        tokens[pairs[i]].lstrip = pairs[i + 1] & LSTRIP;
+        tokens[pairs[i]].rstrip = pairs[i + 1] & RSTRIP;
+        tokens[pairs[i]].single_word = pairs[i + 1] & SINGLE_WORD;
     }
 }
 
@@ -111,15 +114,8 @@ static void read_tokens(reader *r, ae_vocab *v)
         tokens[i] = (ae_vocab_token){ .text = texts[i], .score = scores ? scores[i] : 0,
                                       .type = (ae_token_type)type };
     }
-    read_strips(r, tokens, v->n_tokens);
+    read_traits(r, tokens, v->n_tokens);
     v->tokens = tokens;
-}
-
-static bool is_any(const char *word, const char *const *words, size_t n)
-{
-    for (size_t i = 0; word && i < n; i++)
-        if (strcmp(word, words[i]) == 0) return true;
-    return false;
 }
 
 static void read_pre_regex(reader *r, ae_vocab *v)
@@ -138,21 +134,40 @@ static void read_pre_regex(reader *r, ae_vocab *v)
     v->pre = NULL;
 }
 
-/* What a vocabulary's kind implies, where the file says nothing else. */
+/* Flags of a vocabulary that only this project's own keys can say. */
+typedef struct {
+    const char *key;
+    size_t offset;
+} own_flag;
+
+static const own_flag own_flags[] = {
+    { OWN "ignore_merges", offsetof(ae_vocab, ignore_merges) },
+    { OWN "normalize_nfc", offsetof(ae_vocab, normalize_nfc) },
+    { OWN "prefix_every_segment", offsetof(ae_vocab, prefix_every_segment) },
+    { OWN "prefix_unless_space", offsetof(ae_vocab, prefix_unless_space) },
+    { OWN "user_defined_inline", offsetof(ae_vocab, user_defined_inline) },
+    { OWN "keep_spaces", offsetof(ae_vocab, keep_spaces) },
+    { OWN "split_words", offsetof(ae_vocab, split_words) },
+    { OWN "merges_decide", offsetof(ae_vocab, spm_bpe_merges) },
+};
+
+/* What a vocabulary's kind implies, where the file says nothing else. The name of a pre-tokenizer
+ * implies the rest. */
 static void read_habits(reader *r, ae_vocab *v)
 {
-    static const char *const llama3[] = { "llama-bpe", "llama3", "llama-v3" };
-    static const char *const qwen[] = { "qwen2", "deepseek-r1-qwen" };
-    bool spm = v->kind == AE_VOCAB_SPM, is_llama3 = is_any(v->pre, llama3, AE_COUNT(llama3));
+    bool spm = v->kind == AE_VOCAB_SPM;
+    bool llama3 = v->pre && (!strcmp(v->pre, "llama-bpe") || !strcmp(v->pre, "llama3") ||
+                             !strcmp(v->pre, "llama-v3"));
 
-    v->ignore_merges = read_flag(r, OWN "ignore_merges", is_llama3);
-    v->normalize_nfc = read_flag(r, OWN "normalize_nfc", is_any(v->pre, qwen, AE_COUNT(qwen)));
     v->add_prefix_space = read_flag(r, GGML "add_space_prefix", spm);
-    v->prefix_every_segment = read_flag(r, OWN "prefix_every_segment", spm && v->add_prefix_space);
+    v->prefix_every_segment = spm && v->add_prefix_space;
     v->remove_extra_spaces = read_flag(r, GGML "remove_extra_whitespaces", false);
-    v->spm_bpe_merges = read_flag(r, OWN "spm_bpe_merges", false);
-    v->add_bos = read_flag(r, GGML "add_bos_token", spm || is_llama3);
+    v->add_bos = read_flag(r, GGML "add_bos_token", spm || llama3);
     v->add_eos = read_flag(r, GGML "add_eos_token", false);
+    for (size_t i = 0; i < AE_COUNT(own_flags); i++) {
+        bool *flag = (bool *)((char *)v + own_flags[i].offset);
+        *flag = read_flag(r, own_flags[i].key, *flag);
+    }
     v->bos = read_id(r, GGML "bos_token_id", spm ? 1 : -1, v->n_tokens);
     v->eos = read_id(r, GGML "eos_token_id", spm ? 2 : -1, v->n_tokens);
     v->unk = read_id(r, GGML "unknown_token_id", spm ? 0 : -1, v->n_tokens);
@@ -178,7 +193,6 @@ static void read_vocab(reader *r, ae_vocab *v, const char *model)
         read_pre_regex(r, v);
     }
     read_habits(r, v);
-    if (v->spm_bpe_merges) v->kind = AE_VOCAB_BPE;
 }
 
 aerie_status ae_model_read_text_metadata(ae_model *m, aerie_error *err)
@@ -205,34 +219,18 @@ done:
 
 /* ---- writing ---- */
 
-/* Merges of a SentencePiece vocabulary stand in the order of its scores: other programs, which know
- * scores only, get them from that order. */
-static void score_by_merge(const ae_tokenizer *t, const ae_vocab *v, float *scores)
-{
-    char joined[1024];
-
-    for (int32_t i = v->n_merges - 1; i >= 0; i--) {
-        const char *space = memchr(v->merges[i].data, ' ', v->merges[i].len);
-        if (!space || v->merges[i].len > sizeof joined) continue;
-        size_t left = (size_t)(space - v->merges[i].data), right = v->merges[i].len - left - 1;
-        memcpy(joined, v->merges[i].data, left);
-        memcpy(joined + left, space + 1, right);
-        int32_t id = ae_tokenizer_find(t, (ae_span){ joined, left + right });
-        if (id >= 0) scores[id] = (float)-(i + 1);
-    }
-}
-
-static void write_strips(ae_gguf_writer *w, const ae_vocab *v, int32_t *room)
+static void write_traits(ae_gguf_writer *w, const ae_vocab *v, int32_t *room)
 {
     size_t n = 0;
 
     for (int32_t i = 0; i < v->n_tokens; i++) {
-        int flags = v->tokens[i].lstrip | v->tokens[i].rstrip << 1;
+        const ae_vocab_token *t = &v->tokens[i];
+        int flags = t->lstrip * LSTRIP | t->rstrip * RSTRIP | t->single_word * SINGLE_WORD;
         if (!flags) continue;
         room[n++] = i;
         room[n++] = flags;
     }
-    if (n) ae_gguf_set_i32s(w, OWN "strips", room, n);
+    if (n) ae_gguf_set_i32s(w, OWN "traits", room, n);
 }
 
 /* Other programs want a token for every row of the embedding: rows past the last token get one that
@@ -267,10 +265,9 @@ static aerie_status write_tokens(ae_gguf_writer *w, const ae_model *m, const ae_
     }
     if (!room) return aerie_fail(err, AERIE_NO_MEMORY, "no room to write %zu tokens", n);
     ae_gguf_set_texts(w, GGML "tokens", texts, n);
-    if (v->spm_bpe_merges) score_by_merge(m->tokenizer, v, scores);
-    if (v->kind == AE_VOCAB_SPM || v->spm_bpe_merges) ae_gguf_set_f32s(w, GGML "scores", scores, n);
+    if (v->kind == AE_VOCAB_SPM) ae_gguf_set_f32s(w, GGML "scores", scores, n);
     ae_gguf_set_i32s(w, GGML "token_type", types, n);
-    write_strips(w, v, types);
+    write_traits(w, v, types);
     return AERIE_OK;
 }
 
@@ -278,7 +275,7 @@ static aerie_status write_pre(ae_gguf_writer *w, const ae_vocab *v, aerie_error 
 {
     ae_span spans[16];
 
-    if (v->kind != AE_VOCAB_BPE || v->spm_bpe_merges) return AERIE_OK;
+    if (v->kind != AE_VOCAB_BPE) return AERIE_OK;
     ae_gguf_set_text(w, GGML "pre", v->pre ? v->pre : "default");
     if (v->pre) return AERIE_OK;
     if (v->n_pre_regex > (int32_t)AE_COUNT(spans))
@@ -305,10 +302,8 @@ static void write_habits(ae_gguf_writer *w, const ae_vocab *v)
     ae_gguf_set_bool(w, GGML "add_eos_token", v->add_eos);
     ae_gguf_set_bool(w, GGML "add_space_prefix", v->add_prefix_space);
     if (v->remove_extra_spaces) ae_gguf_set_bool(w, GGML "remove_extra_whitespaces", true);
-    ae_gguf_set_bool(w, OWN "ignore_merges", v->ignore_merges);
-    ae_gguf_set_bool(w, OWN "normalize_nfc", v->normalize_nfc);
-    ae_gguf_set_bool(w, OWN "prefix_every_segment", v->prefix_every_segment);
-    ae_gguf_set_bool(w, OWN "spm_bpe_merges", v->spm_bpe_merges);
+    for (size_t i = 0; i < AE_COUNT(own_flags); i++)
+        ae_gguf_set_bool(w, own_flags[i].key, *(const bool *)((const char *)v + own_flags[i].offset));
 }
 
 aerie_status ae_model_write_text_metadata(const ae_model *m, ae_gguf_writer *w, aerie_error *err)
@@ -319,8 +314,7 @@ aerie_status ae_model_write_text_metadata(const ae_model *m, ae_gguf_writer *w, 
     if (m->template && m->template_is_own) ae_gguf_set_text(w, "tokenizer.chat_template", m->template);
     if (!m->tokenizer) return AERIE_OK;
     const ae_vocab *v = ae_tokenizer_vocab(m->tokenizer);
-    bool spm = v->kind == AE_VOCAB_SPM || v->spm_bpe_merges;
-    ae_gguf_set_text(w, GGML "model", spm ? "llama" : "gpt2");
+    ae_gguf_set_text(w, GGML "model", v->kind == AE_VOCAB_SPM ? "llama" : "gpt2");
     status = write_pre(w, v, err);
     if (!status) status = write_tokens(w, m, v, &arena, err);
     if (!status && v->n_merges) ae_gguf_set_texts(w, GGML "merges", v->merges, (size_t)v->n_merges);

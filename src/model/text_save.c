@@ -63,7 +63,7 @@ aerie_status ae_write_into(const char *folder, const char *name, ae_span text, a
 static aerie_status make_files(const ae_tokenizer *t, const char *folder, aerie_error *err)
 {
     const ae_vocab *v = ae_tokenizer_vocab(t);
-    bool spm = v->kind == AE_VOCAB_SPM;
+    bool spm = ae_has_spm_file(v);
     ae_bytes text = { 0 };
     aerie_status status = spm ? ae_spm_model_bytes(v, &text, err) : ae_tokenizer_json_text(v, &text, err);
 

@@ -4,9 +4,12 @@
 
 #include "model/model_private.h"
 
+/* Which file a vocabulary gets: scores make a tokenizer.model, merges a tokenizer.json. */
+static inline bool ae_has_spm_file(const ae_vocab *v) { return v->kind == AE_VOCAB_SPM && !v->spm_bpe_merges; }
+
 /* Appends a SentencePiece ModelProto. */
 aerie_status ae_spm_model_bytes(const ae_vocab *v, ae_bytes *out, aerie_error *err);
-/* Appends a tokenizer.json (BPE). */
+/* Appends a tokenizer.json. */
 aerie_status ae_tokenizer_json_text(const ae_vocab *v, ae_bytes *out, aerie_error *err);
 /* Appends a tokenizer_config.json. */
 aerie_status ae_tokenizer_config_text(const ae_vocab *v, ae_bytes *out, aerie_error *err);

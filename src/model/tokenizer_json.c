@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MARK "\xe2\x96\x81" /* U+2581 */
+
 static json_t *text_of(ae_span s)
 {
     return json_stringn(s.data, s.len); /* NULL when it is no UTF-8 */
@@ -29,7 +31,7 @@ static bool is_added(const ae_vocab_token *t)
 
 static json_t *added_token(const ae_vocab_token *t)
 {
-    return json_pack("{s:s%,s:b,s:b,s:b,s:b,s:b}", "content", t->text.data, t->text.len, "single_word", 0,
+    return json_pack("{s:s%,s:b,s:b,s:b,s:b,s:b}", "content", t->text.data, t->text.len, "single_word", (int)t->single_word,
                      "lstrip", (int)t->lstrip, "rstrip", (int)t->rstrip, "normalized", 0, "special",
                      (int)(t->type != AE_TOKEN_USER_DEFINED));
 }
@@ -75,16 +77,30 @@ static json_t *spm_normalizer(const ae_vocab *v)
     json_t *steps = json_array();
 
     if (v->add_prefix_space)
-        json_array_append_new(steps, json_pack("{s:s,s:s}", "type", "Prepend", "prepend", "\xe2\x96\x81"));
+        json_array_append_new(steps, json_pack("{s:s,s:s}", "type", "Prepend", "prepend", MARK));
     json_array_append_new(steps, json_pack("{s:s,s:{s:s},s:s}", "type", "Replace", "pattern", "String",
-                                           " ", "content", "\xe2\x96\x81"));
+                                           " ", "content", MARK));
     return json_pack("{s:s,s:o}", "type", "Sequence", "normalizers", steps);
+}
+
+/* The other way to say the same, which differs in where a space is put. */
+static bool wants_metaspace(const ae_vocab *v)
+{
+    return v->prefix_unless_space || v->split_words;
+}
+
+static json_t *metaspace(const ae_vocab *v)
+{
+    const char *scheme = !v->add_prefix_space ? "never" : v->prefix_every_segment ? "always" : "first";
+
+    return json_pack("{s:s,s:s,s:s,s:b}", "type", "Metaspace", "replacement", MARK, "prepend_scheme",
+                     scheme, "split", (int)v->split_words);
 }
 
 static json_t *spm_decoder(void)
 {
     return json_pack("{s:s,s:[{s:s,s:{s:s},s:s},{s:s},{s:s},{s:s,s:s,s:i,s:i}]}", "type", "Sequence",
-                     "decoders", "type", "Replace", "pattern", "String", "\xe2\x96\x81", "content", " ",
+                     "decoders", "type", "Replace", "pattern", "String", MARK, "content", " ",
                      "type", "ByteFallback", "type", "Fuse", "type", "Strip", "content", " ", "start", 1,
                      "stop", 0);
 }
@@ -138,7 +154,7 @@ failed:
 
 static json_t *bpe_model(const ae_vocab *v)
 {
-    bool spm = v->spm_bpe_merges;
+    bool spm = v->kind == AE_VOCAB_SPM;
     json_t *unk = v->unk >= 0 && spm ? text_of(v->tokens[v->unk].text) : json_null();
 
     return json_pack("{s:s,s:n,s:o,s:n,s:n,s:b,s:b,s:b,s:o,s:o}", "type", "BPE", "dropout", "unk_token",
@@ -149,17 +165,24 @@ static json_t *bpe_model(const ae_vocab *v)
 
 static json_t *normalizer(const ae_vocab *v)
 {
-    if (v->spm_bpe_merges) return spm_normalizer(v);
+    if (v->kind == AE_VOCAB_SPM)
+        return v->keep_spaces || wants_metaspace(v) ? json_null() : spm_normalizer(v);
     return v->normalize_nfc ? json_pack("{s:s}", "type", "NFC") : json_null();
+}
+
+static json_t *pre_tokenizer(const ae_vocab *v)
+{
+    if (v->kind == AE_VOCAB_SPM) return wants_metaspace(v) ? metaspace(v) : json_null();
+    return byte_level_steps(v);
 }
 
 static json_t *tokenizer_json(const ae_vocab *v)
 {
-    bool spm = v->spm_bpe_merges;
+    bool spm = v->kind == AE_VOCAB_SPM;
 
     return json_pack("{s:s,s:n,s:n,s:o,s:o,s:o,s:o,s:o,s:o}", "version", "1.0", "truncation", "padding",
                      "added_tokens", added_tokens(v), "normalizer", normalizer(v), "pre_tokenizer",
-                     spm ? json_null() : byte_level_steps(v), "post_processor", post_processor(v),
+                     pre_tokenizer(v), "post_processor", post_processor(v),
                      "decoder", spm ? spm_decoder() : byte_level(v->add_prefix_space), "model",
                      bpe_model(v));
 }
@@ -190,7 +213,7 @@ static void put_special(json_t *root, const char *key, const ae_vocab *v, int32_
 
 static json_t *tokenizer_config(const ae_vocab *v)
 {
-    bool spm = v->kind == AE_VOCAB_SPM;
+    bool spm = ae_has_spm_file(v);
     json_t *decoder = json_object();
     json_t *root = json_pack("{s:s,s:b,s:b,s:b}", "tokenizer_class",
                              spm ? "LlamaTokenizer" : "PreTrainedTokenizerFast", "add_bos_token",

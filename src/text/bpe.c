@@ -65,6 +65,8 @@ static aerie_status build_pre(ae_tokenizer *t, aerie_error *err)
         }
         t->vocab.ignore_merges |= ae_pre_means(v->pre).ignore_merges;
         t->vocab.normalize_nfc |= ae_pre_means(v->pre).normalize_nfc;
+        t->vocab.pre_regex = patterns;
+        t->vocab.n_pre_regex = n_patterns;
     }
     t->vocab.pre = v->pre ? v->pre : ae_pre_name(patterns, n_patterns);
     return ae_pretokenizer_new(&t->bpe.pre, patterns, n_patterns, err);

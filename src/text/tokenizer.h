@@ -39,7 +39,8 @@ typedef struct {
     int32_t n_merges;
     /* BPE: GGUF's tokenizer.ggml.pre ("gpt-2", "llama-bpe", "qwen2", "smollm", "default"...);
      * NULL: from pre_regex. A name implies what else its models do (ignore_merges, normalize_nfc),
-     * for GGUF does not say. What ae_tokenizer_vocab returns names the known lists of patterns. */
+     * for GGUF does not say. What ae_tokenizer_vocab returns names the known lists of patterns, and
+     * has the patterns of a name. */
     const char *pre;
     const char *const *pre_regex; /* BPE: patterns, each cutting the pieces of the one before */
     int32_t n_pre_regex;
