@@ -80,7 +80,7 @@ static uint64_t pass_bytes(const ae_config *c, int64_t n_tokens, int64_t n_logit
 {
     int64_t width = c->n_heads * c->head_dim, kv = c->n_kv_heads * c->head_dim;
     int64_t layer = 6 * c->hidden_size + 3 * width + 3 * kv + 3 * c->intermediate_size;
-    return (uint64_t)(n_tokens * (c->n_layers * layer + 2 * c->hidden_size) + n_logits * c->vocab_size) *
+    return (uint64_t)(n_tokens * (layer + 2 * c->hidden_size) + n_logits * c->vocab_size) *
            sizeof(float);
 }
 
