@@ -71,7 +71,7 @@ static inline ae_tensor weight_random(ae_rng *rng, ae_dtype dtype, int64_t rows,
     w.data = ae_alloc(bytes, 1);
     assert_non_null(w.data);
     if (dtype == AE_F32) {
-        for (int64_t i = 0; i < rows * cols; i++) ae_f32(&w)[i] = ae_rng_normal(rng);
+        for (int64_t i = 0; i < rows * cols; i++) ae_f32(&w)[i] = random_float(rng);
         return w;
     }
     uint8_t *block = w.data;

@@ -159,4 +159,12 @@ static inline void transpose16(float *out, int64_t ldo, const float *a, int64_t 
             transpose8(out + col * ldo + row, ldo, a + row * lda + col, lda);
 }
 
+static inline float half_at(const void *p)
+{
+    uint16_t bits;
+
+    memcpy(&bits, p, sizeof bits);
+    return _cvtsh_ss(bits);
+}
+
 #endif

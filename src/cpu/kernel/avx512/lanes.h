@@ -138,4 +138,12 @@ static inline void transpose16(float *out, int64_t ldo, const float *a, int64_t 
     }
 }
 
+static inline float half_at(const void *p)
+{
+    uint16_t bits;
+
+    memcpy(&bits, p, sizeof bits);
+    return _cvtsh_ss(bits);
+}
+
 #endif

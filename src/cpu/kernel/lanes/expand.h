@@ -3,11 +3,6 @@
 #ifndef AE_LANES_EXPAND_H
 #define AE_LANES_EXPAND_H
 
-static inline float half_at(const uint8_t *p)
-{
-    return ae_f16_to_f32((uint16_t)(p[0] | p[1] << 8));
-}
-
 static void expand_f16(float *out, const void *blocks, int64_t n)
 {
     const uint8_t *in = blocks;

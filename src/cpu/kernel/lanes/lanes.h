@@ -13,6 +13,7 @@
  *   zero_where_less(v, a, limit)   0 where a < limit, else v
  *   power_of_two(x + 1.5 * 2^23)   2^x for whole x in -126 .. 127
  *   from_u8, from_i8, from_f16, from_bf16   sixteen of them as floats; the last two unaligned
+ *   half_at                one half, unaligned, as a float
  *   sum_of                 lane i with i + 8, then i + 4, i + 2, i + 1
  *   transpose16            out[c][r] = a[r][c], 16 x 16 */
 #ifndef AE_LANES_H

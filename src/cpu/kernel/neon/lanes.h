@@ -171,4 +171,12 @@ static inline void transpose16(float *out, int64_t ldo, const float *a, int64_t 
             transpose4(out + col * ldo + row, ldo, a + row * lda + col, lda);
 }
 
+static inline float half_at(const void *p)
+{
+    uint16_t bits;
+
+    memcpy(&bits, p, sizeof bits);
+    return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(bits))), 0);
+}
+
 #endif
