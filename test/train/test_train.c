@@ -15,19 +15,17 @@ static const double ln2 = 0.69314718055994530942;
     }
 
 /* Rows of any size, down to one sample at a time, give the same bytes. */
-static void check_micro_batches(const char *method, const char *extra)
+static void check_micro_batches(const char *method, const char *a, const char *b)
 {
     static const char *const sizes[] = { "micro_batch_tokens=1", "micro_batch_tokens=40",
                                          "micro_batch_tokens=100", "micro_batch_tokens=4096" };
     ae_bytes first = { 0 };
 
     for (size_t i = 0; i < AE_COUNT(sizes); i++) {
-        tiny_run r = RUN("micro.gguf", method, sizes[i], extra, "max_steps=4");
+        tiny_run r = RUN("micro.gguf", method, sizes[i], a, b, "max_steps=4");
         ae_bytes bytes = tiny_output(&t, &r, NULL);
-        if (i == 0)
-            first = bytes;
-        else
-            tiny_assert_same(&first, &bytes, sizes[i]);
+        if (i == 0) first = bytes;
+        else tiny_assert_same(&first, &bytes, sizes[i]);
         if (i > 0) ae_bytes_free(&bytes);
     }
     ae_bytes_free(&first);
@@ -36,10 +34,12 @@ static void check_micro_batches(const char *method, const char *extra)
 static void test_micro_batches_change_no_bit(void **state)
 {
     (void)state;
-    check_micro_batches("sft", "label_smoothing=0.1");
-    check_micro_batches("sft", "recompute=true");
-    check_micro_batches("dpo", "beta=0.5");
-    check_micro_batches("dpo", "shared_prefix=false");
+    check_micro_batches("sft", "label_smoothing=0.1", "weight_decay=0.1");
+    check_micro_batches("sft", "recompute=true", "shuffle=false");
+    check_micro_batches("sft", "lora.r=3", "lora.dropout=0.3");
+    check_micro_batches("dpo", "lora.r=3", "lora.dropout=0.3");
+    check_micro_batches("dpo", "beta=0.5", "loss_type=ipo");
+    check_micro_batches("dpo", "beta=0.5", "shared_prefix=false");
 }
 
 static void check_threads(const char *method, const char *a, const char *b)
@@ -226,7 +226,7 @@ static void test_the_reference_is_computed_once(void **state)
     counted c = { 0 };
     tiny_run r = RUN("cached.gguf", "dpo", "max_steps=3");
     char *cache = tiny_path(&t, "cached.gguf", ".reference");
-    ae_bytes first, again, damaged;
+    ae_bytes first, again, damaged, file = { 0 };
 
     (void)state;
     r.run = (ae_train_run){ .progress = count_reference, .user = &c };
@@ -237,8 +237,10 @@ static void test_the_reference_is_computed_once(void **state)
     assert_int_equal(c.computed, 0);
     tiny_assert_same(&first, &again, "cached reference");
     /* A damaged cache is made again. */
-    assert_int_equal(ae_file_write(cache, "aerieref and then nothing of the kind", 37, NULL),
-                     AERIE_OK);
+    assert_int_equal(ae_file_read(&file, cache, 0, NULL), AERIE_OK);
+    file.data[24 + 5 * 32 + 23] ^= 1; /* of a number: the exponent of the sixth entry's first */
+    assert_int_equal(ae_file_write(cache, file.data, file.len, NULL), AERIE_OK);
+    ae_bytes_free(&file);
     damaged = tiny_output(&t, &r, NULL);
     assert_true(c.computed > 0);
     tiny_assert_same(&first, &damaged, "reference made again");
