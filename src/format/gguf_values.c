@@ -208,7 +208,7 @@ aerie_status ae_gguf_f32s(const ae_gguf *g, const char *key, float **out, size_t
 {
     static const char wanted[] = "an array of floats";
     const ae_gguf_value *value;
-    double number;
+    double number = 0.0;
     float *numbers;
     aerie_status status = find_value(g, key, true, wanted, &value, err);
 

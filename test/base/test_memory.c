@@ -185,8 +185,8 @@ static void ids_grow(void **state)
 
 static void nearest_finds_slips_and_only_slips(void **state)
 {
-    static const char *const keys[] = { "learning_rate", "beta", "batch_tokens", "epochs",
-                                        "method" };
+    static const char *const keys[] = { "learning_rate", "beta",   "batch_tokens",
+                                        "epochs",        "method", "dpo" };
     static const struct {
         const char *word, *nearest;
     } cases[] = { { "lerning_rate", "learning_rate" },
@@ -195,6 +195,7 @@ static void nearest_finds_slips_and_only_slips(void **state)
                   { "mehtod", "method" },
                   { "beat", "beta" },
                   { "beta", "beta" },
+                  { "dop", "dpo" },
                   { "qqqqqqq", NULL },
                   { "", NULL },
                   { "x", NULL } };

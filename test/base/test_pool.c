@@ -76,6 +76,41 @@ static void loops_follow_each_other(void **state)
     ae_pool_close(pool);
 }
 
+typedef struct {
+    atomic_int by_worker[8];
+} shares;
+
+static void nap(void *data, int64_t begin, int64_t end, int worker)
+{
+    shares *s = data;
+
+    for (int64_t i = begin; i < end; i++) usleep(500);
+    atomic_fetch_add(&s->by_worker[worker], 1);
+}
+
+/* Sooner or later each of the crew wakes and takes a chunk, however often it fell asleep. */
+static void the_whole_crew_works(void **state)
+{
+    ae_pool *pool;
+
+    (void)state;
+    assert_int_equal(ae_pool_open(&pool, 4, NULL), AERIE_OK);
+    for (int round = 0; round < 3; round++) {
+        shares s = { 0 };
+        int idle = 4, tries = 0;
+        usleep(20000);
+        while (idle && tries++ < 500) {
+            ae_pool_run(pool, 16, 1, nap, &s);
+            idle = 0;
+            for (int w = 0; w < 4; w++) idle += !atomic_load(&s.by_worker[w]);
+        }
+        assert_int_equal(idle, 0);
+        /* Now that all are awake: many takers for many small chunks. */
+        check_loop(pool, 300000, 1);
+    }
+    ae_pool_close(pool);
+}
+
 static void opening_checks_its_argument(void **state)
 {
     aerie_error err = { 0 };
@@ -103,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_index_is_done_once),
         cmocka_unit_test(loops_follow_each_other),
+        cmocka_unit_test(the_whole_crew_works),
         cmocka_unit_test(opening_checks_its_argument),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,6 +279,15 @@ static void offset_wraps(ae_bytes *b)
     put_good_tensor(b, UINT64_MAX - 31);
 }
 
+/* 2^64 - 32 bytes at 32: the end is 0. */
+static void end_wraps(ae_bytes *b)
+{
+    put_header(b, 1, 0);
+    put_tensor(b, "t", 8, ((uint64_t)1 << 59) - 1, 0, 32);
+    put_padding(b, 32);
+    put_zeros(b, 128);
+}
+
 static void offset_unaligned(ae_bytes *b)
 {
     put_header(b, 1, 0);
@@ -373,6 +382,7 @@ const hostile_case hostile_gguf[] = {
     { "cve-2026-7482-past-the-end", tensor_past_the_end, AERIE_BAD_FILE, "cut off", NULL },
     { "offset-past-the-end", offset_past_the_end, AERIE_BAD_FILE, "cut off", NULL },
     { "offset-wraps", offset_wraps, AERIE_BAD_FILE, "cut off", NULL },
+    { "end-wraps", end_wraps, AERIE_BAD_FILE, "cut off", NULL },
     { "offset-unaligned", offset_unaligned, AERIE_BAD_FILE, "aligned", NULL },
     { "tensors-overlap", tensors_overlap, AERIE_BAD_FILE, "overlap", NULL },
     { "tensor-twice", tensor_twice, AERIE_BAD_FILE, "two tensors", NULL },
