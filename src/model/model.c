@@ -104,13 +104,21 @@ size_t ae_model_weight_bytes(const ae_model *m)
     return sum;
 }
 
-aerie_status ae_model_set_template(ae_model *m, const char *jinja, aerie_error *err)
+aerie_status ae_model_keep_template(ae_model *m, const char *jinja, bool own, aerie_error *err)
 {
     char *copy = ae_strdup(jinja);
 
-    if (!copy) return aerie_fail(err, AERIE_NO_MEMORY, "no room for a chat template");
+    if (!copy) return aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for a chat template", m->path);
     ae_free(m->template);
     m->template = copy;
-    m->template_is_own = true;
+    m->template_is_own = own;
     return AERIE_OK;
+}
+
+aerie_status ae_model_set_template(ae_model *m, const char *jinja, aerie_error *err)
+{
+    aerie_status status = ae_model_keep_template(m, jinja, true, err);
+
+    if (!status) m->template_is_new = true;
+    return status;
 }

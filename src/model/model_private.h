@@ -22,6 +22,7 @@ struct ae_model {
     ae_tokenizer *own_tokenizer; /* NULL when the tokenizer is another model's */
     char *template;     /* NULL: none known */
     bool template_is_own; /* the file's, or set: saved along; else a guess */
+    bool template_is_new; /* set: other than in the files of `folder` */
     char *path;
     char *folder;       /* Hugging Face folder whose tokenizer files go along when saved; or NULL */
     atomic_int hash_state; /* 0 unknown, 1 being written, 2 in `hash` */
@@ -40,6 +41,8 @@ aerie_status ae_model_read_folder_config(ae_model *m, const char *folder, aerie_
 /* Finds every parameter in `list`, checked against the configuration; then wires. */
 aerie_status ae_model_load(ae_model *m, const ae_tensor_list *list, bool gguf_names, aerie_error *err);
 
+/* Keeps a copy. own: the file's, not a guess. */
+aerie_status ae_model_keep_template(ae_model *m, const char *jinja, bool own, aerie_error *err);
 /* Tokenizer and template of a Hugging Face folder; none of either is fine. */
 aerie_status ae_model_read_text_files(ae_model *m, const char *folder, aerie_error *err);
 /* The same out of GGUF metadata. */

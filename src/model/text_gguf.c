@@ -208,7 +208,7 @@ aerie_status ae_model_read_text_metadata(ae_model *m, aerie_error *err)
         status = aerie_fail(err, r.error.status, "%s", r.error.message);
         goto done;
     }
-    if (template) status = ae_model_set_template(m, template, err);
+    if (template) status = ae_model_keep_template(m, template, true, err);
     if (vocab.n_tokens && !status) status = ae_tokenizer_new(&m->own_tokenizer, &vocab, err);
     if (status) aerie_error_prefix(err, "%s", m->path);
     m->tokenizer = m->own_tokenizer;

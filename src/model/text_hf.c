@@ -63,7 +63,7 @@ static aerie_status template_from_json(ae_model *m, const char *folder, const ch
         goto done;
     }
     const char *template = choose_template(json_object_get(root, "chat_template"));
-    if (template) status = ae_model_set_template(m, template, err);
+    if (template) status = ae_model_keep_template(m, template, true, err);
 done:
     json_decref(root);
     ae_bytes_free(&text);
@@ -76,7 +76,7 @@ static aerie_status template_from_jinja(ae_model *m, const char *folder, aerie_e
     bool found;
     aerie_status status = read_file(&text, &found, folder, "chat_template.jinja", err);
 
-    if (!status && found) status = ae_model_set_template(m, text.data ? text.data : "", err);
+    if (!status && found) status = ae_model_keep_template(m, text.data ? text.data : "", true, err);
     ae_bytes_free(&text);
     return status;
 }
@@ -119,9 +119,7 @@ aerie_status ae_model_guess_template(ae_model *m, aerie_error *err)
     const char *name = ae_template_guess(has_token, (void *)m->tokenizer);
     const char *known = name ? ae_template_known(name) : NULL;
     if (!known) return AERIE_OK;
-    aerie_status status = ae_model_set_template(m, known, err);
-    m->template_is_own = false; /* a guess is used, but not written into files */
-    return status;
+    return ae_model_keep_template(m, known, false, err); /* a guess is used, but not saved */
 }
 
 aerie_status ae_model_settle_text(ae_model *m, aerie_error *err)

@@ -32,21 +32,44 @@ static aerie_status copy_file(const char *from_folder, const char *to_folder, co
     return status;
 }
 
-static aerie_status copy_files(const char *from, const char *to, aerie_error *err)
+static bool holds_template(const char *name)
+{
+    return strncmp(name, "chat_template.", strlen("chat_template.")) == 0;
+}
+
+/* A new template goes where all versions of transformers look; what would hide it stays behind. */
+static aerie_status replace_template(const ae_model *m, const char *folder, aerie_error *err)
+{
+    char *path = ae_path_join(folder, "tokenizer_config.json");
+    json_t *root = path ? json_load_file(path, 0, NULL) : NULL;
+    char *text = NULL;
+    aerie_status status;
+
+    if (!json_is_object(root)) {
+        json_decref(root);
+        root = json_object();
+    }
+    if (!json_object_set_new(root, "chat_template", json_string(m->template)))
+        text = json_dumps(root, JSON_INDENT(1));
+    if (path && text)
+        status = ae_file_write(path, text, strlen(text), err);
+    else
+        status = aerie_fail(err, AERIE_NO_MEMORY, "%s: no tokenizer_config.json can be made: no room, or a "
+                            "chat template that is not UTF-8", folder);
+    free(text);
+    json_decref(root);
+    ae_free(path);
+    return status;
+}
+
+static aerie_status copy_files(const ae_model *m, const char *to, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
 
     for (size_t i = 0; !status && i < AE_COUNT(kept_files); i++)
-        status = copy_file(from, to, kept_files[i], err);
-    return status;
-}
-
-/* The template goes into a file of its own, which wins over what a copied tokenizer_config.json
- * says. */
-static aerie_status write_template(const ae_model *m, const char *folder, aerie_error *err)
-{
-    if (!m->template || !m->template_is_own) return AERIE_OK;
-    return ae_write_into(folder, "chat_template.jinja", ae_span_text(m->template), err);
+        if (!m->template_is_new || !holds_template(kept_files[i]))
+            status = copy_file(m->folder, to, kept_files[i], err);
+    return status || !m->template_is_new ? status : replace_template(m, to, err);
 }
 
 aerie_status ae_write_into(const char *folder, const char *name, ae_span text, aerie_error *err)
@@ -60,9 +83,9 @@ aerie_status ae_write_into(const char *folder, const char *name, ae_span text, a
     return status;
 }
 
-static aerie_status make_files(const ae_tokenizer *t, const char *folder, aerie_error *err)
+static aerie_status make_files(const ae_model *m, const char *folder, aerie_error *err)
 {
-    const ae_vocab *v = ae_tokenizer_vocab(t);
+    const ae_vocab *v = ae_tokenizer_vocab(m->tokenizer);
     bool spm = ae_has_spm_file(v);
     ae_bytes text = { 0 };
     aerie_status status = spm ? ae_spm_model_bytes(v, &text, err) : ae_tokenizer_json_text(v, &text, err);
@@ -70,7 +93,8 @@ static aerie_status make_files(const ae_tokenizer *t, const char *folder, aerie_
     if (!status)
         status = ae_write_into(folder, spm ? "tokenizer.model" : "tokenizer.json", ae_span_of(&text), err);
     ae_bytes_clear(&text);
-    if (!status) status = ae_tokenizer_config_text(v, &text, err);
+    if (!status)
+        status = ae_tokenizer_config_text(v, m->template_is_own ? m->template : NULL, &text, err);
     if (!status) status = ae_write_into(folder, "tokenizer_config.json", ae_span_of(&text), err);
     ae_bytes_free(&text);
     return status;
@@ -78,11 +102,6 @@ static aerie_status make_files(const ae_tokenizer *t, const char *folder, aerie_
 
 aerie_status ae_model_write_text_files(const ae_model *m, const char *folder, aerie_error *err)
 {
-    aerie_status status = AERIE_OK;
-
-    if (m->folder)
-        status = copy_files(m->folder, folder, err);
-    else if (m->tokenizer)
-        status = make_files(m->tokenizer, folder, err);
-    return status ? status : write_template(m, folder, err);
+    if (m->folder) return copy_files(m, folder, err);
+    return m->tokenizer ? make_files(m, folder, err) : AERIE_OK;
 }

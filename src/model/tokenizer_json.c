@@ -211,7 +211,7 @@ static void put_special(json_t *root, const char *key, const ae_vocab *v, int32_
     if (id >= 0) json_object_set_new(root, key, text_of(v->tokens[id].text));
 }
 
-static json_t *tokenizer_config(const ae_vocab *v)
+static json_t *tokenizer_config(const ae_vocab *v, const char *template)
 {
     bool spm = ae_has_spm_file(v);
     json_t *decoder = json_object();
@@ -222,6 +222,7 @@ static json_t *tokenizer_config(const ae_vocab *v)
 
     if (spm) json_object_set_new(root, "legacy", json_boolean(v->prefix_every_segment));
     if (spm) json_object_set_new(root, "add_prefix_space", json_boolean(v->add_prefix_space));
+    if (template) json_object_set_new(root, "chat_template", json_string(template));
     put_special(root, "bos_token", v, v->bos);
     put_special(root, "eos_token", v, v->eos);
     put_special(root, "unk_token", v, v->unk);
@@ -237,7 +238,8 @@ static json_t *tokenizer_config(const ae_vocab *v)
     return root;
 }
 
-aerie_status ae_tokenizer_config_text(const ae_vocab *v, ae_bytes *out, aerie_error *err)
+aerie_status ae_tokenizer_config_text(const ae_vocab *v, const char *template, ae_bytes *out,
+                                      aerie_error *err)
 {
-    return dump(tokenizer_config(v), out, "tokenizer_config.json", err);
+    return dump(tokenizer_config(v, template), out, "tokenizer_config.json", err);
 }

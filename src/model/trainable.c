@@ -40,6 +40,7 @@ static aerie_status copy_identity(ae_model *m, const ae_model *from, aerie_error
     if (from->template && !(m->template = ae_strdup(from->template)))
         return aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for its template", m->path);
     m->template_is_own = from->template_is_own;
+    m->template_is_new = from->template_is_new;
     return AERIE_OK;
 }
 

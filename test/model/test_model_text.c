@@ -244,6 +244,10 @@ static void set_template(void **state)
                " \"T\"}, {\"name\": \"default\", \"template\": \"D\"}]}");
     ae_model *a = model_in(folder, 261);
     assert_string_equal(ae_model_template(a), "D");
+    ae_model_close(a);
+    write_text(folder, "chat_template.jinja", "J");
+    a = model_in(folder, 261);
+    assert_string_equal(ae_model_template(a), "J");
     assert_int_equal(ae_model_set_template(a, mine, NULL), AERIE_OK);
     assert_int_equal(ae_model_save_gguf(a, gguf, AE_F16, NULL), AERIE_OK);
     assert_int_equal(ae_model_save_hf(a, saved, AE_BF16, NULL), AERIE_OK);
