@@ -196,7 +196,7 @@ static aerie_status read_tensor(shard *s, ae_safetensors *st, const char *key, c
 {
     ae_stored_tensor t = { 0 };
     size_t len = strlen(key);
-    int element_bytes;
+    int element_bytes = 0;
     aerie_status status;
 
     if (!ae_name_is_plain(key, len, LONGEST_NAME))
