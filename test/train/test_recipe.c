@@ -203,6 +203,21 @@ static void test_out_of_memory(void **state)
     ae_recipe_free(&r);
 }
 
+/* The recipes that come with the program are recipes. */
+static void test_shipped_recipes_are_read(void **state)
+{
+    static const char *const shipped[] = { "recipes/nursery/pretrain.yaml",
+                                           "recipes/nursery/sft.yaml", "recipes/nursery/dpo.yaml" };
+
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(shipped); i++) {
+        ae_recipe r;
+        aerie_error err = { 0 };
+        if (ae_recipe_load(&r, shipped[i], NULL, 0, &err)) fail_msg("%s", err.message);
+        ae_recipe_free(&r);
+    }
+}
+
 /* docs/recipes.md has a row for every key, as the table has it. */
 static void test_every_key_is_documented(void **state)
 {
@@ -250,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_slips_get_a_sentence),
         cmocka_unit_test(test_settings_slip_too),
         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_shipped_recipes_are_read),
         cmocka_unit_test(test_every_key_is_documented),
     };
 
