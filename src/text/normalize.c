@@ -103,6 +103,28 @@ static void add_nfc(ae_normalized *n, bool want_origin, ae_span text)
     }
 }
 
+static bool ends_with(const ae_bytes *text, const char *end, size_t len)
+{
+    return text->len >= len && memcmp(text->data + text->len - len, end, len) == 0;
+}
+
+/* Takes spaces and, as SentencePiece does, the marks that stand for them from the end. */
+static void trim_end(ae_normalized *n)
+{
+    size_t len = n->text.len;
+
+    while (n->text.len > 0) {
+        if (ends_with(&n->text, " ", 1))
+            n->text.len--;
+        else if (ends_with(&n->text, "\xe2\x96\x81", 3))
+            n->text.len -= 3;
+        else
+            break;
+    }
+    if (n->text.len < len) n->text.data[n->text.len] = '\0';
+    if (n->origin.len > n->text.len) n->origin.len = n->text.len;
+}
+
 /* Spaces at the ends go, runs of them become one. */
 static void squeeze(ae_normalized *n, ae_span text, const ae_normalizing *how)
 {
@@ -114,10 +136,7 @@ static void squeeze(ae_normalized *n, ae_span text, const ae_normalizing *how)
         if (!space || !after_space) keep(n, how->want_origin, text, i, i + 1);
         after_space = space;
     }
-    if (how->at_end && n->text.len > 0 && n->text.data[n->text.len - 1] == ' ') {
-        n->text.data[--n->text.len] = '\0';
-        if (how->want_origin && n->origin.len > 0) n->origin.len--;
-    }
+    if (how->at_end) trim_end(n);
 }
 
 static bool only_spaces(ae_span text)

@@ -142,7 +142,8 @@ void ae_decoder_push(ae_decoder *d, const ae_tokenizer *t, int32_t id, ae_bytes 
     if (is_silent(t, id, d->specials)) return;
     bytes = t->bytes[id];
     if (!d->started && !d->continues) bytes = without_prefix(t, id, bytes);
-    d->started = true;
+    /* Where extra spaces are removed, so is every one before the first other character. */
+    d->started = bytes.len > 0 || !t->vocab.remove_extra_spaces;
     ae_bytes_add(out, d->held, (size_t)d->n_held);
     ae_bytes_add(out, bytes.data, bytes.len);
     if (out->failed || out->len == from) return;

@@ -20,15 +20,16 @@ void ae_encoding_add_unknown(ae_encoding *e, size_t at)
 {
     int32_t unk = e->t->vocab.unk;
 
+    e->met_unknown = true;
     if (unk < 0) return;
     if (e->ids->len > e->segment_ids && e->ids->data[e->ids->len - 1] == unk) return;
     ae_encoding_add(e, unk, at);
 }
 
-static bool begins_with_space(ae_span text)
+static bool begins_with_space(ae_span text, bool marks_count)
 {
     if (text.len > 0 && text.data[0] == ' ') return true;
-    return text.len >= 3 && memcmp(text.data, AE_SPACE_MARK_TEXT, 3) == 0;
+    return marks_count && text.len >= 3 && memcmp(text.data, AE_SPACE_MARK_TEXT, 3) == 0;
 }
 
 /* Encodes text[begin, end), between two special tokens. */
@@ -46,7 +47,7 @@ static aerie_status encode_segment(ae_encoding *e, ae_span text, size_t begin, s
                            .want_origin = e->offsets != NULL };
     aerie_status status;
 
-    if (prefix && (!spm || v->prefix_unless_space)) how.prefix = !begins_with_space(segment);
+    if (prefix && (!spm || v->prefix_unless_space)) how.prefix = !begins_with_space(segment, spm);
     status = ae_normalize(&e->normalized, segment, how, &e->text, &e->changed, err);
     if (status) return status;
     e->base = begin;

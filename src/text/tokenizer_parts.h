@@ -71,6 +71,7 @@ typedef struct {
     size_t base;           /* where it begins in the whole text, when it is not changed */
     bool changed;          /* positions go through normalized.origin */
     size_t segment_ids;    /* ids->len where the segment began: unknowns fuse only within it */
+    bool met_unknown;      /* since the last ae_encoding_recall */
     ae_cached_word *cache; /* NULL: none */
     size_t cache_mask;
 } ae_encoding;

@@ -1,8 +1,9 @@
 /* test_tokenizer_golden.c -- published vocabularies against recorded ids. The files are large and
  * lie outside of the project: a test whose file is missing is skipped.
  *
- * With arguments it compares one pair of files: TOKENIZER JSONL [DECODED],
- * where DECODED names the key of the text that decoding must give. */
+ * With arguments it compares one pair of files: TOKENIZER JSONL [DECODED
+ * [plain]], where DECODED names the key of the text that decoding must give, and `plain` means
+ * without BOS and special tokens, as sentencepiece does. */
 #include "text/gguf_vocab.h"
 #include "text/tokenizer_compare.h"
 
@@ -162,11 +163,12 @@ static void not_bpe(void **state)
 
 static int compare_arguments(int argc, char **argv)
 {
-    comparing c = { .ids_key = "ids", .flags = AE_ENCODE_BOS | AE_ENCODE_SPECIAL };
+    comparing c = { .ids_key = "ids", .flags = AE_ENCODE_BOS | AE_ENCODE_SPECIAL | AE_ENCODE_EOS };
     aerie_error err = { 0 };
     compared result = { 1, 1 };
 
     if (argc > 3) c.text_key = argv[3];
+    if (argc > 4) c.flags = 0;
     if (ends_with(argv[1], ".gguf") ? open_gguf_vocab(&c.tokenizer, argv[1], &err)
                                     : ae_tokenizer_open(&c.tokenizer, argv[1], &err))
         printf("%s\n", err.message);
