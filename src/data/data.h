@@ -24,12 +24,13 @@ typedef enum {
 /* Borrowed from the dataset. Messages are arrays of {"role", "content", ...}. */
 typedef struct {
     ae_example_kind kind;
-    ae_span text;               /* text */
-    json_t *messages;           /* chat: all of it; pair: what both replies answer */
-    json_t *chosen, *rejected;  /* pair: what follows; usually one assistant message */
-    json_t *tools;              /* or NULL */
-    const char *file;           /* where it came from, for messages */
-    size_t line;                /* of a JSONL file, from 1; of an array, the row from 1 */
+    ae_span text;              /* text */
+    json_t *messages;          /* chat: all of it; pair: what both replies answer */
+    json_t *chosen, *rejected; /* pair: what follows; usually one assistant message */
+    json_t *tools;             /* or NULL */
+    const char *file;          /* where it came from, for messages */
+    size_t line;               /* from 1 */
+    bool is_row;               /* `line` counts the rows of an array, not lines */
 } ae_example;
 
 typedef struct {
@@ -39,8 +40,8 @@ typedef struct {
 typedef struct {
     const ae_column *columns; /* NULL: named as we name them */
     size_t n_columns;
-    ae_example_kind kind;     /* what the method needs; 0: whatever the file holds */
-    size_t max_rows;          /* of each file; 0: all */
+    ae_example_kind kind; /* what the method needs; 0: whatever the file holds */
+    size_t max_rows;      /* of each file; 0: all */
 } ae_dataset_options;
 
 typedef struct ae_dataset ae_dataset;
@@ -64,21 +65,22 @@ typedef enum {
 } ae_train_on;
 
 typedef enum {
-    AE_KEEP_END,   /* a prompt that is too long loses its beginning */
-    AE_KEEP_START  /* ... its end */
+    AE_KEEP_END,   /* a prompt that is too long loses its beginning (TRL 0.7 to 0.11: Zephyr) */
+    AE_KEEP_START, /* ... its end */
+    AE_CUT_END     /* the prompt stays whole, the replies lose their ends (TRL 1.x) */
 } ae_keep;
 
 /* Zero is the default of every field but the first two. */
 typedef struct {
     const ae_tokenizer *tokenizer;
-    const ae_template *chat_template;  /* may be NULL for text, and with `plain` */
-    bool plain;             /* contents one after the other, no template */
+    const ae_template *chat_template; /* may be NULL for text, and with `plain` */
+    bool plain;                       /* contents one after the other, no template */
     ae_train_on train_on;
-    bool empty_system;      /* Zephyr: an empty system message where there is none */
-    bool train_header;      /* Zephyr: the assistant's header belongs to the reply */
-    bool append_eos;        /* EOS after the reply (Zephyr's DPO) or document, unless it ends so */
-    bool no_bos;            /* otherwise BOS where the vocabulary wants one and the text has none */
-    int32_t max_length;     /* tokens of a sample, or of a prompt with either reply; 0: no bound */
+    bool empty_system;  /* Zephyr: an empty system message where there is none */
+    bool train_header;  /* Zephyr: the assistant's header belongs to the reply */
+    bool append_eos;    /* EOS after the reply (Zephyr's DPO) or document, unless it ends so */
+    bool no_bos;        /* otherwise BOS where the vocabulary wants one and the text has none */
+    int32_t max_length; /* tokens of a sample, or of a prompt with either reply; 0: no bound */
     int32_t max_prompt_length; /* what a pair's prompt is cut to when too long; 0: max_length / 2 */
     ae_keep keep;
 } ae_encode_options;
@@ -104,7 +106,7 @@ aerie_status ae_encode(ae_sample *out, const ae_example *example, const ae_encod
                        ae_arena *arena, aerie_error *err);
 
 typedef struct {
-    ae_sample *items;  /* those that were not dropped */
+    ae_sample *items; /* those that were not dropped */
     size_t n;
     size_t n_dropped, n_truncated;
     int64_t n_tokens, n_trained; /* in all; with a weight other than 0 */
@@ -119,7 +121,8 @@ void ae_samples_free(ae_samples *s);
 
 /* Zephyr's SFT: all samples one after the other, cut into blocks of exactly `length` tokens; the
  * rest at the end is dropped. Every block trains on all of its tokens but the first. */
-aerie_status ae_samples_wrap(ae_samples *out, const ae_samples *in, int32_t length, aerie_error *err);
+aerie_status ae_samples_wrap(ae_samples *out, const ae_samples *in, int32_t length,
+                             aerie_error *err);
 
 /* Shows every token of a sample: number, id, text, weight, part. Lines for people, or (json) one
  * JSON object. */

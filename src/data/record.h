@@ -1,0 +1,69 @@
+/* record.h -- one row of a file on its way to the neutral form. Private to data. */
+#ifndef AE_DATA_RECORD_H
+#define AE_DATA_RECORD_H
+
+#include "data/data.h"
+
+/* Where a row came from and under which names its columns go. */
+typedef struct {
+    const char *file;
+    size_t line;
+    bool is_row; /* `line` counts rows of an array, not lines */
+    const ae_dataset_options *options;
+    json_t *row; /* an object */
+} ae_row_source;
+
+/* What a shape makes of a row; owned references (text: part of `row`, which is kept). */
+typedef struct {
+    ae_example_kind kind;
+    json_t *row, *messages, *chosen, *rejected, *tools;
+    ae_span text; /* of a .txt: points into `document` */
+    ae_bytes document;
+    const char *file;
+    size_t line;
+    bool is_row;
+} ae_record;
+
+void ae_record_free(ae_record *r);
+
+/* A shape: which columns tell it, and how to read it. */
+typedef struct {
+    const char *name;
+    ae_example_kind kind;
+    bool (*fits)(const ae_row_source *src);
+    aerie_status (*read)(ae_record *out, const ae_row_source *src, aerie_error *err);
+} ae_shape;
+
+/* The shape of a file's first row, for what the method wants; NULL and a sentence: none. */
+const ae_shape *ae_shape_detect(const ae_row_source *src, aerie_error *err);
+extern const ae_shape ae_pair_shapes[], ae_chat_shapes[],
+    ae_text_shapes[]; /* ended by a NULL name */
+
+/* row.c: columns of a row, by our name. */
+const char *ae_row_column(const ae_row_source *src, const char *ours); /* the file's name for it */
+json_t *ae_row_get(const ae_row_source *src, const char *ours);        /* NULL: absent or null */
+bool ae_row_has(const ae_row_source *src, const char *ours);
+/* A sentence that starts with the place. */
+aerie_status ae_row_fail(const ae_row_source *src, aerie_error *err, const char *format, ...)
+    AERIE_PRINTF(3, 4);
+/* "a, b, c": the row's columns, for messages. */
+void ae_row_columns(const ae_row_source *src, char *out, size_t size);
+/* Fails unless the column is there and holds a text. */
+aerie_status ae_row_text(const ae_row_source *src, const char *ours, ae_span *out,
+                         aerie_error *err);
+
+/* messages.c: conversations. New references. */
+json_t *ae_message_new(const char *role, ae_span content); /* NULL: no memory */
+/* Reads {"role", "content"} or {"from", "value"} objects into messages of ours. */
+aerie_status ae_messages_read(json_t **out, const ae_row_source *src, json_t *list,
+                              const char *column, aerie_error *err);
+/* One text of "\n\nHuman: ...\n\nAssistant: ..." turns. */
+aerie_status ae_messages_from_turns(json_t **out, const ae_row_source *src, ae_span text,
+                                    const char *column, aerie_error *err);
+/* Adds a message at the end (or the front); takes the reference. */
+aerie_status ae_messages_add(json_t *messages, json_t *message, bool in_front, aerie_error *err);
+/* The columns "system" in front and "tools" beside, where the row has them. */
+aerie_status ae_messages_add_columns(ae_record *out, const ae_row_source *src, json_t *messages,
+                                     aerie_error *err);
+
+#endif

@@ -1,0 +1,110 @@
+/* samples.c -- a whole dataset as tokens, in the dataset's order whatever the number of threads. */
+#include "data/encode.h"
+
+#include <string.h>
+
+enum { AT_ONCE = 64 }; /* examples encoded side by side before they are gathered in order */
+
+typedef struct {
+    ae_arena arena;
+    ae_sample sample;
+    aerie_status status;
+    aerie_error err;
+} slot;
+
+typedef struct {
+    const ae_dataset *dataset;
+    const ae_encode_options *options;
+    slot *slots;
+    size_t first; /* the example of slot 0 */
+} job;
+
+static void encode_some(void *user, int64_t begin, int64_t end, int worker)
+{
+    job *b = user;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        slot *s = &b->slots[i];
+        ae_example e = ae_dataset_at(b->dataset, b->first + (size_t)i);
+        ae_arena_reset_all(&s->arena);
+        s->err = (aerie_error){ 0 };
+        s->status = ae_encode(&s->sample, &e, b->options, &s->arena, &s->err);
+    }
+}
+
+static aerie_status keep(ae_samples *out, const ae_sample *s, aerie_error *err)
+{
+    ae_sample *copy = &out->items[out->n];
+    aerie_status status = ae_sample_new(copy, s->kind, s->n, &out->arena, err);
+    if (status) return status;
+    int32_t *ids = copy->ids;
+    float *weight = copy->weight;
+    memcpy(ids, s->ids, (size_t)s->n * sizeof *ids);
+    memcpy(weight, s->weight, (size_t)s->n * sizeof *weight);
+    *copy = *s;
+    copy->ids = ids;
+    copy->weight = weight;
+    out->n++;
+    out->n_truncated += s->truncated;
+    out->n_tokens += s->n;
+    for (int32_t i = 0; i < s->n; i++) out->n_trained += weight[i] != 0;
+    if (s->n > out->longest) out->longest = s->n;
+    return AERIE_OK;
+}
+
+/* The first failure in the dataset's order is the one that is told. */
+static aerie_status gather(ae_samples *out, const slot *slots, size_t n, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+    for (size_t i = 0; i < n && !status; i++) {
+        if (slots[i].status)
+            status = aerie_fail(err, slots[i].status, "%s", slots[i].err.message);
+        else if (slots[i].sample.dropped)
+            out->n_dropped++;
+        else
+            status = keep(out, &slots[i].sample, err);
+    }
+    return status;
+}
+
+static aerie_status encode_all(ae_samples *out, job *b, ae_pool *pool, aerie_error *err)
+{
+    size_t n = ae_dataset_len(b->dataset);
+    aerie_status status = AERIE_OK;
+    for (; b->first < n && !status; b->first += AT_ONCE) {
+        size_t count = n - b->first < AT_ONCE ? n - b->first : AT_ONCE;
+        if (pool)
+            ae_pool_run(pool, (int64_t)count, 1, encode_some, b);
+        else
+            encode_some(b, 0, (int64_t)count, 0);
+        status = gather(out, b->slots, count, err);
+    }
+    return status;
+}
+
+aerie_status ae_samples_encode(ae_samples *out, const ae_dataset *d,
+                               const ae_encode_options *options, ae_pool *pool, aerie_error *err)
+{
+    size_t n = ae_dataset_len(d);
+    job b = { .dataset = d, .options = options, .slots = ae_alloc(AT_ONCE, sizeof *b.slots) };
+    aerie_status status;
+    *out = (ae_samples){ 0 };
+    out->items = ae_arena_take(&out->arena, n, sizeof *out->items);
+    status = b.slots && out->items ? encode_all(out, &b, pool, err)
+                                   : aerie_fail(err, AERIE_NO_MEMORY, "no room for %zu samples", n);
+    for (size_t i = 0; b.slots && i < AT_ONCE; i++) ae_arena_free(&b.slots[i].arena);
+    ae_free(b.slots);
+    if (!status && out->n == 0)
+        status = aerie_fail(err, AERIE_BAD_FILE,
+                            "%s: nothing is left to train on: all %zu records are empty or lose "
+                            "their reply to max_length",
+                            n ? ae_dataset_at(d, 0).file : "data", n);
+    if (status) ae_samples_free(out);
+    return status;
+}
+
+void ae_samples_free(ae_samples *s)
+{
+    ae_arena_free(&s->arena);
+    *s = (ae_samples){ 0 };
+}
