@@ -11,17 +11,19 @@ aerie_status ae_adapter_check_options(const ae_lora_options *o, const char *what
 
     for (int p = 0; p < AE_N_PROJ; p++) any |= o->targets[p];
     if (o->rank < 1 || o->rank > 4096)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "%s: a LoRA's rank is from 1 to 4096, not %lld", what,
-                          (long long)o->rank);
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "%s: a LoRA's rank is from 1 to 4096, not %lld",
+                          what, (long long)o->rank);
     if (!isfinite(o->alpha) || o->alpha <= 0)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "%s: a LoRA's alpha must be positive, not %g", what,
-                          (double)o->alpha);
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "%s: a LoRA's alpha must be positive, not %g",
+                          what, (double)o->alpha);
     if (!(o->dropout >= 0 && o->dropout < 1))
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "%s: dropout is from 0 to below 1, not %g", what,
                           (double)o->dropout);
     if (!any)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "%s: a LoRA needs at least one target (q_proj, k_proj, "
-                          "v_proj, o_proj, gate_proj, up_proj, down_proj)", what);
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "%s: a LoRA needs at least one target (q_proj, k_proj, "
+                          "v_proj, o_proj, gate_proj, up_proj, down_proj)",
+                          what);
     return AERIE_OK;
 }
 
@@ -83,10 +85,12 @@ aerie_status ae_adapter_add(ae_adapter *a, const ae_model *m, int64_t layer, int
     const ae_lora_options *o = &a->options;
     double rank = (double)o->rank;
     ae_tensor *down = new_matrix(a, o->rank, site.cols), *up = new_matrix(a, site.rows, o->rank);
-    const char *down_name = param_name(a, &site, "lora_A"), *up_name = param_name(a, &site, "lora_B");
+    const char *down_name = param_name(a, &site, "lora_A"),
+               *up_name = param_name(a, &site, "lora_B");
 
     if (!down || !up || !down_name || !up_name)
-        return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter of rank %lld", (long long)o->rank);
+        return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter of rank %lld",
+                          (long long)o->rank);
     *lora = (ae_lora){
         .a = down,
         .b = up,
@@ -138,17 +142,19 @@ aerie_status ae_adapter_open(ae_adapter **out, const char *path, const ae_model 
 {
     char hash[65];
     ae_adapter *a = NULL;
-    aerie_status status = ae_file_is_folder(path) ? ae_adapter_read_peft(&a, path, m, trainable, err)
-                                                  : ae_adapter_read_gguf(&a, path, m, trainable, err);
+    aerie_status status = ae_file_is_folder(path)
+                              ? ae_adapter_read_peft(&a, path, m, trainable, err)
+                              : ae_adapter_read_gguf(&a, path, m, trainable, err);
 
     *out = NULL;
     if (!status && a->base_hash[0]) {
         status = ae_model_hash(m, hash, err);
         if (!status && strcmp(hash, a->base_hash))
-            status = aerie_fail(err, AERIE_BAD_ARGUMENT,
-                                "%s: was trained over the model with hash %.12s..., but %s has %.12s...; "
-                                "open it over the model it was made from",
-                                path, a->base_hash, m->path, hash);
+            status = aerie_fail(
+                err, AERIE_BAD_ARGUMENT,
+                "%s: was trained over the model with hash %.12s..., but %s has %.12s...; "
+                "open it over the model it was made from",
+                path, a->base_hash, m->path, hash);
     }
     if (status)
         ae_adapter_close(a);
@@ -165,7 +171,10 @@ int64_t ae_adapter_params(const ae_adapter *a, ae_named_param *out, int64_t cap)
     return a->n_params;
 }
 
-const ae_lora_options *ae_adapter_options(const ae_adapter *a) { return &a->options; }
+const ae_lora_options *ae_adapter_options(const ae_adapter *a)
+{
+    return &a->options;
+}
 
 void ae_adapter_hash(const ae_adapter *a, char out[65])
 {
@@ -173,8 +182,8 @@ void ae_adapter_hash(const ae_adapter *a, char out[65])
     char text[64];
 
     ae_sha256_start(&s);
-    snprintf(text, sizeof text, "%lld %.9g %d", (long long)a->options.rank, (double)a->options.alpha,
-             a->options.rslora);
+    snprintf(text, sizeof text, "%lld %.9g %d", (long long)a->options.rank,
+             (double)a->options.alpha, a->options.rslora);
     ae_sha256_add(&s, text, strlen(text) + 1);
     for (int64_t i = 0; i < a->n_params; i++) {
         const ae_tensor *t = a->params[i].tensor;
@@ -184,7 +193,8 @@ void ae_adapter_hash(const ae_adapter *a, char out[65])
     ae_sha256_hex(&s, out);
 }
 
-aerie_status ae_adapter_set_beneath(ae_adapter *a, ae_adapter *const *beneath, int n, aerie_error *err)
+aerie_status ae_adapter_set_beneath(ae_adapter *a, ae_adapter *const *beneath, int n,
+                                    aerie_error *err)
 {
     a->n_beneath = 0;
     if (n < 1) return AERIE_OK;
@@ -221,8 +231,9 @@ aerie_status ae_net_with_adapters(ae_net *out, ae_arena *arena, const ae_model *
     *out = m->net;
     if (n_adapters < 1) return AERIE_OK;
     if (n_adapters > AE_MAX_LORA)
-        return aerie_fail(err, AERIE_UNSUPPORTED, "%d adapters at once are more than the %d possible",
-                          n_adapters, AE_MAX_LORA);
+        return aerie_fail(err, AERIE_UNSUPPORTED,
+                          "%d adapters at once are more than the %d possible", n_adapters,
+                          AE_MAX_LORA);
     ae_decoder_layer *layers = ae_arena_take(arena, n, sizeof *layers);
     if (!layers) return aerie_fail(err, AERIE_NO_MEMORY, "no room for a model's layers");
     memcpy(layers, m->net.layers, n * sizeof *layers);
@@ -230,7 +241,8 @@ aerie_status ae_net_with_adapters(ae_net *out, ae_arena *arena, const ae_model *
     for (int i = 0; i < n_adapters; i++) {
         const ae_adapter *a = adapters[i];
         if (a->n_layers != m->config.n_layers || a->rope_interleaved != m->config.rope_interleaved)
-            return aerie_fail(err, AERIE_BAD_SHAPE, "adapter %d was opened over another model", i + 1);
+            return aerie_fail(err, AERIE_BAD_SHAPE, "adapter %d was opened over another model",
+                              i + 1);
         for (size_t layer = 0; layer < n; layer++) {
             aerie_status status = lay_over(&layers[layer], &a->loras[layer * AE_N_PROJ], err);
             if (status) return status;

@@ -7,19 +7,21 @@
 struct ae_adapter {
     ae_lora_options options;
     int64_t n_layers;
-    bool rope_interleaved; /* the order of B's rows for q and k: that of the model it was opened over */
+    bool rope_interleaved; /* the order of B's rows for q and k: that of the model it was opened
+                              over */
     ae_arena arena;
-    ae_lora *loras;        /* [L, AE_N_PROJ]; a == NULL: that projection has none */
+    ae_lora *loras; /* [L, AE_N_PROJ]; a == NULL: that projection has none */
     ae_named_param *params;
     int64_t n_params;
-    char base_hash[65];    /* "" when the file does not say */
+    char base_hash[65]; /* "" when the file does not say */
     char (*beneath)[65];
     int n_beneath;
     bool trainable;
 };
 
 /* An adapter without projections, shaped for the model. */
-aerie_status ae_adapter_begin(ae_adapter **out, const ae_model *m, bool trainable, aerie_error *err);
+aerie_status ae_adapter_begin(ae_adapter **out, const ae_model *m, bool trainable,
+                              aerie_error *err);
 /* Makes A and B of one projection, zero. Rank, alpha, dropout and rslora are set. */
 aerie_status ae_adapter_add(ae_adapter *a, const ae_model *m, int64_t layer, int projection,
                             aerie_error *err);
@@ -27,8 +29,8 @@ aerie_status ae_adapter_add(ae_adapter *a, const ae_model *m, int64_t layer, int
 aerie_status ae_adapter_check_options(const ae_lora_options *o, const char *what, aerie_error *err);
 
 /* Both give an adapter whose layout of rotation is the model's. */
-aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_model *m, bool trainable,
-                                  aerie_error *err);
+aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_model *m,
+                                  bool trainable, aerie_error *err);
 aerie_status ae_adapter_read_peft(ae_adapter **out, const char *folder, const ae_model *m,
                                   bool trainable, aerie_error *err);
 

@@ -24,12 +24,16 @@ static aerie_status read_matrix(const ae_tensor *out, const ae_stored_tensor *t,
     size_t row_bytes;
 
     if (t->rows != out->rows || t->cols != out->cols)
-        return aerie_fail(err, AERIE_BAD_FILE, "%s: '%s' is %lld x %lld, but the model and the rank ask "
-                          "for %lld x %lld", path, t->name, (long long)t->rows, (long long)t->cols,
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: '%s' is %lld x %lld, but the model and the rank ask "
+                          "for %lld x %lld",
+                          path, t->name, (long long)t->rows, (long long)t->cols,
                           (long long)out->rows, (long long)out->cols);
     if (!ae_dtype_bytes(&row_bytes, t->dtype, 1, t->cols))
-        return aerie_fail(err, AERIE_UNSUPPORTED, "%s: '%s' has the type %s, which this build does not "
-                          "read", path, t->name, t->type_name);
+        return aerie_fail(err, AERIE_UNSUPPORTED,
+                          "%s: '%s' has the type %s, which this build does not "
+                          "read",
+                          path, t->name, t->type_name);
     for (int64_t r = 0; r < out->rows; r++) {
         int64_t row = head_dim ? ae_rope_row(r, head_dim, to_interleaved) : r;
         ae_dtype_decode_row(t->dtype, (const char *)t->data + (size_t)row * row_bytes, t->cols,
@@ -39,8 +43,8 @@ static aerie_status read_matrix(const ae_tensor *out, const ae_stored_tensor *t,
 }
 
 static aerie_status fill_one(ae_adapter *a, const ae_model *m, const ae_param_site *site,
-                             const ae_stored_tensor *down, const ae_stored_tensor *up, bool interleaved,
-                             const char *path, aerie_error *err)
+                             const ae_stored_tensor *down, const ae_stored_tensor *up,
+                             bool interleaved, const char *path, aerie_error *err)
 {
     int projection = site->param->projection;
     bool reorder = site->param->permuted && interleaved != m->config.rope_interleaved;
@@ -62,8 +66,8 @@ aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_l
     size_t used = 0;
 
     for (int64_t i = 0; !status && i < a->n_layers * AE_N_PROJ; i++) {
-        ae_param_site site = ae_param_of_projection(&m->config, &m->weights, i / AE_N_PROJ,
-                                                    (int)(i % AE_N_PROJ));
+        ae_param_site site =
+            ae_param_of_projection(&m->config, &m->weights, i / AE_N_PROJ, (int)(i % AE_N_PROJ));
         name(&site, false, down_name);
         name(&site, true, up_name);
         const ae_stored_tensor *down = ae_tensor_list_find(list, down_name);
@@ -76,10 +80,11 @@ aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_l
         status = fill_one(a, m, &site, down, up, interleaved, path, err);
     }
     if (!status && (used == 0 || used != ae_tensor_list_len(list)))
-        return aerie_fail(err, AERIE_UNSUPPORTED,
-                          "%s: only %zu of its %zu tensors belong to projections of this model; was it "
-                          "made for another one, or does it change more than those?",
-                          path, used, ae_tensor_list_len(list));
+        return aerie_fail(
+            err, AERIE_UNSUPPORTED,
+            "%s: only %zu of its %zu tensors belong to projections of this model; was it "
+            "made for another one, or does it change more than those?",
+            path, used, ae_tensor_list_len(list));
     return status;
 }
 
@@ -101,7 +106,8 @@ static aerie_status read_options(ae_lora_options *o, const ae_gguf *g, aerie_err
     o->rank = find_rank(ae_gguf_tensors(g));
     if (!status && ae_gguf_has(g, OWN "dropout"))
         status = ae_gguf_f32(g, OWN "dropout", &o->dropout, err);
-    if (!status && ae_gguf_has(g, OWN "rslora")) status = ae_gguf_bool(g, OWN "rslora", &o->rslora, err);
+    if (!status && ae_gguf_has(g, OWN "rslora"))
+        status = ae_gguf_bool(g, OWN "rslora", &o->rslora, err);
     /* Other programs divide by the rank always: the file's alpha is made for that. */
     if (o->rslora && o->rank > 0) o->alpha = (float)(o->alpha / sqrt((double)o->rank));
     if (status) return status;
@@ -133,7 +139,8 @@ static aerie_status read_provenance(ae_adapter *a, const ae_gguf *g, aerie_error
     if (!status && ae_gguf_has(g, OWN "beneath"))
         status = ae_gguf_texts(g, OWN "beneath", &hashes, &n, err);
     if (status || n == 0) return status;
-    if (n > 64) return aerie_fail(err, AERIE_BAD_FILE, "%s: lies over %zu adapters", ae_gguf_name(g), n);
+    if (n > 64)
+        return aerie_fail(err, AERIE_BAD_FILE, "%s: lies over %zu adapters", ae_gguf_name(g), n);
     a->beneath = ae_arena_take(&a->arena, n, sizeof *a->beneath);
     if (!a->beneath) return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter's history");
     for (size_t i = 0; !status && i < n; i++)
@@ -149,23 +156,25 @@ static aerie_status check_kind(const ae_gguf *g, const ae_model *m, aerie_error 
 
     if (!ae_gguf_has(g, "general.type") || ae_gguf_text(g, "general.type", &text, NULL) ||
         !ae_span_is(text, "adapter"))
-        return aerie_fail(err, AERIE_BAD_FILE, "%s: is a GGUF file, but no adapter; give it as the model",
-                          path);
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: is a GGUF file, but no adapter; give it as the model", path);
     if (ae_gguf_has(g, "adapter.type") && !ae_gguf_text(g, "adapter.type", &text, NULL) &&
         !ae_span_is(text, "lora"))
-        return aerie_fail(err, AERIE_UNSUPPORTED, "%s: an adapter of the kind '%.*s'; this build knows "
-                          "lora", path, (int)(text.len < 40 ? text.len : 40), text.data);
+        return aerie_fail(err, AERIE_UNSUPPORTED,
+                          "%s: an adapter of the kind '%.*s'; this build knows "
+                          "lora",
+                          path, (int)(text.len < 40 ? text.len : 40), text.data);
     if (ae_gguf_has(g, "general.architecture") &&
         !ae_gguf_text(g, "general.architecture", &text, NULL) &&
         !ae_span_is(text, m->config.architecture))
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "%s: is an adapter for '%.*s' models, %s is '%s'", path,
-                          (int)(text.len < 40 ? text.len : 40), text.data, m->path,
-                          m->config.architecture);
+        return aerie_fail(
+            err, AERIE_BAD_ARGUMENT, "%s: is an adapter for '%.*s' models, %s is '%s'", path,
+            (int)(text.len < 40 ? text.len : 40), text.data, m->path, m->config.architecture);
     return AERIE_OK;
 }
 
-aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_model *m, bool trainable,
-                                  aerie_error *err)
+aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_model *m,
+                                  bool trainable, aerie_error *err)
 {
     ae_gguf *g = NULL;
     ae_adapter *a = NULL;
@@ -189,7 +198,8 @@ aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_m
 
 /* ---- writing ---- */
 
-static void write_header(const ae_adapter *a, const ae_model *m, const char *hash, ae_gguf_writer *w)
+static void write_header(const ae_adapter *a, const ae_model *m, const char *hash,
+                         ae_gguf_writer *w)
 {
     const ae_lora_options *o = &a->options;
     double alpha = o->alpha * (o->rslora ? sqrt((double)o->rank) : 1);
@@ -231,8 +241,8 @@ static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce
     for (int64_t i = 0; i < a->n_layers * AE_N_PROJ; i++) {
         const ae_lora *lora = &a->loras[i];
         if (!lora->a) continue;
-        ae_param_site site = ae_param_of_projection(&m->config, &m->weights, i / AE_N_PROJ,
-                                                    (int)(i % AE_N_PROJ));
+        ae_param_site site =
+            ae_param_of_projection(&m->config, &m->weights, i / AE_N_PROJ, (int)(i % AE_N_PROJ));
         bool reorder = site.param->permuted && interleaved != a->rope_interleaved;
         for (int b = 0; b < 2; b++) {
             const ae_tensor *t = b ? lora->b : lora->a;
@@ -245,7 +255,8 @@ static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce
     }
 }
 
-aerie_status ae_adapter_save(const ae_adapter *a, const char *path, const ae_model *m, aerie_error *err)
+aerie_status ae_adapter_save(const ae_adapter *a, const char *path, const ae_model *m,
+                             aerie_error *err)
 {
     ae_gguf_writer *w;
     char hash[65];

@@ -24,20 +24,23 @@ static bool is_set(const json_t *root, const char *key)
 /* What PEFT can do and this build does not: better refused than half applied. */
 static aerie_status check_plain(const json_t *root, const char *path, aerie_error *err)
 {
-    static const char *const extras[] = { "use_dora", "modules_to_save", "rank_pattern", "alpha_pattern",
-                                          "fan_in_fan_out", "layer_replication", "use_qalora" };
+    static const char *const extras[] = { "use_dora",      "modules_to_save", "rank_pattern",
+                                          "alpha_pattern", "fan_in_fan_out",  "layer_replication",
+                                          "use_qalora" };
     const char *type = json_string_value(json_object_get(root, "peft_type"));
     const char *bias = json_string_value(json_object_get(root, "bias"));
 
     if (!type || strcmp(type, "LORA"))
-        return aerie_fail(err, AERIE_UNSUPPORTED, "%s: 'peft_type' is '%s'; this build knows LORA", path,
-                          type ? type : "missing");
+        return aerie_fail(err, AERIE_UNSUPPORTED, "%s: 'peft_type' is '%s'; this build knows LORA",
+                          path, type ? type : "missing");
     if (bias && strcmp(bias, "none"))
-        return aerie_fail(err, AERIE_UNSUPPORTED, "%s: 'bias' is '%s'; this build knows none", path, bias);
+        return aerie_fail(err, AERIE_UNSUPPORTED, "%s: 'bias' is '%s'; this build knows none", path,
+                          bias);
     for (size_t i = 0; i < AE_COUNT(extras); i++)
         if (is_set(root, extras[i]))
-            return aerie_fail(err, AERIE_UNSUPPORTED, "%s: '%s' is in use, which this build does not apply",
-                              path, extras[i]);
+            return aerie_fail(err, AERIE_UNSUPPORTED,
+                              "%s: '%s' is in use, which this build does not apply", path,
+                              extras[i]);
     return AERIE_OK;
 }
 
@@ -78,7 +81,8 @@ aerie_status ae_adapter_read_peft(ae_adapter **out, const char *folder, const ae
     ae_adapter *a = NULL;
     aerie_status status = AERIE_OK;
 
-    if (!config || !weights) status = aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for a path", folder);
+    if (!config || !weights)
+        status = aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for a path", folder);
     if (!status) status = ae_adapter_begin(&a, m, trainable, err);
     if (!status) status = read_options(&a->options, config, err);
     if (!status) status = ae_safetensors_open(&s, weights, err);

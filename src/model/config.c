@@ -66,16 +66,19 @@ static aerie_status check_rope(const ae_config *c, const char *path, aerie_error
                           c->rope_theta);
     if (c->rope_scaling == AE_ROPE_PLAIN || c->rope_scaling == AE_ROPE_FACTORS) return AERIE_OK;
     if (!positive(c->rope_factor))
-        return aerie_fail(err, AERIE_BAD_FILE, "%s: the rope scaling's factor is %g; it must be "
-                          "positive", path, c->rope_factor);
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: the rope scaling's factor is %g; it must be "
+                          "positive",
+                          path, c->rope_factor);
     if (c->rope_scaling == AE_ROPE_LINEAR) return AERIE_OK;
     if (!positive(c->rope_low_freq_factor) || !positive(c->rope_high_freq_factor) ||
         c->rope_low_freq_factor >= c->rope_high_freq_factor || c->rope_original_max_position < 1)
-        return aerie_fail(err, AERIE_BAD_FILE,
-                          "%s: llama3 rope scaling needs 0 < low_freq_factor < high_freq_factor and "
-                          "a positive original_max_position_embeddings, not %g, %g, %lld",
-                          path, c->rope_low_freq_factor, c->rope_high_freq_factor,
-                          (long long)c->rope_original_max_position);
+        return aerie_fail(
+            err, AERIE_BAD_FILE,
+            "%s: llama3 rope scaling needs 0 < low_freq_factor < high_freq_factor and "
+            "a positive original_max_position_embeddings, not %g, %g, %lld",
+            path, c->rope_low_freq_factor, c->rope_high_freq_factor,
+            (long long)c->rope_original_max_position);
     return AERIE_OK;
 }
 
@@ -96,26 +99,33 @@ aerie_status ae_config_check(const ae_config *c, const char *path, aerie_error *
 
     if (status) return status;
     if (c->n_heads % c->n_kv_heads)
-        return aerie_fail(err, AERIE_BAD_FILE, "%s: %lld attention heads cannot share %lld key/value "
-                          "heads evenly", path, (long long)c->n_heads, (long long)c->n_kv_heads);
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: %lld attention heads cannot share %lld key/value "
+                          "heads evenly",
+                          path, (long long)c->n_heads, (long long)c->n_kv_heads);
     if (c->head_dim % 2)
-        return aerie_fail(err, AERIE_BAD_FILE, "%s: the width of a head is %lld; rotation needs an "
-                          "even one", path, (long long)c->head_dim);
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: the width of a head is %lld; rotation needs an "
+                          "even one",
+                          path, (long long)c->head_dim);
     if (!positive(c->norm_eps) || c->norm_eps >= 1)
-        return aerie_fail(err, AERIE_BAD_FILE, "%s: the norm's epsilon is %g; it must be positive and "
-                          "small", path, (double)c->norm_eps);
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: the norm's epsilon is %g; it must be positive and "
+                          "small",
+                          path, (double)c->norm_eps);
     return check_rope(c, path, err);
 }
 
-/* Llama 3.1: long wavelengths are stretched by the factor, short ones kept, those between blended. */
+/* Llama 3.1: long wavelengths are stretched by the factor, short ones kept, those between blended.
+ */
 static double llama3_divisor(const ae_config *c, double freq)
 {
     double turns = (double)c->rope_original_max_position * freq / (2 * 3.14159265358979323846);
 
     if (turns < c->rope_low_freq_factor) return c->rope_factor;
     if (turns > c->rope_high_freq_factor) return 1;
-    double smooth = (turns - c->rope_low_freq_factor) /
-                    (c->rope_high_freq_factor - c->rope_low_freq_factor);
+    double smooth =
+        (turns - c->rope_low_freq_factor) / (c->rope_high_freq_factor - c->rope_low_freq_factor);
     return 1 / ((1 - smooth) / c->rope_factor + smooth);
 }
 
@@ -129,10 +139,17 @@ void ae_config_rope(const ae_config *c, const float *factors, double *freq)
     for (int64_t i = 0; i < c->head_dim / 2; i++) {
         double f = base_frequency(c, i);
         switch (c->rope_scaling) {
-        case AE_ROPE_PLAIN: break;
-        case AE_ROPE_LINEAR: f /= c->rope_factor; break;
-        case AE_ROPE_LLAMA3: f /= llama3_divisor(c, f); break;
-        case AE_ROPE_FACTORS: f /= factors[i]; break;
+        case AE_ROPE_PLAIN:
+            break;
+        case AE_ROPE_LINEAR:
+            f /= c->rope_factor;
+            break;
+        case AE_ROPE_LLAMA3:
+            f /= llama3_divisor(c, f);
+            break;
+        case AE_ROPE_FACTORS:
+            f /= factors[i];
+            break;
         }
         freq[i] = f;
     }

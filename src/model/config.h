@@ -8,9 +8,9 @@
 
 /* One family of models, by its names in either world. */
 typedef struct {
-    const char *hf_type;  /* config.json's model_type */
-    const char *hf_class; /* config.json's architectures[0] */
-    const char *gguf;     /* general.architecture */
+    const char *hf_type;   /* config.json's model_type */
+    const char *hf_class;  /* config.json's architectures[0] */
+    const char *gguf;      /* general.architecture */
     bool gguf_interleaved; /* GGUF stores q and k for rotation of neighbours */
     bool qkv_bias;         /* always has biases on q, k and v */
 } ae_family;
@@ -27,8 +27,8 @@ aerie_status ae_config_check(const ae_config *c, const char *path, aerie_error *
 /* `path` is that of the config.json, for messages. */
 aerie_status ae_config_from_hf(ae_config *out, const char *path, aerie_error *err);
 /* Appends the text of a config.json. `vocab` may be NULL. */
-aerie_status ae_config_to_hf(const ae_config *c, ae_dtype dtype, const ae_vocab *vocab, ae_bytes *out,
-                             aerie_error *err);
+aerie_status ae_config_to_hf(const ae_config *c, ae_dtype dtype, const ae_vocab *vocab,
+                             ae_bytes *out, aerie_error *err);
 
 /* *factors, [d / 2] in `arena`, is NULL unless the file has rope_freqs.weight. */
 aerie_status ae_config_from_gguf(ae_config *out, const ae_gguf *g, ae_arena *arena,

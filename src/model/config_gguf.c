@@ -45,8 +45,10 @@ static int64_t read_heads(reader *r, const char *key, int64_t fallback)
         for (size_t i = 0; i < ae_gguf_entry_count(r->gguf); i++) {
             ae_gguf_entry entry = ae_gguf_entry_at(r->gguf, i);
             if (strcmp(entry.key, r->key) == 0 && entry.type == AE_GGUF_ARRAY)
-                aerie_fail(&r->error, AERIE_UNSUPPORTED, "%s: '%s' differs from layer to layer, which "
-                           "this build does not run", ae_gguf_name(r->gguf), r->key);
+                aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                           "%s: '%s' differs from layer to layer, which "
+                           "this build does not run",
+                           ae_gguf_name(r->gguf), r->key);
         }
     return r->error.status ? 1 : read_count(r, key, fallback);
 }
@@ -80,8 +82,10 @@ static void read_rope(ae_config *c, reader *r)
 {
     c->rope_theta = read_number(r, "rope.freq_base", 10000);
     if (read_count(r, "rope.dimension_count", c->head_dim) != c->head_dim)
-        aerie_fail(&r->error, AERIE_UNSUPPORTED, "%s: only a part of each head is rotated ('%s'), "
-                   "which this build does not compute", ae_gguf_name(r->gguf), r->key);
+        aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                   "%s: only a part of each head is rotated ('%s'), "
+                   "which this build does not compute",
+                   ae_gguf_name(r->gguf), r->key);
     read_scaling(c, r);
 }
 
@@ -101,14 +105,18 @@ static void read_all(ae_config *c, reader *r)
     c->n_heads = read_heads(r, "attention.head_count", -1);
     c->n_kv_heads = read_heads(r, "attention.head_count_kv", c->n_heads < 0 ? 0 : c->n_heads);
     if (read_count(r, "expert_count", 0) > 0)
-        aerie_fail(&r->error, AERIE_UNSUPPORTED, "%s: is a mixture of experts, which this build does "
-                   "not run", ae_gguf_name(g));
+        aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                   "%s: is a mixture of experts, which this build does "
+                   "not run",
+                   ae_gguf_name(g));
     if (r->error.status) return;
     if (c->n_heads < 1 || c->hidden_size < 1) return; /* the check says so */
     c->head_dim = read_count(r, "attention.key_length", c->hidden_size / c->n_heads);
     if (read_count(r, "attention.value_length", c->head_dim) != c->head_dim)
-        aerie_fail(&r->error, AERIE_UNSUPPORTED, "%s: keys and values of different widths are not "
-                   "something this build computes", ae_gguf_name(g));
+        aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                   "%s: keys and values of different widths are not "
+                   "something this build computes",
+                   ae_gguf_name(g));
     c->max_position = read_count(r, "context_length", 2048);
     c->sliding_window = read_count(r, "attention.sliding_window", 0);
     c->norm_eps = (float)read_number(r, "attention.layer_norm_rms_epsilon", 1e-5);
@@ -159,8 +167,10 @@ static aerie_status read_factors(ae_config *c, reader *r, ae_arena *arena, const
     memcpy(copy, t->data, (size_t)n * sizeof *copy);
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(copy[i]) || copy[i] <= 0)
-            return aerie_fail(err, AERIE_BAD_FILE, "%s: rope_freqs.weight[%lld] is %g; it must be "
-                              "positive", path, (long long)i, (double)copy[i]);
+            return aerie_fail(err, AERIE_BAD_FILE,
+                              "%s: rope_freqs.weight[%lld] is %g; it must be "
+                              "positive",
+                              path, (long long)i, (double)copy[i]);
     if (!recover_llama3(c, r, copy)) {
         c->rope_scaling = AE_ROPE_FACTORS;
         *factors = copy;
@@ -180,7 +190,8 @@ static aerie_status read_architecture(ae_config *c, const ae_gguf *g, aerie_erro
     if (!family) return ae_family_unknown(ae_gguf_name(g), name, err);
     snprintf(c->architecture, sizeof c->architecture, "%s", family->gguf);
     if (ae_gguf_has(g, "general.name") && !ae_gguf_text(g, "general.name", &text, NULL))
-        snprintf(c->name, sizeof c->name, "%.*s", (int)(text.len < 127 ? text.len : 127), text.data);
+        snprintf(c->name, sizeof c->name, "%.*s", (int)(text.len < 127 ? text.len : 127),
+                 text.data);
     return AERIE_OK;
 }
 

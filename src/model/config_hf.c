@@ -92,7 +92,8 @@ static void read_rope_scaling(ae_config *c, reader *r)
         const char *near = ae_nearest(type, known, AE_COUNT(known));
         aerie_fail(&r->error, AERIE_UNSUPPORTED,
                    "%s: rope scaling '%.40s' is none that this build computes (default, linear, "
-                   "llama3)%s%s", r->path, type, near ? "; the nearest is " : "", near ? near : "");
+                   "llama3)%s%s",
+                   r->path, type, near ? "; the nearest is " : "", near ? near : "");
         return;
     }
     c->rope_factor = read_number(r, "factor", 0);
@@ -110,9 +111,11 @@ static void read_rope(ae_config *c, reader *r)
     const json_t *scaling = lookup(r, "rope_parameters");
     if (!scaling) scaling = lookup(r, "rope_scaling");
     if (read_number(r, "partial_rotary_factor", 1) != 1)
-        aerie_fail(&r->error, AERIE_UNSUPPORTED,
-                   "%s: only a part of each head is rotated (partial_rotary_factor), which this build "
-                   "does not compute", r->path);
+        aerie_fail(
+            &r->error, AERIE_UNSUPPORTED,
+            "%s: only a part of each head is rotated (partial_rotary_factor), which this build "
+            "does not compute",
+            r->path);
     if (!scaling) return;
     if (!json_is_object(scaling)) {
         aerie_fail(&r->error, AERIE_BAD_FILE, "%s: the rope scaling must be an object", r->path);
@@ -133,9 +136,11 @@ static void read_window(ae_config *c, const ae_family *family, reader *r)
         if (!read_flag(r, "use_sliding_window", false) || first >= c->n_layers)
             c->sliding_window = 0;
         else if (first > 0)
-            aerie_fail(&r->error, AERIE_UNSUPPORTED,
-                       "%s: a sliding window on layers from %lld on only (max_window_layers) is not "
-                       "something this build computes", r->path, (long long)first);
+            aerie_fail(
+                &r->error, AERIE_UNSUPPORTED,
+                "%s: a sliding window on layers from %lld on only (max_window_layers) is not "
+                "something this build computes",
+                r->path, (long long)first);
     } else if (strcmp(family->hf_type, "llama") == 0) {
         c->sliding_window = 0; /* Llama's code never reads it */
     }
@@ -148,8 +153,10 @@ static void read_biases(ae_config *c, const ae_family *family, reader *r)
     c->qkv_bias = family->qkv_bias || all;
     c->o_bias = all;
     if (read_flag(r, "mlp_bias", false))
-        aerie_fail(&r->error, AERIE_UNSUPPORTED, "%s: biases in the MLP (mlp_bias) are not something "
-                   "this build computes", r->path);
+        aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                   "%s: biases in the MLP (mlp_bias) are not something "
+                   "this build computes",
+                   r->path);
 }
 
 static void read_all(ae_config *c, reader *r)
@@ -178,8 +185,10 @@ static void read_all(ae_config *c, reader *r)
     c->tied_head = read_flag(r, "tie_word_embeddings", false);
     act = read_text(r, "hidden_act");
     if (act && strcmp(act, "silu"))
-        aerie_fail(&r->error, AERIE_UNSUPPORTED, "%s: the activation '%.40s' is not something this "
-                   "build computes (silu)", r->path, act);
+        aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                   "%s: the activation '%.40s' is not something this "
+                   "build computes (silu)",
+                   r->path, act);
     read_biases(c, family, r);
     read_window(c, family, r);
     read_rope(c, r);
@@ -282,12 +291,12 @@ static double shortest(float value)
 
 static json_t *config_json(const ae_config *c, ae_dtype dtype, const ae_vocab *vocab)
 {
-    json_t *root = json_pack("{s:[s],s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:s,s:b,s:s,s:I}",
-        "architectures", ae_family_of_hf(c->family)->hf_class, "model_type", c->family,
-        "hidden_size", (json_int_t)c->hidden_size, "intermediate_size",
-        (json_int_t)c->intermediate_size, "num_hidden_layers", (json_int_t)c->n_layers,
-        "num_attention_heads", (json_int_t)c->n_heads, "num_key_value_heads",
-        (json_int_t)c->n_kv_heads, "head_dim", (json_int_t)c->head_dim,
+    json_t *root = json_pack(
+        "{s:[s],s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:s,s:b,s:s,s:I}", "architectures",
+        ae_family_of_hf(c->family)->hf_class, "model_type", c->family, "hidden_size",
+        (json_int_t)c->hidden_size, "intermediate_size", (json_int_t)c->intermediate_size,
+        "num_hidden_layers", (json_int_t)c->n_layers, "num_attention_heads", (json_int_t)c->n_heads,
+        "num_key_value_heads", (json_int_t)c->n_kv_heads, "head_dim", (json_int_t)c->head_dim,
         "max_position_embeddings", (json_int_t)c->max_position, "rms_norm_eps",
         shortest(c->norm_eps), "hidden_act", "silu", "tie_word_embeddings", (int)c->tied_head,
         "torch_dtype", torch_name(dtype), "vocab_size", (json_int_t)c->vocab_size);
@@ -311,14 +320,16 @@ static aerie_status check_sayable(const ae_config *c, aerie_error *err)
     bool llama = strcmp(c->family, "llama") == 0;
     bool qkv_bias = llama ? c->o_bias : ae_family_of_hf(c->family)->qkv_bias;
     if (c->qkv_bias != qkv_bias || (c->o_bias && !llama) || (llama && c->sliding_window))
-        return aerie_fail(err, AERIE_UNSUPPORTED,
-                          "the model's mix of biases and sliding window is none that Hugging Face's "
-                          "%s class computes; save it as GGUF", c->family);
+        return aerie_fail(
+            err, AERIE_UNSUPPORTED,
+            "the model's mix of biases and sliding window is none that Hugging Face's "
+            "%s class computes; save it as GGUF",
+            c->family);
     return AERIE_OK;
 }
 
-aerie_status ae_config_to_hf(const ae_config *c, ae_dtype dtype, const ae_vocab *vocab, ae_bytes *out,
-                             aerie_error *err)
+aerie_status ae_config_to_hf(const ae_config *c, ae_dtype dtype, const ae_vocab *vocab,
+                             ae_bytes *out, aerie_error *err)
 {
     aerie_status status = check_sayable(c, err);
 

@@ -39,8 +39,8 @@ static ae_tensor *layers_on_tape(ae_ctx *cx, const ae_net *net, const ae_decoder
 
 /* Without one, only a layer's output outlives it: the arena holds one layer, not all. x is written
  * over. */
-static ae_tensor *layers_in_place(ae_ctx *cx, const ae_net *net, const ae_decoder_layer_call *common,
-                                  ae_tensor *x)
+static ae_tensor *layers_in_place(ae_ctx *cx, const ae_net *net,
+                                  const ae_decoder_layer_call *common, ae_tensor *x)
 {
     ae_decoder_layer_call call = *common;
 
@@ -76,8 +76,8 @@ ae_tensor *ae_net_hidden(ae_ctx *cx, const ae_net *net, const ae_batch *batch)
     return x;
 }
 
-ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden, const int32_t *rows,
-                         int64_t n)
+ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                         const int32_t *rows, int64_t n)
 {
     return ae_linear(cx, ae_pick_rows(cx, hidden, rows, n), net->head, NULL);
 }

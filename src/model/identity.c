@@ -12,9 +12,13 @@ static void add_text(ae_sha256 *s, const char *text)
 static void add_numbers(ae_sha256 *s, const ae_config *c)
 {
     const int64_t whole[] = {
-        c->vocab_size, c->hidden_size, c->intermediate_size, c->n_layers, c->n_heads,
-        c->n_kv_heads, c->head_dim, c->sliding_window, c->rope_scaling,
-        c->rope_original_max_position, c->rope_interleaved, c->tied_head, c->qkv_bias, c->o_bias,
+        c->vocab_size,        c->hidden_size,
+        c->intermediate_size, c->n_layers,
+        c->n_heads,           c->n_kv_heads,
+        c->head_dim,          c->sliding_window,
+        c->rope_scaling,      c->rope_original_max_position,
+        c->rope_interleaved,  c->tied_head,
+        c->qkv_bias,          c->o_bias,
     };
     const double real[] = { c->rope_theta, c->rope_factor, c->rope_low_freq_factor,
                             c->rope_high_freq_factor, c->norm_eps };

@@ -5,14 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static aerie_status check_shape(const ae_model *m, const ae_stored_tensor *t, const ae_param_site *site,
-                                aerie_error *err)
+static aerie_status check_shape(const ae_model *m, const ae_stored_tensor *t,
+                                const ae_param_site *site, aerie_error *err)
 {
     if (t->rows == site->rows && t->cols == site->cols) return AERIE_OK;
     return aerie_fail(err, AERIE_BAD_FILE,
                       "%s: tensor '%s' is %lld x %lld, but the configuration asks for %lld x %lld",
-                      m->path, t->name, (long long)t->rows, (long long)t->cols, (long long)site->rows,
-                      (long long)site->cols);
+                      m->path, t->name, (long long)t->rows, (long long)t->cols,
+                      (long long)site->rows, (long long)site->cols);
 }
 
 /* Norms and biases are used as F32; files may hold them in half precision. */
@@ -22,8 +22,9 @@ static aerie_status vector_as_f32(ae_model *m, ae_tensor *t, const char *name, a
     float *copy = ae_arena_take(&m->arena, (size_t)t->cols, sizeof *copy);
     if (!copy) return aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for '%s'", m->path, name);
     if (!ae_dtype_decode_row(t->dtype, t->data, t->cols, copy))
-        return aerie_fail(err, AERIE_BAD_FILE, "%s: '%s' has %lld numbers, no whole blocks of its type",
-                          m->path, name, (long long)t->cols);
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: '%s' has %lld numbers, no whole blocks of its type", m->path, name,
+                          (long long)t->cols);
     t->data = copy;
     t->dtype = AE_F32;
     return AERIE_OK;
@@ -41,16 +42,19 @@ static aerie_status load_param(ae_model *m, const ae_tensor_list *list, const ae
         ae_param_hf_name(site, name);
     const ae_stored_tensor *stored = ae_tensor_list_find(list, name);
     if (!stored)
-        return aerie_fail(err, AERIE_BAD_FILE,
-                          "%s: tensor '%s' is missing; is the file whole, and of the architecture that "
-                          "it says (%s)?", m->path, name, m->config.family);
+        return aerie_fail(
+            err, AERIE_BAD_FILE,
+            "%s: tensor '%s' is missing; is the file whole, and of the architecture that "
+            "it says (%s)?",
+            m->path, name, m->config.family);
     status = check_shape(m, stored, site, err);
     if (!status) status = ae_stored_tensor_view(site->tensor, stored, err);
     if (!status) status = vector_as_f32(m, site->tensor, name, err);
     return status;
 }
 
-aerie_status ae_model_load(ae_model *m, const ae_tensor_list *list, bool gguf_names, aerie_error *err)
+aerie_status ae_model_load(ae_model *m, const ae_tensor_list *list, bool gguf_names,
+                           aerie_error *err)
 {
     aerie_status status = AERIE_OK;
 
@@ -82,8 +86,10 @@ aerie_status ae_model_read_folder_config(ae_model *m, const char *folder, aerie_
     if (ae_file_exists(path))
         status = ae_config_from_hf(&m->config, path, err);
     else
-        status = aerie_fail(err, AERIE_NOT_FOUND, "%s: has no config.json; a model is a GGUF file or a "
-                            "folder with config.json and model.safetensors", folder);
+        status = aerie_fail(err, AERIE_NOT_FOUND,
+                            "%s: has no config.json; a model is a GGUF file or a "
+                            "folder with config.json and model.safetensors",
+                            folder);
     ae_free(path);
     return status;
 }

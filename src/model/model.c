@@ -70,11 +70,26 @@ aerie_status ae_model_wire(ae_model *m, aerie_error *err)
     return AERIE_OK;
 }
 
-const ae_config *ae_model_config(const ae_model *m) { return &m->config; }
-const ae_net *ae_model_net(const ae_model *m) { return &m->net; }
-const ae_tokenizer *ae_model_tokenizer(const ae_model *m) { return m->tokenizer; }
-const char *ae_model_template(const ae_model *m) { return m->template; }
-const char *ae_model_path(const ae_model *m) { return m->path; }
+const ae_config *ae_model_config(const ae_model *m)
+{
+    return &m->config;
+}
+const ae_net *ae_model_net(const ae_model *m)
+{
+    return &m->net;
+}
+const ae_tokenizer *ae_model_tokenizer(const ae_model *m)
+{
+    return m->tokenizer;
+}
+const char *ae_model_template(const ae_model *m)
+{
+    return m->template;
+}
+const char *ae_model_path(const ae_model *m)
+{
+    return m->path;
+}
 
 int64_t ae_model_params(const ae_model *m, ae_named_param *out, int64_t cap)
 {

@@ -18,8 +18,8 @@ typedef enum {
 
 /* Named as in Hugging Face's config.json. */
 typedef struct {
-    char architecture[16];  /* GGUF's general.architecture: "llama", "qwen2" */
-    char family[16];        /* Hugging Face's model_type: "llama", "mistral", "qwen2" */
+    char architecture[16]; /* GGUF's general.architecture: "llama", "qwen2" */
+    char family[16];       /* Hugging Face's model_type: "llama", "mistral", "qwen2" */
     char name[128];
     int64_t vocab_size, hidden_size, intermediate_size, n_layers, n_heads, n_kv_heads, head_dim;
     int64_t max_position;   /* context length it was trained for */
@@ -28,14 +28,22 @@ typedef struct {
     ae_rope_scaling_kind rope_scaling;
     double rope_factor, rope_low_freq_factor, rope_high_freq_factor;
     int64_t rope_original_max_position;
-    bool rope_interleaved;  /* the layout of q and k in memory: GGUF's "llama" is, Hugging Face's is not */
+    bool rope_interleaved; /* the layout of q and k in memory: GGUF's "llama" is, Hugging Face's is
+                              not */
     bool tied_head, qkv_bias, o_bias;
     float norm_eps;
 } ae_config;
 
 /* The weights of a layer that a matrix product uses, in the order of the parameter table. */
 typedef enum {
-    AE_PROJ_Q, AE_PROJ_K, AE_PROJ_V, AE_PROJ_O, AE_PROJ_GATE, AE_PROJ_UP, AE_PROJ_DOWN, AE_N_PROJ
+    AE_PROJ_Q,
+    AE_PROJ_K,
+    AE_PROJ_V,
+    AE_PROJ_O,
+    AE_PROJ_GATE,
+    AE_PROJ_UP,
+    AE_PROJ_DOWN,
+    AE_N_PROJ
 } ae_proj_id;
 /* "q_proj", "gate_proj": the names of recipes and PEFT. NULL out of range. */
 const char *ae_proj_name(int id);
@@ -43,19 +51,19 @@ const char *ae_proj_name(int id);
 /* Everything a forward pass reads, model and adapters together. Borrows all of it. */
 typedef struct {
     const ae_config *config;
-    const ae_tensor *embedding; /* [V, D] */
-    const ae_tensor *norm;      /* [1, D] */
-    const ae_tensor *head;      /* [V, D]; the embedding when tied */
+    const ae_tensor *embedding;     /* [V, D] */
+    const ae_tensor *norm;          /* [1, D] */
+    const ae_tensor *head;          /* [V, D]; the embedding when tied */
     const ae_decoder_layer *layers; /* [L] */
-    const double *rope_freq;    /* [d / 2] */
-    bool recompute;             /* with a tape: keep layer inputs only */
+    const double *rope_freq;        /* [d / 2] */
+    bool recompute;                 /* with a tape: keep layer inputs only */
 } ae_net;
 
 /* Hidden states after the last norm, [T, D]. With caches the new positions are counted in. */
 ae_tensor *ae_net_hidden(ae_ctx *cx, const ae_net *net, const ae_batch *batch);
 /* Logits [n, V] of chosen rows of the hidden states. */
-ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden, const int32_t *rows,
-                         int64_t n);
+ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                         const int32_t *rows, int64_t n);
 
 /* The tokenizer of a GGUF file (one with a vocabulary and no tensors is fine), of a Hugging Face
  * folder, or a bare tokenizer.model or tokenizer.json: without opening the weights. *out is the
@@ -77,18 +85,20 @@ typedef struct ae_model ae_model;
 aerie_status ae_model_open(ae_model **out, const char *path, aerie_error *err);
 void ae_model_close(ae_model *m);
 const ae_config *ae_model_config(const ae_model *m);
-const ae_net *ae_model_net(const ae_model *m);            /* no adapters */
+const ae_net *ae_model_net(const ae_model *m);             /* no adapters */
 const ae_tokenizer *ae_model_tokenizer(const ae_model *m); /* NULL: the file has none */
-const char *ae_model_template(const ae_model *m);         /* Jinja source (the file's own, else a known format's); NULL: none */
+const char *ae_model_template(
+    const ae_model *m); /* Jinja source (the file's own, else a known format's); NULL: none */
 const char *ae_model_path(const ae_model *m);
-/* 64 hex digits over config and weights' bytes: identity for caches and provenance. Computed once. */
+/* 64 hex digits over config and weights' bytes: identity for caches and provenance. Computed once.
+ */
 aerie_status ae_model_hash(const ae_model *m, char out[65], aerie_error *err);
 
 /* One parameter, by the table that loading, saving, counting and the optimizer walk. */
 typedef struct {
-    const char *name;    /* Hugging Face's: "model.layers.0.self_attn.q_proj.weight" */
+    const char *name; /* Hugging Face's: "model.layers.0.self_attn.q_proj.weight" */
     ae_tensor *tensor;
-    bool decays;         /* a matrix: weight decay applies; norms and biases: not */
+    bool decays; /* a matrix: weight decay applies; norms and biases: not */
 } ae_named_param;
 /* Fills up to `cap` entries, returns how many there are. Names live in the model. */
 int64_t ae_model_params(const ae_model *m, ae_named_param *out, int64_t cap);
@@ -98,19 +108,22 @@ size_t ae_model_weight_bytes(const ae_model *m);
 /* A copy whose every parameter is F32 with a gradient: for training all of them. Tokenizer and
  * template are shared with `m`, which must outlive it. */
 aerie_status ae_model_trainable(ae_model **out, const ae_model *m, aerie_error *err);
-/* A new model with random weights (normal, std 0.02; residual outputs std 0.02 / sqrt(2 L); norms 1)
- * from a config.json and a tokenizer's folder: what pre-training starts from. Parameters F32 with
- * gradients. */
-aerie_status ae_model_random(ae_model **out, const char *config_folder, uint64_t seed, aerie_error *err);
+/* A new model with random weights (normal, std 0.02; residual outputs std 0.02 / sqrt(2 L); norms
+ * 1) from a config.json and a tokenizer's folder: what pre-training starts from. Parameters F32
+ * with gradients. */
+aerie_status ae_model_random(ae_model **out, const char *config_folder, uint64_t seed,
+                             aerie_error *err);
 
-/* Gives a model made in this process (trainable, random) the chat template that it was trained with;
- * saved along. The template of an open file's model is not to be changed: it is shared. */
+/* Gives a model made in this process (trainable, random) the chat template that it was trained
+ * with; saved along. The template of an open file's model is not to be changed: it is shared. */
 aerie_status ae_model_set_template(ae_model *m, const char *jinja, aerie_error *err);
 
 /* Writes GGUF (type F32, F16, BF16 or Q8_0 for matrices; vectors stay F32) or a Hugging Face folder
  * (config.json, model.safetensors in F32, F16 or BF16, tokenizer files). Atomic. */
-aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype type, aerie_error *err);
-aerie_status ae_model_save_hf(const ae_model *m, const char *folder, ae_dtype type, aerie_error *err);
+aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype type,
+                                aerie_error *err);
+aerie_status ae_model_save_hf(const ae_model *m, const char *folder, ae_dtype type,
+                              aerie_error *err);
 
 typedef struct ae_adapter ae_adapter;
 
@@ -123,16 +136,20 @@ typedef struct {
 
 /* A new adapter: A uniform in +-1/sqrt(in) (PEFT's kaiming_uniform(sqrt 5)), B zero; gradients
  * allocated. */
-aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_options *options, uint64_t seed,
-                            aerie_error *err);
+aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_options *options,
+                            uint64_t seed, aerie_error *err);
 /* An adapter file (GGUF of type adapter) or a PEFT folder. `trainable`: with gradients. An adapter
  * that says which model it was trained over opens over no other. */
-aerie_status ae_adapter_open(ae_adapter **out, const char *path, const ae_model *m, bool trainable, aerie_error *err);
+aerie_status ae_adapter_open(ae_adapter **out, const char *path, const ae_model *m, bool trainable,
+                             aerie_error *err);
 /* Records what it was trained over: the model's hash and the adapters beneath. Atomic. */
-aerie_status ae_adapter_save(const ae_adapter *a, const char *path, const ae_model *m, aerie_error *err);
+aerie_status ae_adapter_save(const ae_adapter *a, const char *path, const ae_model *m,
+                             aerie_error *err);
 void ae_adapter_close(ae_adapter *a); /* NULL is fine */
-/* Records which adapters lie beneath, in order: to be called before saving one trained over them. */
-aerie_status ae_adapter_set_beneath(ae_adapter *a, ae_adapter *const *beneath, int n, aerie_error *err);
+/* Records which adapters lie beneath, in order: to be called before saving one trained over them.
+ */
+aerie_status ae_adapter_set_beneath(ae_adapter *a, ae_adapter *const *beneath, int n,
+                                    aerie_error *err);
 /* 64 hex digits over its numbers. */
 void ae_adapter_hash(const ae_adapter *a, char out[65]);
 /* Rank, alpha and targets; for showing. */

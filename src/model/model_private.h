@@ -20,26 +20,27 @@ struct ae_model {
     ae_safetensors *safetensors;
     const ae_tokenizer *tokenizer;
     ae_tokenizer *own_tokenizer; /* NULL when the tokenizer is another model's */
-    char *template;     /* NULL: none known */
-    bool template_is_own; /* the file's, or set: saved along; else a guess */
-    bool template_is_new; /* set: other than in the files of `folder` */
+    char *template;              /* NULL: none known */
+    bool template_is_own;        /* the file's, or set: saved along; else a guess */
+    bool template_is_new;        /* set: other than in the files of `folder` */
     char *path;
-    char *folder;       /* Hugging Face folder whose tokenizer files go along when saved; or NULL */
+    char *folder; /* Hugging Face folder whose tokenizer files go along when saved; or NULL */
     atomic_int hash_state; /* 0 unknown, 1 being written, 2 in `hash` */
     char hash[65];
 };
 
 /* A zeroed model with its path. */
 aerie_status ae_model_new(ae_model **out, const char *path, aerie_error *err);
-/* With config and rope_factors set: makes room for layers, and lays out net, rotation and names. The
- * weights' tensors are filled afterwards; ae_model_wire() then connects them. */
+/* With config and rope_factors set: makes room for layers, and lays out net, rotation and names.
+ * The weights' tensors are filled afterwards; ae_model_wire() then connects them. */
 aerie_status ae_model_lay_out(ae_model *m, aerie_error *err);
 aerie_status ae_model_wire(ae_model *m, aerie_error *err);
 /* An F32 parameter in the model's own memory, zero, with a gradient. */
 aerie_status ae_model_take_param(ae_model *m, const ae_param_site *site, aerie_error *err);
 aerie_status ae_model_read_folder_config(ae_model *m, const char *folder, aerie_error *err);
 /* Finds every parameter in `list`, checked against the configuration; then wires. */
-aerie_status ae_model_load(ae_model *m, const ae_tensor_list *list, bool gguf_names, aerie_error *err);
+aerie_status ae_model_load(ae_model *m, const ae_tensor_list *list, bool gguf_names,
+                           aerie_error *err);
 
 /* Keeps a copy. own: the file's, not a guess. */
 aerie_status ae_model_keep_template(ae_model *m, const char *jinja, bool own, aerie_error *err);

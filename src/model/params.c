@@ -6,14 +6,17 @@
 #define AT(field)    offsetof(ae_weights, field)
 #define LAYER(field) offsetof(ae_layer_weights, field)
 
-static const ae_param embedding = { "model.embed_tokens.weight", "token_embd.weight", AT(embedding),
-                                    'V', 'D', AE_PARAM_ALWAYS, AE_START_NORMAL, -1, 0 };
-static const ae_param norm = { "model.norm.weight", "output_norm.weight", AT(norm),
-                               '1', 'D', AE_PARAM_ALWAYS, AE_START_ONE, -1, 0 };
-static const ae_param head = { "lm_head.weight", "output.weight", AT(head),
-                               'V', 'D', AE_PARAM_UNTIED, AE_START_NORMAL, -1, 0 };
-
 /* clang-format off */
+static const ae_param embedding =
+    { "model.embed_tokens.weight", "token_embd.weight", AT(embedding),
+      'V', 'D', AE_PARAM_ALWAYS, AE_START_NORMAL, -1, 0 };
+static const ae_param norm =
+    { "model.norm.weight", "output_norm.weight", AT(norm),
+      '1', 'D', AE_PARAM_ALWAYS, AE_START_ONE, -1, 0 };
+static const ae_param head =
+    { "lm_head.weight", "output.weight", AT(head),
+      'V', 'D', AE_PARAM_UNTIED, AE_START_NORMAL, -1, 0 };
+
 static const ae_param layer_params[] = {
     { "input_layernorm.weight", "attn_norm.weight", LAYER(attention_norm),
       '1', 'D', AE_PARAM_ALWAYS, AE_START_ONE, -1, 0 },
@@ -56,22 +59,32 @@ const char *ae_proj_name(int id)
 static int64_t dimension(const ae_config *c, char letter)
 {
     switch (letter) {
-    case 'D': return c->hidden_size;
-    case 'H': return c->n_heads * c->head_dim;
-    case 'K': return c->n_kv_heads * c->head_dim;
-    case 'F': return c->intermediate_size;
-    case 'V': return c->vocab_size;
-    default: return 1;
+    case 'D':
+        return c->hidden_size;
+    case 'H':
+        return c->n_heads * c->head_dim;
+    case 'K':
+        return c->n_kv_heads * c->head_dim;
+    case 'F':
+        return c->intermediate_size;
+    case 'V':
+        return c->vocab_size;
+    default:
+        return 1;
     }
 }
 
 static bool present(const ae_config *c, const ae_param *p)
 {
     switch (p->when) {
-    case AE_PARAM_QKV_BIAS: return c->qkv_bias;
-    case AE_PARAM_O_BIAS: return c->o_bias;
-    case AE_PARAM_UNTIED: return !c->tied_head;
-    case AE_PARAM_ALWAYS: break;
+    case AE_PARAM_QKV_BIAS:
+        return c->qkv_bias;
+    case AE_PARAM_O_BIAS:
+        return c->o_bias;
+    case AE_PARAM_UNTIED:
+        return !c->tied_head;
+    case AE_PARAM_ALWAYS:
+        break;
     }
     return true;
 }
@@ -89,7 +102,8 @@ int64_t ae_param_sites(const ae_config *c)
     return 1 + c->n_layers * params_per_layer(c) + 1 + present(c, &head);
 }
 
-static ae_param_site site_of(const ae_config *c, const ae_weights *w, const ae_param *p, int64_t layer)
+static ae_param_site site_of(const ae_config *c, const ae_weights *w, const ae_param *p,
+                             int64_t layer)
 {
     char *base = layer < 0 ? (char *)w : (char *)&w->layers[layer];
 
@@ -123,7 +137,8 @@ void ae_param_hf_name(const ae_param_site *site, char out[AE_PARAM_NAME])
     if (site->layer < 0)
         snprintf(out, AE_PARAM_NAME, "%s", site->param->hf);
     else
-        snprintf(out, AE_PARAM_NAME, "model.layers.%lld.%s", (long long)site->layer, site->param->hf);
+        snprintf(out, AE_PARAM_NAME, "model.layers.%lld.%s", (long long)site->layer,
+                 site->param->hf);
 }
 
 void ae_param_gguf_name(const ae_param_site *site, char out[AE_PARAM_NAME])
@@ -157,13 +172,20 @@ void ae_layer_wire(ae_decoder_layer *out, const ae_layer_weights *w)
 ae_projection *ae_layer_projection(ae_decoder_layer *layer, int projection)
 {
     switch (projection) {
-    case AE_PROJ_Q: return &layer->q;
-    case AE_PROJ_K: return &layer->k;
-    case AE_PROJ_V: return &layer->v;
-    case AE_PROJ_O: return &layer->o;
-    case AE_PROJ_GATE: return &layer->gate;
-    case AE_PROJ_UP: return &layer->up;
-    default: return &layer->down;
+    case AE_PROJ_Q:
+        return &layer->q;
+    case AE_PROJ_K:
+        return &layer->k;
+    case AE_PROJ_V:
+        return &layer->v;
+    case AE_PROJ_O:
+        return &layer->o;
+    case AE_PROJ_GATE:
+        return &layer->gate;
+    case AE_PROJ_UP:
+        return &layer->up;
+    default:
+        return &layer->down;
     }
 }
 

@@ -28,8 +28,8 @@ typedef struct {
     char rows, cols;
     ae_param_when when;
     ae_param_start start;
-    int projection;        /* AE_PROJ_..., or -1 */
-    char permuted;         /* 'H' or 'K': rows of heads, whose order differs between the layouts; or 0 */
+    int projection; /* AE_PROJ_..., or -1 */
+    char permuted;  /* 'H' or 'K': rows of heads, whose order differs between the layouts; or 0 */
 } ae_param;
 
 enum { AE_PARAM_NAME = 96 };
@@ -49,15 +49,16 @@ ae_param_site ae_param_site_at(const ae_config *c, const ae_weights *w, int64_t 
 void ae_param_hf_name(const ae_param_site *site, char out[AE_PARAM_NAME]);
 void ae_param_gguf_name(const ae_param_site *site, char out[AE_PARAM_NAME]);
 /* The parameter of a projection: its shape and names. */
-ae_param_site ae_param_of_projection(const ae_config *c, const ae_weights *w, int64_t layer, int projection);
+ae_param_site ae_param_of_projection(const ae_config *c, const ae_weights *w, int64_t layer,
+                                     int projection);
 
 /* Points a layer's projections at its weights. */
 void ae_layer_wire(ae_decoder_layer *out, const ae_layer_weights *w);
 /* The projection of a layer by its number. */
 ae_projection *ae_layer_projection(ae_decoder_layer *layer, int projection);
 
-/* Which row of q or k in the layout at hand becomes row `row` of the other layout. Rows (2i, 2i + 1)
- * of an interleaved head are rows (i, i + d/2) of a split one. */
+/* Which row of q or k in the layout at hand becomes row `row` of the other layout. Rows (2i, 2i +
+ * 1) of an interleaved head are rows (i, i + d/2) of a split one. */
 int64_t ae_rope_row(int64_t row, int64_t head_dim, bool to_interleaved);
 
 #endif

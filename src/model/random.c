@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Each tensor has a generator of its own, seeded by its name: its numbers don't depend on which other
- * tensors there are. */
+/* Each tensor has a generator of its own, seeded by its name: its numbers don't depend on which
+ * other tensors there are. */
 static void fill(const ae_named_param *p, ae_param_start start, int64_t n_layers, uint64_t seed)
 {
     double std = start == AE_START_RESIDUAL ? 0.02 / sqrt(2.0 * (double)n_layers) : 0.02;
@@ -34,7 +34,8 @@ static aerie_status build(ae_model *m, uint64_t seed, aerie_error *err)
     return status ? status : ae_model_wire(m, err);
 }
 
-aerie_status ae_model_random(ae_model **out, const char *config_folder, uint64_t seed, aerie_error *err)
+aerie_status ae_model_random(ae_model **out, const char *config_folder, uint64_t seed,
+                             aerie_error *err)
 {
     ae_model *m;
     aerie_status status = ae_model_new(&m, config_folder, err);

@@ -51,8 +51,9 @@ static void send_head_vector(sender *s, ae_save_sink *sink, void *file)
     sink(file, s->encoded, s->encoded_bytes);
 }
 
-aerie_status ae_save_tensor(const ae_model *m, const ae_param_site *site, ae_dtype type, bool reorder,
-                            bool to_interleaved, ae_save_sink *sink, void *file, aerie_error *err)
+aerie_status ae_save_tensor(const ae_model *m, const ae_param_site *site, ae_dtype type,
+                            bool reorder, bool to_interleaved, ae_save_sink *sink, void *file,
+                            aerie_error *err)
 {
     sender s = { .tensor = site->tensor, .type = type, .to_interleaved = to_interleaved };
     aerie_status status = AERIE_OK;
@@ -89,10 +90,14 @@ static void safetensors_sink(void *file, const void *data, size_t bytes)
 static uint32_t gguf_file_type(ae_dtype type)
 {
     switch (type) {
-    case AE_F16: return 1;
-    case AE_Q8_0: return 7;
-    case AE_BF16: return 32;
-    default: return 0;
+    case AE_F16:
+        return 1;
+    case AE_Q8_0:
+        return 7;
+    case AE_BF16:
+        return 32;
+    default:
+        return 0;
     }
 }
 
@@ -148,7 +153,8 @@ static aerie_status check_type(ae_dtype type, bool gguf, aerie_error *err)
                       gguf ? "choose F32, F16, BF16 or Q8_0" : "a folder takes F32, F16 or BF16");
 }
 
-aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype type, aerie_error *err)
+aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype type,
+                                aerie_error *err)
 {
     ae_gguf_writer *w;
     aerie_status status = check_type(type, true, err);
@@ -180,13 +186,14 @@ static aerie_status send_safetensors(const ae_model *m, ae_safetensors_writer *w
     }
     for (int64_t i = 0; !status && i < m->n_params; i++) {
         ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
-        status = ae_save_tensor(m, &site, type, m->config.rope_interleaved, false, safetensors_sink, w,
-                                err);
+        status = ae_save_tensor(m, &site, type, m->config.rope_interleaved, false, safetensors_sink,
+                                w, err);
     }
     return status;
 }
 
-static aerie_status save_weights(const ae_model *m, const char *folder, ae_dtype type, aerie_error *err)
+static aerie_status save_weights(const ae_model *m, const char *folder, ae_dtype type,
+                                 aerie_error *err)
 {
     ae_safetensors_writer *w;
     char *path = ae_path_join(folder, "model.safetensors");
@@ -202,7 +209,8 @@ static aerie_status save_weights(const ae_model *m, const char *folder, ae_dtype
     return status;
 }
 
-aerie_status ae_model_save_hf(const ae_model *m, const char *folder, ae_dtype type, aerie_error *err)
+aerie_status ae_model_save_hf(const ae_model *m, const char *folder, ae_dtype type,
+                              aerie_error *err)
 {
     const ae_vocab *vocab = m->tokenizer ? ae_tokenizer_vocab(m->tokenizer) : NULL;
     ae_bytes config = { 0 };

@@ -7,13 +7,14 @@
 /* Receives encoded bytes of one tensor, in order. */
 typedef void ae_save_sink(void *file, const void *data, size_t bytes);
 
-/* The type that a parameter gets in a file of matrices of `type`: vectors stay F32 in GGUF, and rows
- * that are no whole blocks do. */
+/* The type that a parameter gets in a file of matrices of `type`: vectors stay F32 in GGUF, and
+ * rows that are no whole blocks do. */
 ae_dtype ae_save_dtype(const ae_tensor *t, ae_dtype type);
 
-/* Sends a tensor's rows as `type`, with the rows of heads moved for the other layout of rotation when
- * `reorder`. The bytes are the model's own where the types agree. */
-aerie_status ae_save_tensor(const ae_model *m, const ae_param_site *site, ae_dtype type, bool reorder,
-                            bool to_interleaved, ae_save_sink *sink, void *file, aerie_error *err);
+/* Sends a tensor's rows as `type`, with the rows of heads moved for the other layout of rotation
+ * when `reorder`. The bytes are the model's own where the types agree. */
+aerie_status ae_save_tensor(const ae_model *m, const ae_param_site *site, ae_dtype type,
+                            bool reorder, bool to_interleaved, ae_save_sink *sink, void *file,
+                            aerie_error *err);
 
 #endif

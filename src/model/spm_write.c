@@ -61,8 +61,8 @@ static void put_token(ae_bytes *out, int field, const ae_vocab *v, int32_t id)
     if (id >= 0) put_bytes(out, field, v->tokens[id].text);
 }
 
-/* TrainerSpec { model_type 3 (2: BPE), vocab_size 4, byte_fallback 35, ids of unk, bos, eos, pad 40 to
- * 43, their pieces 45 to 48 } */
+/* TrainerSpec { model_type 3 (2: BPE), vocab_size 4, byte_fallback 35, ids of unk, bos, eos, pad 40
+ * to 43, their pieces 45 to 48 } */
 static void put_trainer(ae_bytes *out, ae_bytes *room, const ae_vocab *v)
 {
     ae_bytes_clear(room);
@@ -80,7 +80,8 @@ static void put_trainer(ae_bytes *out, ae_bytes *room, const ae_vocab *v)
     put_bytes(out, 2, ae_span_of(room));
 }
 
-/* NormalizerSpec { name 1, add_dummy_prefix 3, remove_extra_whitespaces 4, escape_whitespaces 5 } */
+/* NormalizerSpec { name 1, add_dummy_prefix 3, remove_extra_whitespaces 4, escape_whitespaces 5 }
+ */
 static void put_normalizer(ae_bytes *out, ae_bytes *room, const ae_vocab *v)
 {
     ae_bytes_clear(room);

@@ -43,7 +43,8 @@ static char *read_text(reader *r, const char *key)
 
     if (!ae_gguf_has(r->gguf, key) || ae_gguf_text(r->gguf, key, &text, &r->error)) return NULL;
     char *copy = ae_arena_strndup(&r->arena, text.data, text.len);
-    if (!copy) aerie_fail(&r->error, AERIE_NO_MEMORY, "%s: no room for '%s'", ae_gguf_name(r->gguf), key);
+    if (!copy)
+        aerie_fail(&r->error, AERIE_NO_MEMORY, "%s: no room for '%s'", ae_gguf_name(r->gguf), key);
     return copy;
 }
 
@@ -53,7 +54,8 @@ static const ae_span *read_texts(reader *r, const char *key, int32_t *n)
     size_t count = 0;
 
     *n = 0;
-    if (!ae_gguf_has(r->gguf, key) || ae_gguf_texts(r->gguf, key, &spans, &count, &r->error)) return NULL;
+    if (!ae_gguf_has(r->gguf, key) || ae_gguf_texts(r->gguf, key, &spans, &count, &r->error))
+        return NULL;
     if (count > 1 << 24) {
         aerie_fail(&r->error, AERIE_BAD_FILE, "%s: '%s' has %zu entries, more than any tokenizer",
                    ae_gguf_name(r->gguf), key, count);
@@ -96,7 +98,8 @@ static void read_tokens(reader *r, ae_vocab *v)
     size_t n;
 
     if (!texts || r->error.status) {
-        aerie_fail(&r->error, AERIE_BAD_FILE, "%s: the tokenizer has no tokens", ae_gguf_name(r->gguf));
+        aerie_fail(&r->error, AERIE_BAD_FILE, "%s: the tokenizer has no tokens",
+                   ae_gguf_name(r->gguf));
         return;
     }
     if (ae_gguf_has(r->gguf, GGML "scores") &&
@@ -111,7 +114,8 @@ static void read_tokens(reader *r, ae_vocab *v)
     for (int32_t i = 0; i < v->n_tokens; i++) {
         int32_t type = types ? types[i] : AE_TOKEN_NORMAL;
         if (type < AE_TOKEN_NORMAL || type > AE_TOKEN_BYTE) type = AE_TOKEN_NORMAL;
-        tokens[i] = (ae_vocab_token){ .text = texts[i], .score = scores ? scores[i] : 0,
+        tokens[i] = (ae_vocab_token){ .text = texts[i],
+                                      .score = scores ? scores[i] : 0,
                                       .type = (ae_token_type)type };
     }
     read_traits(r, tokens, v->n_tokens);
@@ -178,9 +182,10 @@ static void read_habits(reader *r, ae_vocab *v)
 static void read_vocab(reader *r, ae_vocab *v, const char *model)
 {
     if (strcmp(model, "llama") && strcmp(model, "gpt2")) {
-        aerie_fail(&r->error, AERIE_UNSUPPORTED,
-                   "%s: tokenizers of the kind '%.40s' are not something this build reads (llama, gpt2)",
-                   ae_gguf_name(r->gguf), model);
+        aerie_fail(
+            &r->error, AERIE_UNSUPPORTED,
+            "%s: tokenizers of the kind '%.40s' are not something this build reads (llama, gpt2)",
+            ae_gguf_name(r->gguf), model);
         return;
     }
     read_tokens(r, v);
@@ -303,7 +308,8 @@ static void write_habits(ae_gguf_writer *w, const ae_vocab *v)
     ae_gguf_set_bool(w, GGML "add_space_prefix", v->add_prefix_space);
     if (v->remove_extra_spaces) ae_gguf_set_bool(w, GGML "remove_extra_whitespaces", true);
     for (size_t i = 0; i < AE_COUNT(own_flags); i++)
-        ae_gguf_set_bool(w, own_flags[i].key, *(const bool *)((const char *)v + own_flags[i].offset));
+        ae_gguf_set_bool(w, own_flags[i].key,
+                         *(const bool *)((const char *)v + own_flags[i].offset));
 }
 
 aerie_status ae_model_write_text_metadata(const ae_model *m, ae_gguf_writer *w, aerie_error *err)
@@ -311,7 +317,8 @@ aerie_status ae_model_write_text_metadata(const ae_model *m, ae_gguf_writer *w, 
     ae_arena arena = { 0 };
     aerie_status status;
 
-    if (m->template && m->template_is_own) ae_gguf_set_text(w, "tokenizer.chat_template", m->template);
+    if (m->template && m->template_is_own)
+        ae_gguf_set_text(w, "tokenizer.chat_template", m->template);
     if (!m->tokenizer) return AERIE_OK;
     const ae_vocab *v = ae_tokenizer_vocab(m->tokenizer);
     ae_gguf_set_text(w, GGML "model", v->kind == AE_VOCAB_SPM ? "llama" : "gpt2");

@@ -58,8 +58,8 @@ static aerie_status template_from_json(ae_model *m, const char *folder, const ch
     if (status || !found) goto done;
     root = json_loadb(text.data ? text.data : "", text.len, 0, &where);
     if (!json_is_object(root)) {
-        status = aerie_fail(err, AERIE_BAD_FILE, "%s/%s: is no JSON object (line %d: %s)", folder, name,
-                            root ? 1 : where.line, root ? "something else" : where.text);
+        status = aerie_fail(err, AERIE_BAD_FILE, "%s/%s: is no JSON object (line %d: %s)", folder,
+                            name, root ? 1 : where.line, root ? "something else" : where.text);
         goto done;
     }
     const char *template = choose_template(json_object_get(root, "chat_template"));
@@ -93,7 +93,8 @@ aerie_status ae_model_read_text_files(ae_model *m, const char *folder, aerie_err
     /* Newest place first, as transformers looks. */
     if (!status) status = template_from_jinja(m, folder, err);
     if (!status && !m->template) status = template_from_json(m, folder, "chat_template.json", err);
-    if (!status && !m->template) status = template_from_json(m, folder, "tokenizer_config.json", err);
+    if (!status && !m->template)
+        status = template_from_json(m, folder, "tokenizer_config.json", err);
     return status;
 }
 
@@ -108,9 +109,11 @@ static aerie_status check_sizes(const ae_model *m, aerie_error *err)
     int32_t n = ae_tokenizer_size(m->tokenizer);
 
     if (n <= m->config.vocab_size) return AERIE_OK;
-    return aerie_fail(err, AERIE_BAD_FILE,
-                      "%s: the tokenizer has %d tokens, the embedding only %lld rows; is it another "
-                      "model's tokenizer?", m->path, n, (long long)m->config.vocab_size);
+    return aerie_fail(
+        err, AERIE_BAD_FILE,
+        "%s: the tokenizer has %d tokens, the embedding only %lld rows; is it another "
+        "model's tokenizer?",
+        m->path, n, (long long)m->config.vocab_size);
 }
 
 aerie_status ae_model_guess_template(ae_model *m, aerie_error *err)

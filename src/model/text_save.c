@@ -1,5 +1,5 @@
-/* text_save.c -- tokenizer files of a Hugging Face folder, written: the original's bytes where there
- * are any, otherwise made from the vocabulary. */
+/* text_save.c -- tokenizer files of a Hugging Face folder, written: the original's bytes where
+ * there are any, otherwise made from the vocabulary. */
 #include "model/tokenizer_files.h"
 
 #include <stdio.h>
@@ -8,8 +8,15 @@
 
 /* Everything beside weights and config.json that a tokenizer may need. */
 static const char *const kept_files[] = {
-    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
     "generation_config.json",
 };
 
@@ -54,8 +61,10 @@ static aerie_status replace_template(const ae_model *m, const char *folder, aeri
     if (path && text)
         status = ae_file_write(path, text, strlen(text), err);
     else
-        status = aerie_fail(err, AERIE_NO_MEMORY, "%s: no tokenizer_config.json can be made: no room, or a "
-                            "chat template that is not UTF-8", folder);
+        status = aerie_fail(err, AERIE_NO_MEMORY,
+                            "%s: no tokenizer_config.json can be made: no room, or a "
+                            "chat template that is not UTF-8",
+                            folder);
     free(text);
     json_decref(root);
     ae_free(path);
@@ -88,10 +97,12 @@ static aerie_status make_files(const ae_model *m, const char *folder, aerie_erro
     const ae_vocab *v = ae_tokenizer_vocab(m->tokenizer);
     bool spm = ae_has_spm_file(v);
     ae_bytes text = { 0 };
-    aerie_status status = spm ? ae_spm_model_bytes(v, &text, err) : ae_tokenizer_json_text(v, &text, err);
+    aerie_status status =
+        spm ? ae_spm_model_bytes(v, &text, err) : ae_tokenizer_json_text(v, &text, err);
 
     if (!status)
-        status = ae_write_into(folder, spm ? "tokenizer.model" : "tokenizer.json", ae_span_of(&text), err);
+        status = ae_write_into(folder, spm ? "tokenizer.model" : "tokenizer.json",
+                               ae_span_of(&text), err);
     ae_bytes_clear(&text);
     if (!status)
         status = ae_tokenizer_config_text(v, m->template_is_own ? m->template : NULL, &text, err);

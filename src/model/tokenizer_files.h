@@ -5,7 +5,10 @@
 #include "model/model_private.h"
 
 /* Which file a vocabulary gets: scores make a tokenizer.model, merges a tokenizer.json. */
-static inline bool ae_has_spm_file(const ae_vocab *v) { return v->kind == AE_VOCAB_SPM && !v->spm_bpe_merges; }
+static inline bool ae_has_spm_file(const ae_vocab *v)
+{
+    return v->kind == AE_VOCAB_SPM && !v->spm_bpe_merges;
+}
 
 /* Appends a SentencePiece ModelProto. */
 aerie_status ae_spm_model_bytes(const ae_vocab *v, ae_bytes *out, aerie_error *err);

@@ -31,8 +31,9 @@ static bool is_added(const ae_vocab_token *t)
 
 static json_t *added_token(const ae_vocab_token *t)
 {
-    return json_pack("{s:s%,s:b,s:b,s:b,s:b,s:b}", "content", t->text.data, t->text.len, "single_word", (int)t->single_word,
-                     "lstrip", (int)t->lstrip, "rstrip", (int)t->rstrip, "normalized", 0, "special",
+    return json_pack("{s:s%,s:b,s:b,s:b,s:b,s:b}", "content", t->text.data, t->text.len,
+                     "single_word", (int)t->single_word, "lstrip", (int)t->lstrip, "rstrip",
+                     (int)t->rstrip, "normalized", 0, "special",
                      (int)(t->type != AE_TOKEN_USER_DEFINED));
 }
 
@@ -51,8 +52,8 @@ static json_t *added_tokens(const ae_vocab *v)
 
 static json_t *split_step(const char *pattern)
 {
-    return json_pack("{s:s,s:{s:s},s:s,s:b}", "type", "Split", "pattern", "Regex", pattern, "behavior",
-                     "Isolated", "invert", 0);
+    return json_pack("{s:s,s:{s:s},s:s,s:b}", "type", "Split", "pattern", "Regex", pattern,
+                     "behavior", "Isolated", "invert", 0);
 }
 
 static json_t *byte_level(bool add_prefix_space)
@@ -78,8 +79,8 @@ static json_t *spm_normalizer(const ae_vocab *v)
 
     if (v->add_prefix_space)
         json_array_append_new(steps, json_pack("{s:s,s:s}", "type", "Prepend", "prepend", MARK));
-    json_array_append_new(steps, json_pack("{s:s,s:{s:s},s:s}", "type", "Replace", "pattern", "String",
-                                           " ", "content", MARK));
+    json_array_append_new(steps, json_pack("{s:s,s:{s:s},s:s}", "type", "Replace", "pattern",
+                                           "String", " ", "content", MARK));
     return json_pack("{s:s,s:o}", "type", "Sequence", "normalizers", steps);
 }
 
@@ -91,18 +92,20 @@ static bool wants_metaspace(const ae_vocab *v)
 
 static json_t *metaspace(const ae_vocab *v)
 {
-    const char *scheme = !v->add_prefix_space ? "never" : v->prefix_every_segment ? "always" : "first";
+    const char *scheme = !v->add_prefix_space      ? "never"
+                         : v->prefix_every_segment ? "always"
+                                                   : "first";
 
-    return json_pack("{s:s,s:s,s:s,s:b}", "type", "Metaspace", "replacement", MARK, "prepend_scheme",
-                     scheme, "split", (int)v->split_words);
+    return json_pack("{s:s,s:s,s:s,s:b}", "type", "Metaspace", "replacement", MARK,
+                     "prepend_scheme", scheme, "split", (int)v->split_words);
 }
 
 static json_t *spm_decoder(void)
 {
-    return json_pack("{s:s,s:[{s:s,s:{s:s},s:s},{s:s},{s:s},{s:s,s:s,s:i,s:i}]}", "type", "Sequence",
-                     "decoders", "type", "Replace", "pattern", "String", MARK, "content", " ",
-                     "type", "ByteFallback", "type", "Fuse", "type", "Strip", "content", " ", "start", 1,
-                     "stop", 0);
+    return json_pack("{s:s,s:[{s:s,s:{s:s},s:s},{s:s},{s:s},{s:s,s:s,s:i,s:i}]}", "type",
+                     "Sequence", "decoders", "type", "Replace", "pattern", "String", MARK,
+                     "content", " ", "type", "ByteFallback", "type", "Fuse", "type", "Strip",
+                     "content", " ", "start", 1, "stop", 0);
 }
 
 /* Puts BOS before, and EOS behind, what is encoded. */
@@ -119,13 +122,13 @@ static json_t *post_processor(const ae_vocab *v)
         ae_span text = v->tokens[ids[i]].text;
         json_array_append_new(single, json_pack("{s:{s:s%,s:i}}", "SpecialToken", "id", text.data,
                                                 text.len, "type_id", 0));
-        json_t *special = json_pack("{s:s%,s:[i],s:[s%]}", "id", text.data, text.len, "ids", (int)ids[i],
-                                    "tokens", text.data, text.len);
+        json_t *special = json_pack("{s:s%,s:[i],s:[s%]}", "id", text.data, text.len, "ids",
+                                    (int)ids[i], "tokens", text.data, text.len);
         set(tokens, text, special);
     }
     return json_pack("{s:s,s:o,s:[{s:{s:s,s:i}},{s:{s:s,s:i}}],s:o}", "type", "TemplateProcessing",
-                     "single", single, "pair", "Sequence", "id", "A", "type_id", 0, "Sequence", "id", "B",
-                     "type_id", 1, "special_tokens", tokens);
+                     "single", single, "pair", "Sequence", "id", "A", "type_id", 0, "Sequence",
+                     "id", "B", "type_id", 1, "special_tokens", tokens);
 }
 
 static json_t *vocab_object(const ae_vocab *v)
@@ -133,7 +136,8 @@ static json_t *vocab_object(const ae_vocab *v)
     json_t *object = json_object();
 
     for (int32_t i = 0; i < v->n_tokens; i++)
-        if (!set(object, v->tokens[i].text, json_integer(i))) goto failed; /* not UTF-8, or no room */
+        if (!set(object, v->tokens[i].text, json_integer(i)))
+            goto failed; /* not UTF-8, or no room */
     return object;
 failed:
     json_decref(object);
@@ -157,10 +161,10 @@ static json_t *bpe_model(const ae_vocab *v)
     bool spm = v->kind == AE_VOCAB_SPM;
     json_t *unk = v->unk >= 0 && spm ? text_of(v->tokens[v->unk].text) : json_null();
 
-    return json_pack("{s:s,s:n,s:o,s:n,s:n,s:b,s:b,s:b,s:o,s:o}", "type", "BPE", "dropout", "unk_token",
-                     unk, "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", (int)spm,
-                     "byte_fallback", (int)spm, "ignore_merges", (int)v->ignore_merges, "vocab",
-                     vocab_object(v), "merges", merges_array(v));
+    return json_pack("{s:s,s:n,s:o,s:n,s:n,s:b,s:b,s:b,s:o,s:o}", "type", "BPE", "dropout",
+                     "unk_token", unk, "continuing_subword_prefix", "end_of_word_suffix",
+                     "fuse_unk", (int)spm, "byte_fallback", (int)spm, "ignore_merges",
+                     (int)v->ignore_merges, "vocab", vocab_object(v), "merges", merges_array(v));
 }
 
 static json_t *normalizer(const ae_vocab *v)
@@ -180,9 +184,9 @@ static json_t *tokenizer_json(const ae_vocab *v)
 {
     bool spm = v->kind == AE_VOCAB_SPM;
 
-    return json_pack("{s:s,s:n,s:n,s:o,s:o,s:o,s:o,s:o,s:o}", "version", "1.0", "truncation", "padding",
-                     "added_tokens", added_tokens(v), "normalizer", normalizer(v), "pre_tokenizer",
-                     pre_tokenizer(v), "post_processor", post_processor(v),
+    return json_pack("{s:s,s:n,s:n,s:o,s:o,s:o,s:o,s:o,s:o}", "version", "1.0", "truncation",
+                     "padding", "added_tokens", added_tokens(v), "normalizer", normalizer(v),
+                     "pre_tokenizer", pre_tokenizer(v), "post_processor", post_processor(v),
                      "decoder", spm ? spm_decoder() : byte_level(v->add_prefix_space), "model",
                      bpe_model(v));
 }
@@ -233,8 +237,10 @@ static json_t *tokenizer_config(const ae_vocab *v, const char *template)
         snprintf(id, sizeof id, "%d", i);
         json_object_set_new(decoder, id, added_token(&v->tokens[i]));
     }
-    if (root) json_object_set_new(root, "added_tokens_decoder", decoder);
-    else json_decref(decoder);
+    if (root)
+        json_object_set_new(root, "added_tokens_decoder", decoder);
+    else
+        json_decref(decoder);
     return root;
 }
 

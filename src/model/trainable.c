@@ -25,8 +25,8 @@ static aerie_status copy_param(ae_model *m, const ae_param_site *site, const ae_
     if (!ae_dtype_bytes(&row_bytes, from->dtype, 1, from->cols))
         return aerie_fail(err, AERIE_BAD_SHAPE, "'%s' has no whole blocks", site->param->hf);
     for (int64_t r = 0; r < from->rows; r++)
-        ae_dtype_decode_row(from->dtype, (const char *)from->data + (size_t)r * row_bytes, from->cols,
-                            ae_f32(site->tensor) + r * from->cols);
+        ae_dtype_decode_row(from->dtype, (const char *)from->data + (size_t)r * row_bytes,
+                            from->cols, ae_f32(site->tensor) + r * from->cols);
     return AERIE_OK;
 }
 

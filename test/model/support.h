@@ -10,7 +10,8 @@
 
 #define SHAPES "test/golden/model/"
 
-/* The shared folder's file, or NULL (with a remark) where that folder is not. Freed by the caller. */
+/* The shared folder's file, or NULL (with a remark) where that folder is not. Freed by the caller.
+ */
 static inline char *shared_path(const char *name)
 {
     const char *root = getenv("AERIE_SHARED");

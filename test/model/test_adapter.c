@@ -124,7 +124,8 @@ static ae_adapter *open_adapter(const char *path, const ae_model *m)
  * GGUF's layout always, as other programs expect. */
 static void file_keeps_it(void **state)
 {
-    char *scratch = scratch_make(), *gguf = join(scratch, "base.gguf"), *file = join(scratch, "a.gguf");
+    char *scratch = scratch_make(), *gguf = join(scratch, "base.gguf"),
+         *file = join(scratch, "a.gguf");
     ae_model *m[2] = { open_or_fail(SHAPES "llama3"), NULL };
     (void)state;
 
@@ -159,11 +160,13 @@ static void file_keeps_it(void **state)
 }
 
 static const char config_text[] =
-    "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"bias\": \"none\", \"lora_dropout\": 0.0,"
+    "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"bias\": \"none\", \"lora_dropout\": "
+    "0.0,"
     " \"target_modules\": [\"q_proj\"], \"rank_pattern\": {}, \"modules_to_save\": null}";
 
 /* An adapter as PEFT writes it, its numbers those of `a` (of the same layout: Hugging Face's). */
-static void write_peft(const char *folder, const ae_adapter *a, const char *config, const char *extra)
+static void write_peft(const char *folder, const ae_adapter *a, const char *config,
+                       const char *extra)
 {
     char *config_path = join(folder, "adapter_config.json");
     char *weights = join(folder, "adapter_model.safetensors"), name[256];
@@ -194,7 +197,8 @@ static void write_peft(const char *folder, const ae_adapter *a, const char *conf
 /* A PEFT folder opens over the folder's model and over the GGUF made from it: the same function. */
 static void peft_folder(void **state)
 {
-    char *scratch = scratch_make(), *gguf = join(scratch, "base.gguf"), *folder = join(scratch, "peft");
+    char *scratch = scratch_make(), *gguf = join(scratch, "base.gguf"),
+         *folder = join(scratch, "peft");
     ae_model *hf = open_or_fail(SHAPES "mistral");
     ae_adapter *a = new_adapter(hf, false), *bad = NULL;
     aerie_error err = { 0 };
@@ -206,7 +210,8 @@ static void peft_folder(void **state)
     assert_true(ae_model_config(m)->rope_interleaved);
     write_peft(folder, a, config_text, NULL);
     ae_adapter *over_hf = open_adapter(folder, hf), *over_gguf = open_adapter(folder, m);
-    float *want = logits_with(hf, &a, 1), *x = logits_with(hf, &over_hf, 1), *y = logits_with(m, &over_gguf, 1);
+    float *want = logits_with(hf, &a, 1), *x = logits_with(hf, &over_hf, 1),
+          *y = logits_with(m, &over_gguf, 1);
     assert_memory_equal(want, x, (size_t)n * sizeof *x);
     print_message("over the GGUF: %.1e\n", apart(want, y, n));
     assert_true(apart(want, y, n) < 2e-6);
@@ -215,7 +220,8 @@ static void peft_folder(void **state)
     assert_int_equal(ae_adapter_open(&bad, folder, hf, false, &err), AERIE_UNSUPPORTED);
     assert_non_null(strstr(err.message, "24 of its 25 tensors"));
     err = (aerie_error){ 0 };
-    write_peft(folder, a, "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"use_dora\": true}", NULL);
+    write_peft(folder, a,
+               "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"use_dora\": true}", NULL);
     assert_int_equal(ae_adapter_open(&bad, folder, hf, false, &err), AERIE_UNSUPPORTED);
     assert_non_null(strstr(err.message, "use_dora"));
     err = (aerie_error){ 0 };
@@ -253,7 +259,8 @@ static void stacked(void **state)
     float *one = logits_with(m, both, 1), *two = logits_with(m, both, 2);
     assert_true(apart(one, two, n) > 0.01);
     for (int i = 0; i <= AE_MAX_LORA; i++) many[i] = both[0];
-    assert_int_equal(ae_net_with_adapters(&net, &arena, m, many, AE_MAX_LORA + 1, NULL), AERIE_UNSUPPORTED);
+    assert_int_equal(ae_net_with_adapters(&net, &arena, m, many, AE_MAX_LORA + 1, NULL),
+                     AERIE_UNSUPPORTED);
 
     assert_int_equal(ae_adapter_set_beneath(both[1], both, 1, NULL), AERIE_OK);
     assert_int_equal(ae_adapter_save(both[1], file, m, NULL), AERIE_OK);
@@ -298,8 +305,9 @@ static void bad_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_as_merged), cmocka_unit_test(file_keeps_it), cmocka_unit_test(peft_folder),
-        cmocka_unit_test(stacked),        cmocka_unit_test(bad_options),
+        cmocka_unit_test(same_as_merged), cmocka_unit_test(file_keeps_it),
+        cmocka_unit_test(peft_folder),    cmocka_unit_test(stacked),
+        cmocka_unit_test(bad_options),
     };
 
     if (ae_device_open(&device, AE_CPU_AUTO, 1, NULL)) return 1;

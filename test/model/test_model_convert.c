@@ -1,12 +1,14 @@
-/* Conversions lose nothing: Hugging Face folder -> GGUF -> folder gives the same bytes of weights and
- * the same configuration, and all compute the same; smaller types come as near as they can. */
+/* Conversions lose nothing: Hugging Face folder -> GGUF -> folder gives the same bytes of weights
+ * and the same configuration, and all compute the same; smaller types come as near as they can. */
 #include "model/support.h"
 
 #include <math.h>
 
 static ae_device *device;
 static const char *const shapes[] = { "mistral", "llama3", "qwen2", "tied" };
-static const int32_t ids[] = { 3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9, 32, 38, 46, 26, 43, 38, 32, 7, 9 };
+static const int32_t ids[] = {
+    3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9, 32, 38, 46, 26, 43, 38, 32, 7, 9
+};
 
 static void save_gguf(const ae_model *m, const char *path, ae_dtype type)
 {
@@ -82,7 +84,8 @@ static void assert_same_weights(const ae_model *a, const ae_model *b)
 
 static void check_round_trip(const char *shape, const char *scratch)
 {
-    char *folder = join(SHAPES, shape), *gguf = join(scratch, "model.gguf"), *back = join(scratch, "hf");
+    char *folder = join(SHAPES, shape), *gguf = join(scratch, "model.gguf"),
+         *back = join(scratch, "hf");
     ae_model *a = open_or_fail(folder);
 
     save_gguf(a, gguf, AE_F32);
@@ -124,8 +127,8 @@ static float block_most(const float *x, int64_t i)
     return most;
 }
 
-/* How far rounding to the type may move x[i]: half a step of F16 (or of its subnormals), of BF16, of
- * Q8_0's scale, which is itself rounded to half precision. */
+/* How far rounding to the type may move x[i]: half a step of F16 (or of its subnormals), of BF16,
+ * of Q8_0's scale, which is itself rounded to half precision. */
 static float rounding(ae_dtype type, const float *x, int64_t i, int64_t cols)
 {
     if (type == AE_F16) return fmaxf(fabsf(x[i]) * 0x1p-11f, 0x1p-25f);
@@ -154,7 +157,8 @@ static void check_rounding(const ae_model *a, const ae_model *b, ae_dtype type)
 static void smaller_types(void **state)
 {
     static const ae_dtype types[] = { AE_F16, AE_BF16, AE_Q8_0 };
-    char *scratch = scratch_make(), *path = join(scratch, "model.gguf"), *back = join(scratch, "hf");
+    char *scratch = scratch_make(), *path = join(scratch, "model.gguf"),
+         *back = join(scratch, "hf");
     (void)state;
 
     for (size_t i = 0; i < AE_COUNT(shapes); i++) {
@@ -166,8 +170,8 @@ static void smaller_types(void **state)
             save_hf(small, back, AE_F32);
             ae_model *wide = open_or_fail(back);
             check_rounding(m, wide, types[k]);
-            print_message("%s %s: logits apart by %.1e\n", shapes[i], ae_dtype_info_of(types[k])->name,
-                          logits_apart(m, small));
+            print_message("%s %s: logits apart by %.1e\n", shapes[i],
+                          ae_dtype_info_of(types[k])->name, logits_apart(m, small));
             assert_true(ae_model_weight_bytes(small) < ae_model_weight_bytes(m));
             ae_model_close(wide);
             ae_model_close(small);
@@ -184,7 +188,8 @@ static void smaller_types(void **state)
 static void half_round_trip(void **state)
 {
     static const ae_dtype types[] = { AE_F16, AE_BF16 };
-    char *scratch = scratch_make(), *first = join(scratch, "first"), *gguf = join(scratch, "m.gguf");
+    char *scratch = scratch_make(), *first = join(scratch, "first"),
+         *gguf = join(scratch, "m.gguf");
     char *again = join(scratch, "again");
     ae_model *m = open_or_fail(SHAPES "qwen2");
     (void)state;
@@ -257,7 +262,8 @@ static void random_models(void **state)
 
     for (int i = 0; i < 3; i++) {
         aerie_error err = { 0 };
-        if (ae_model_random(&m[i], SHAPES "mistral", i < 2 ? 7 : 8, &err)) fail_msg("%s", err.message);
+        if (ae_model_random(&m[i], SHAPES "mistral", i < 2 ? 7 : 8, &err))
+            fail_msg("%s", err.message);
         n = ae_model_params(m[i], p[i], 64);
     }
     assert_same_weights(m[0], m[1]);
@@ -282,8 +288,8 @@ static void random_models(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),       cmocka_unit_test(smaller_types),
-        cmocka_unit_test(half_round_trip),  cmocka_unit_test(hash_tells_apart),
+        cmocka_unit_test(round_trip),      cmocka_unit_test(smaller_types),
+        cmocka_unit_test(half_round_trip), cmocka_unit_test(hash_tells_apart),
         cmocka_unit_test(random_models),
     };
 

@@ -74,7 +74,8 @@ static void fixture_close(fixture *f)
 }
 
 /* The largest difference, as a part of the golden tensor's largest number. */
-static double distance(const fixture *f, const char *prefix, const char *name, const float *got, int64_t n)
+static double distance(const fixture *f, const char *prefix, const char *name, const float *got,
+                       int64_t n)
 {
     char key[160];
     double most = 0, size = 0;
@@ -145,8 +146,10 @@ static double check_all(const fixture *f, const char *prefix, bool grads, double
 
     for (int64_t i = 0; i < f->n_params; i++) {
         const ae_tensor *t = f->params[i].tensor;
-        double d = distance(f, prefix, f->params[i].name, grads ? t->grad : ae_f32(t), t->rows * t->cols);
-        if (!(d < limit)) fail_msg("%s%s: off by %.2e of its largest", prefix, f->params[i].name, d);
+        double d =
+            distance(f, prefix, f->params[i].name, grads ? t->grad : ae_f32(t), t->rows * t->cols);
+        if (!(d < limit))
+            fail_msg("%s%s: off by %.2e of its largest", prefix, f->params[i].name, d);
         most = fmax(most, d);
     }
     return most;
@@ -169,8 +172,9 @@ static void check_gradients(fixture *f)
         double loss = learn(f, recompute, logp);
         assert_true(distance(f, "", "log_probs", logp, f->n_predictions) < 2e-6);
         double golden = json_real_value(json_object_get(f->facts, "loss"));
-        print_message("  loss %.7f, off by %.1e; gradients off by %.1e%s\n", loss, fabs(loss - golden),
-                      check_all(f, "grad.", true, 1e-5), recompute ? " (recomputed)" : "");
+        print_message("  loss %.7f, off by %.1e; gradients off by %.1e%s\n", loss,
+                      fabs(loss - golden), check_all(f, "grad.", true, 1e-5),
+                      recompute ? " (recomputed)" : "");
         assert_true(fabs(loss - golden) < 2e-6);
     }
 }
@@ -179,7 +183,8 @@ static void check_gradients(fixture *f)
 static void check_adamw(fixture *f)
 {
     const json_t *o = json_object_get(f->facts, "adamw");
-    const json_t *betas = json_object_get(o, "betas"), *losses = json_object_get(f->facts, "losses");
+    const json_t *betas = json_object_get(o, "betas"),
+                 *losses = json_object_get(f->facts, "losses");
     float *moments[MAX_PARAMS][2];
     double worst = 0;
 
@@ -202,8 +207,9 @@ static void check_adamw(fixture *f)
         worst = fmax(worst, fabs(loss - json_real_value(json_array_get(losses, step))));
         for (int64_t i = 0; i < f->n_params; i++) {
             ae_tensor *t = f->params[i].tensor;
-            s.weight_decay =
-                f->params[i].decays ? (float)json_real_value(json_object_get(o, "weight_decay")) : 0;
+            s.weight_decay = f->params[i].decays
+                                 ? (float)json_real_value(json_object_get(o, "weight_decay"))
+                                 : 0;
             f->device->adamw(f->device, t->data, moments[i][0], moments[i][1], t->grad,
                              t->rows * t->cols, &s);
         }

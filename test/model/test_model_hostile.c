@@ -8,25 +8,61 @@
 typedef void change_fn(ae_gguf_writer *w, const char *key);
 
 typedef struct {
-    const char *key;      /* left out, then `change` puts it in its own way (NULL: not at all) */
+    const char *key; /* left out, then `change` puts it in its own way (NULL: not at all) */
     change_fn *change;
     const char *tensor;   /* this tensor is left out */
     const char *sentence; /* what the error must say */
     aerie_status status;
 } gguf_case;
 
-static void zero(ae_gguf_writer *w, const char *key) { ae_gguf_set_u32(w, key, 0); }
-static void one(ae_gguf_writer *w, const char *key) { ae_gguf_set_u32(w, key, 1); }
-static void three(ae_gguf_writer *w, const char *key) { ae_gguf_set_u32(w, key, 3); }
-static void two_to_31(ae_gguf_writer *w, const char *key) { ae_gguf_set_u32(w, key, 1u << 31); }
-static void two_to_63(ae_gguf_writer *w, const char *key) { ae_gguf_set_u64(w, key, 1ull << 63); }
-static void minus_one(ae_gguf_writer *w, const char *key) { ae_gguf_set_i32(w, key, -1); }
-static void seven_hundred(ae_gguf_writer *w, const char *key) { ae_gguf_set_u32(w, key, 700); }
-static void not_a_number(ae_gguf_writer *w, const char *key) { ae_gguf_set_f32(w, key, 0.0f / 0.0f); }
-static void words(ae_gguf_writer *w, const char *key) { ae_gguf_set_text(w, key, "many"); }
-static void yarn(ae_gguf_writer *w, const char *key) { ae_gguf_set_text(w, key, "yarn"); }
-static void lama(ae_gguf_writer *w, const char *key) { ae_gguf_set_text(w, key, "lamma"); }
-static void wordpiece(ae_gguf_writer *w, const char *key) { ae_gguf_set_text(w, key, "bert"); }
+static void zero(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_u32(w, key, 0);
+}
+static void one(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_u32(w, key, 1);
+}
+static void three(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_u32(w, key, 3);
+}
+static void two_to_31(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_u32(w, key, 1u << 31);
+}
+static void two_to_63(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_u64(w, key, 1ull << 63);
+}
+static void minus_one(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_i32(w, key, -1);
+}
+static void seven_hundred(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_u32(w, key, 700);
+}
+static void not_a_number(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_f32(w, key, 0.0f / 0.0f);
+}
+static void words(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_text(w, key, "many");
+}
+static void yarn(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_text(w, key, "yarn");
+}
+static void lama(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_text(w, key, "lamma");
+}
+static void wordpiece(ae_gguf_writer *w, const char *key)
+{
+    ae_gguf_set_text(w, key, "bert");
+}
 
 static void per_layer(ae_gguf_writer *w, const char *key)
 {
@@ -55,7 +91,8 @@ static const gguf_case gguf_cases[] = {
     { "llama.block_count", two_to_63, NULL, "llama.block_count", AERIE_BAD_FILE },
     { "llama.block_count", minus_one, NULL, "layers is -1", AERIE_BAD_FILE },
     { "llama.block_count", words, NULL, "llama.block_count", AERIE_BAD_FILE },
-    { "llama.block_count", seven_hundred, NULL, "blk.2.attn_norm.weight' is missing", AERIE_BAD_FILE },
+    { "llama.block_count", seven_hundred, NULL, "blk.2.attn_norm.weight' is missing",
+      AERIE_BAD_FILE },
     { "llama.embedding_length", two_to_31, NULL, "hidden_size is 2147483648", AERIE_BAD_FILE },
     { "llama.embedding_length", zero, NULL, "hidden_size is 0", AERIE_BAD_FILE },
     { "llama.embedding_length", three, NULL, "token_embd.weight' is 512 x 32", AERIE_BAD_FILE },
@@ -98,15 +135,16 @@ static void copy_changed(const char *from, const char *to, const gguf_case *c)
     ae_gguf_close(g);
 }
 
-static void assert_refused(const char *path, aerie_status status, const char *sentence, const char *what)
+static void assert_refused(const char *path, aerie_status status, const char *sentence,
+                           const char *what)
 {
     ae_model *m = NULL;
     aerie_error err = { 0 };
     aerie_status got = ae_model_open(&m, path, &err);
 
     if (got != status || m || !strstr(err.message, sentence) || !strstr(err.message, path))
-        fail_msg("%s: status %s, \"%s\"; wanted %s, \"%s\"", what, aerie_status_name(got), err.message,
-                 aerie_status_name(status), sentence);
+        fail_msg("%s: status %s, \"%s\"; wanted %s, \"%s\"", what, aerie_status_name(got),
+                 err.message, aerie_status_name(status), sentence);
     assert_int_equal(ae_model_open(&m, path, NULL), status);
 }
 
@@ -121,12 +159,14 @@ static char *good_gguf(const char *scratch)
 
     assert_int_equal(ae_file_make_folder(folder, NULL), AERIE_OK);
     static const char text[] =
-        "{\"model_type\": \"mistral\", \"vocab_size\": 512, \"hidden_size\": 32, \"intermediate_size\": 64,"
+        "{\"model_type\": \"mistral\", \"vocab_size\": 512, \"hidden_size\": 32, "
+        "\"intermediate_size\": 64,"
         " \"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2,"
         " \"rms_norm_eps\": 1e-5}";
     assert_int_equal(ae_file_write(config, text, strlen(text), NULL), AERIE_OK);
-    ae_bytes_add_text(&vocab, "{\"model\": {\"type\": \"BPE\", \"byte_fallback\": true, \"unk_token\": "
-                              "\"<unk>\", \"merges\": [], \"vocab\": {\"<unk>\": 0, \"<s>\": 1, \"</s>\": 2");
+    ae_bytes_add_text(
+        &vocab, "{\"model\": {\"type\": \"BPE\", \"byte_fallback\": true, \"unk_token\": "
+                "\"<unk>\", \"merges\": [], \"vocab\": {\"<unk>\": 0, \"<s>\": 1, \"</s>\": 2");
     for (int i = 0; i < 256; i++) ae_bytes_printf(&vocab, ", \"<0x%02X>\": %d", i, i + 3);
     for (int i = 259; i < 512; i++) ae_bytes_printf(&vocab, ", \"t%d\": %d", i, i);
     ae_bytes_add_text(&vocab, "}}}");
@@ -199,14 +239,14 @@ static void cut_off(void **state)
 /* ---- config.json ---- */
 
 typedef struct {
-    const char *change;   /* put over a good configuration */
+    const char *change; /* put over a good configuration */
     const char *sentence;
     aerie_status status;
 } json_case;
 
 static const json_case json_cases[] = {
-    { "{\"model_type\": \"mixtral\", \"architectures\": [\"MixtralForCausalLM\"]}", "'MixtralForCausalLM'",
-      AERIE_UNSUPPORTED },
+    { "{\"model_type\": \"mixtral\", \"architectures\": [\"MixtralForCausalLM\"]}",
+      "'MixtralForCausalLM'", AERIE_UNSUPPORTED },
     { "{\"architectures\": [\"MistralForSequenceClassification\"]}", "MistralForSequence",
       AERIE_UNSUPPORTED },
     { "{\"model_type\": 7}", "'model_type' must be a string", AERIE_BAD_FILE },
@@ -227,13 +267,14 @@ static const json_case json_cases[] = {
       AERIE_UNSUPPORTED },
     { "{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 0}}", "factor is 0", AERIE_BAD_FILE },
     { "{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4,"
-      " \"high_freq_factor\": 1, \"original_max_position_embeddings\": 64}}", "low_freq_factor <",
-      AERIE_BAD_FILE },
+      " \"high_freq_factor\": 1, \"original_max_position_embeddings\": 64}}",
+      "low_freq_factor <", AERIE_BAD_FILE },
     { "{\"rope_scaling\": [1]}", "must be an object", AERIE_BAD_FILE },
     { "{\"rope_theta\": -1}", "rope_theta is -1", AERIE_BAD_FILE },
     { "{\"tie_word_embeddings\": \"no\"}", "true or false", AERIE_BAD_FILE },
     { "{\"vocab_size\": 64}", "asks for 64 x 32", AERIE_BAD_FILE },
-    { "{\"num_hidden_layers\": 3}", "model.layers.2.input_layernorm.weight' is missing", AERIE_BAD_FILE },
+    { "{\"num_hidden_layers\": 3}", "model.layers.2.input_layernorm.weight' is missing",
+      AERIE_BAD_FILE },
 };
 
 static void copy_into(const char *name, const char *folder)
@@ -290,9 +331,11 @@ static void rope_parameters(void **state)
     (void)state;
 
     copy_into("model.safetensors", scratch);
-    write_config(scratch, "{\"rope_theta\": null, \"rope_parameters\": {\"rope_theta\": 500.0, \"rope_type\": "
-                          "\"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
-                          "\"original_max_position_embeddings\": 64}}");
+    write_config(
+        scratch,
+        "{\"rope_theta\": null, \"rope_parameters\": {\"rope_theta\": 500.0, \"rope_type\": "
+        "\"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
+        "\"original_max_position_embeddings\": 64}}");
     ae_model *m = open_or_fail(scratch);
     assert_true(ae_model_config(m)->rope_theta == 500);
     assert_int_equal(ae_model_config(m)->rope_scaling, AE_ROPE_LLAMA3);
@@ -304,8 +347,9 @@ static void rope_parameters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(absurd_gguf),   cmocka_unit_test(wild_ids),        cmocka_unit_test(cut_off),
-        cmocka_unit_test(absurd_config), cmocka_unit_test(rope_parameters),
+        cmocka_unit_test(absurd_gguf),     cmocka_unit_test(wild_ids),
+        cmocka_unit_test(cut_off),         cmocka_unit_test(absurd_config),
+        cmocka_unit_test(rope_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

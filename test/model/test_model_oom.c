@@ -1,6 +1,6 @@
 /* The n-th allocation fails, n = 1, 2, ... until none is left to fail: opening a model from either
- * format, a copy to train, a new adapter and one from a file, saving. Every failure is a status with a
- * sentence, leaves nothing behind (the sanitizers look), and the next try works. */
+ * format, a copy to train, a new adapter and one from a file, saving. Every failure is a status
+ * with a sentence, leaves nothing behind (the sanitizers look), and the next try works. */
 #include "model/support.h"
 
 typedef struct {
@@ -20,8 +20,14 @@ static aerie_status open_and_close(const char *path, aerie_error *err)
     return status;
 }
 
-static aerie_status open_hf(const world *w, aerie_error *err) { return open_and_close(w->hf, err); }
-static aerie_status open_gguf(const world *w, aerie_error *err) { return open_and_close(w->gguf, err); }
+static aerie_status open_hf(const world *w, aerie_error *err)
+{
+    return open_and_close(w->hf, err);
+}
+static aerie_status open_gguf(const world *w, aerie_error *err)
+{
+    return open_and_close(w->gguf, err);
+}
 
 static aerie_status make_trainable(const world *w, aerie_error *err)
 {
@@ -90,9 +96,11 @@ static void fail_each(const world *w, const char *what, attempt_fn *attempt)
             if (status) fail_msg("%s: %s", what, err.message);
             break;
         }
-        /* An arena that cannot grow by a large block tries a small one: not every failure is seen. */
+        /* An arena that cannot grow by a large block tries a small one: not every failure is seen.
+         */
         if (status && (status != AERIE_NO_MEMORY || !err.message[0]))
-            fail_msg("%s, allocation %ld: %s, \"%s\"", what, n, aerie_status_name(status), err.message);
+            fail_msg("%s, allocation %ld: %s, \"%s\"", what, n, aerie_status_name(status),
+                     err.message);
         if (attempt == open_hf || n % 16 == 1) assert_int_equal(attempt(w, NULL), AERIE_OK);
     }
     print_message("%s: %ld allocations\n", what, n - 1);
@@ -101,11 +109,13 @@ static void fail_each(const world *w, const char *what, attempt_fn *attempt)
 /* A folder with a tokenizer, and what is made from it. */
 static void world_open(world *w, char *scratch)
 {
-    static const char vocab[] =
-        "{\"added_tokens\": [{\"id\": 47, \"content\": \"<|im_end|>\", \"special\": true}], \"pre_tokenizer\":"
-        " {\"type\": \"ByteLevel\", \"add_prefix_space\": false}, \"model\": {\"type\": \"BPE\", \"vocab\":"
-        " {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}}";
-    static const char config[] = "{\"eos_token\": \"<|im_end|>\", \"chat_template\": \"{{ messages }}\"}";
+    static const char vocab[] = "{\"added_tokens\": [{\"id\": 47, \"content\": \"<|im_end|>\", "
+                                "\"special\": true}], \"pre_tokenizer\":"
+                                " {\"type\": \"ByteLevel\", \"add_prefix_space\": false}, "
+                                "\"model\": {\"type\": \"BPE\", \"vocab\":"
+                                " {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}}";
+    static const char config[] =
+        "{\"eos_token\": \"<|im_end|>\", \"chat_template\": \"{{ messages }}\"}";
     const ae_lora_options options = { .rank = 2, .alpha = 4, .targets = { true, false, true } };
     char *path;
     ae_adapter *a;

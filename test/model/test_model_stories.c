@@ -1,5 +1,5 @@
-/* A real published model, stories260K: golden logits and the published greedy text, from its Hugging
- * Face folder, from the GGUF converted from it, and from the folder converted back. */
+/* A real published model, stories260K: golden logits and the published greedy text, from its
+ * Hugging Face folder, from the GGUF converted from it, and from the folder converted back. */
 #include "model/support.h"
 
 #include <jansson.h>
@@ -46,7 +46,8 @@ static double check_greedy(const ae_model *m, const json_t *golden, ae_ids *said
     char key[24];
 
     assert_int_equal(c->vocab_size, 512);
-    assert_int_equal(ae_kv_new(&kv, c->n_layers, c->n_kv_heads * c->head_dim, 512, NULL, 0, NULL), 0);
+    assert_int_equal(ae_kv_new(&kv, c->n_layers, c->n_kv_heads * c->head_dim, 512, NULL, 0, NULL),
+                     0);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(id, json_integer_value(json_array_get(ids, i)));
         ae_ids_add(said, id);

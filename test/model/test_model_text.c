@@ -7,8 +7,14 @@
 #define SPM_FOLDER "data/models/stories260K-hf"
 
 static const char *const texts[] = {
-    "Once upon a time, there was a little girl.", "  two  spaces ", "", "naïve café — 12,345.678 ünïcödé",
-    "I'll we've\n\n\ttabs\r\n  x", "日本語 and emoji 🙂🙃", "<s>not a token</s> [INST]", "a",
+    "Once upon a time, there was a little girl.",
+    "  two  spaces ",
+    "",
+    "naïve café — 12,345.678 ünïcödé",
+    "I'll we've\n\n\ttabs\r\n  x",
+    "日本語 and emoji 🙂🙃",
+    "<s>not a token</s> [INST]",
+    "a",
 };
 
 static void write_text(const char *folder, const char *name, const char *text)
@@ -20,7 +26,8 @@ static void write_text(const char *folder, const char *name, const char *text)
 }
 
 static const char config_form[] =
-    "{\"model_type\": \"llama\", \"vocab_size\": %d, \"hidden_size\": 32, \"intermediate_size\": 32,"
+    "{\"model_type\": \"llama\", \"vocab_size\": %d, \"hidden_size\": 32, \"intermediate_size\": "
+    "32,"
     " \"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"rms_norm_eps\": 1e-5}";
 
 /* A tiny model over whatever tokenizer files lie in the folder. */
@@ -39,7 +46,9 @@ static ae_model *model_in(const char *folder, int vocab_size)
 /* A byte-level vocabulary: 256 bytes, a few merges, an end of text. */
 static void write_byte_level(const char *folder)
 {
-    static const char *const merges[][2] = { { "t", "h" }, { "th", "e" }, { "\xc4\xa0", "the" }, { "1", "2" } };
+    static const char *const merges[][2] = {
+        { "t", "h" }, { "th", "e" }, { "\xc4\xa0", "the" }, { "1", "2" }
+    };
     json_t *vocab = json_object(), *list = json_array();
     int id = 0;
 
@@ -60,12 +69,14 @@ static void write_byte_level(const char *folder)
         json_object_set_new(vocab, merged, json_integer(id++));
         json_array_append_new(list, json_string(pair));
     }
-    json_t *root = json_pack(
-        "{s:[{s:i,s:s,s:b,s:b,s:b,s:b,s:b}],s:n,s:{s:s,s:[{s:s,s:b},{s:s,s:b,s:b}]},s:{s:s,s:o,s:o}}",
-        "added_tokens", "id", id, "content", "<|endoftext|>", "single_word", 0, "lstrip", 1, "rstrip", 0,
-        "normalized", 0, "special", 1, "normalizer", "pre_tokenizer", "type", "Sequence", "pretokenizers",
-        "type", "Digits", "individual_digits", 1, "type", "ByteLevel", "add_prefix_space", 0, "use_regex",
-        1, "model", "type", "BPE", "vocab", vocab, "merges", list);
+    json_t *root =
+        json_pack("{s:[{s:i,s:s,s:b,s:b,s:b,s:b,s:b}],s:n,s:{s:s,s:[{s:s,s:b},{s:s,s:b,s:b}]},s:{s:"
+                  "s,s:o,s:o}}",
+                  "added_tokens", "id", id, "content", "<|endoftext|>", "single_word", 0, "lstrip",
+                  1, "rstrip", 0, "normalized", 0, "special", 1, "normalizer", "pre_tokenizer",
+                  "type", "Sequence", "pretokenizers", "type", "Digits", "individual_digits", 1,
+                  "type", "ByteLevel", "add_prefix_space", 0, "use_regex", 1, "model", "type",
+                  "BPE", "vocab", vocab, "merges", list);
     assert_non_null(root);
     char *text = json_dumps(root, 0);
     write_text(folder, "tokenizer.json", text);
@@ -112,7 +123,8 @@ static void assert_same_vocab(const ae_vocab *a, const ae_vocab *b)
         assert_int_equal(x->single_word, y->single_word);
     }
     assert_int_equal(a->n_merges, b->n_merges);
-    for (int32_t i = 0; i < a->n_merges; i++) assert_true(ae_span_equal(a->merges[i], b->merges[i]));
+    for (int32_t i = 0; i < a->n_merges; i++)
+        assert_true(ae_span_equal(a->merges[i], b->merges[i]));
 }
 
 static void assert_same_ids(const ae_tokenizer *a, const ae_tokenizer *b)
@@ -139,11 +151,13 @@ static void check_through(const char *folder, int vocab_size, const char *scratc
 
     if (ae_model_save_gguf(a, gguf, AE_F32, &err)) fail_msg("%s", err.message);
     ae_model *b = open_or_fail(gguf);
-    assert_same_vocab(ae_tokenizer_vocab(ae_model_tokenizer(a)), ae_tokenizer_vocab(ae_model_tokenizer(b)));
+    assert_same_vocab(ae_tokenizer_vocab(ae_model_tokenizer(a)),
+                      ae_tokenizer_vocab(ae_model_tokenizer(b)));
     assert_same_ids(ae_model_tokenizer(a), ae_model_tokenizer(b));
     if (ae_model_save_hf(b, made, AE_F32, &err)) fail_msg("%s", err.message);
     ae_model *c = open_or_fail(made);
-    assert_same_vocab(ae_tokenizer_vocab(ae_model_tokenizer(a)), ae_tokenizer_vocab(ae_model_tokenizer(c)));
+    assert_same_vocab(ae_tokenizer_vocab(ae_model_tokenizer(a)),
+                      ae_tokenizer_vocab(ae_model_tokenizer(c)));
     assert_same_ids(ae_model_tokenizer(a), ae_model_tokenizer(c));
     ae_model_close(a);
     ae_model_close(b);
@@ -232,7 +246,8 @@ static void too_many_tokens(void **state)
 /* A template given to a model in training is in its files; it wins over a copied config's. */
 static void set_template(void **state)
 {
-    char *scratch = scratch_make(), *folder = join(scratch, "source"), *gguf = join(scratch, "m.gguf");
+    char *scratch = scratch_make(), *folder = join(scratch, "source"),
+         *gguf = join(scratch, "m.gguf");
     char *saved = join(scratch, "saved");
     static const char mine[] = "{% for m in messages %}{{ m.content }}{% endfor %}";
     (void)state;
@@ -240,7 +255,8 @@ static void set_template(void **state)
     assert_int_equal(ae_file_make_folder(folder, NULL), AERIE_OK);
     write_byte_level(folder);
     write_text(folder, "tokenizer_config.json",
-               "{\"eos_token\": \"<|endoftext|>\", \"chat_template\": [{\"name\": \"tool_use\", \"template\":"
+               "{\"eos_token\": \"<|endoftext|>\", \"chat_template\": [{\"name\": \"tool_use\", "
+               "\"template\":"
                " \"T\"}, {\"name\": \"default\", \"template\": \"D\"}]}");
     ae_model *a = model_in(folder, 261);
     assert_string_equal(ae_model_template(a), "D");
@@ -272,7 +288,8 @@ static void set_template(void **state)
 /* The tokenizer alone: of a folder, of a bare file, of a GGUF; and where there is none. */
 static void tokenizer_alone(void **state)
 {
-    char *scratch = scratch_make(), *bare = join(scratch, "tokenizer.json"), *gguf = join(scratch, "m.gguf");
+    char *scratch = scratch_make(), *bare = join(scratch, "tokenizer.json"),
+         *gguf = join(scratch, "m.gguf");
     aerie_error err = { 0 };
     ae_tokenizer *t[3] = { NULL }, *none = NULL;
     (void)state;
@@ -298,9 +315,9 @@ static void tokenizer_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(byte_level),      cmocka_unit_test(sentencepiece),
+        cmocka_unit_test(byte_level),        cmocka_unit_test(sentencepiece),
         cmocka_unit_test(padded_vocabulary), cmocka_unit_test(too_many_tokens),
-        cmocka_unit_test(set_template),    cmocka_unit_test(tokenizer_alone),
+        cmocka_unit_test(set_template),      cmocka_unit_test(tokenizer_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
