@@ -74,7 +74,7 @@ static ae_encode_options encode_options(const ae_recipe *r, const ae_model *mode
 }
 
 static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_source *source,
-                                const ae_encode_options *encode, aerie_error *err)
+                                const ae_encode_options *encode, ae_pool *pool, aerie_error *err)
 {
     static const ae_example_kind kinds[] = { AE_EXAMPLE_TEXT, AE_EXAMPLE_CHAT, AE_EXAMPLE_PAIR };
     ae_dataset_options options = { .columns = source->columns,
@@ -83,7 +83,7 @@ static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_so
     ae_dataset *dataset = NULL;
     aerie_status status = ae_dataset_open(&dataset, &source->path, 1, &options, err);
 
-    if (!status) status = ae_samples_encode(out, dataset, encode, NULL, err);
+    if (!status) status = ae_samples_encode(out, dataset, encode, pool, err);
     ae_dataset_close(dataset);
     if (!status) out->n = (size_t)ceil((double)out->n * source->fraction);
     return status;
@@ -125,6 +125,7 @@ aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
                             const char *template_source, aerie_error *err)
 {
     ae_template *t = NULL;
+    ae_pool *pool = NULL;
     ae_encode_options encode;
     aerie_status status = AERIE_OK;
 
@@ -134,16 +135,18 @@ aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
                           "%s: it has no tokenizer, without which text cannot be trained on",
                           ae_model_path(model));
     if (template_source) status = ae_template_parse(&t, ae_span_text(template_source), err);
+    if (!status) status = ae_pool_open(&pool, (int)recipe->threads, err);
     out->parts = ae_alloc((size_t)sources->n, sizeof *out->parts);
     if (!status && !out->parts)
         status = aerie_fail(err, AERIE_NO_MEMORY, "no memory to read the data");
     encode = encode_options(recipe, model, t);
     for (int64_t i = 0; i < sources->n && !status; i++) {
-        status = read_source(&out->parts[i], recipe, &sources->items[i], &encode, err);
+        status = read_source(&out->parts[i], recipe, &sources->items[i], &encode, pool, err);
         out->n_parts = i + 1;
     }
     if (!status) status = gather(out, err);
     if (!status && recipe->packing) status = wrap(out, max_length(recipe, model), err);
+    ae_pool_close(pool);
     ae_template_free(t);
     if (status) ae_recipe_samples_free(out);
     return status;

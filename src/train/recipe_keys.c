@@ -24,7 +24,7 @@ WORDS(method_word, "pretrain", "sft", "dpo")
 WORDS(lr_word, "cosine", "linear", "constant", "constant_with_warmup", "cosine_with_min_lr")
 WORDS(packing_word, "none", "wrapped")
 WORDS(train_on_word, "completion", "all")
-WORDS(keep_word, "keep_end", "keep_start")
+WORDS(keep_word, "keep_end", "keep_start", "cut_end")
 WORDS(output_word, "f32", "f16", "bf16", "q8_0")
 
 #define AT(field) offsetof(ae_recipe, field)
@@ -111,7 +111,8 @@ const ae_key ae_recipe_keys[] = {
     FLAG("append_eos", append_eos, "false", true,
          "an end-of-sequence token after a reply or document that does not end with one"),
     WORD("truncation_mode", keep, keep_word, "keep_end", true,
-         "which end of a prompt that is too long is kept"),
+         "a pair that is too long: which end of its prompt is kept, or the replies lose their ends "
+         "(TRL 1.x)"),
     FLAG("shuffle", shuffle, "true", true,
          "a new order of the samples in every epoch, by the seed"),
     NUMBER("label_smoothing", label_smoothing, 0, 0.499, "0", true,

@@ -15,7 +15,8 @@ static const struct {
 } known[] = {
     { "sft_ce", ae_golden_sft_ce },     { "dpo", ae_golden_dpo },
     { "lora", ae_golden_lora },         { "optimizer", ae_golden_optimizer },
-    { "schedule", ae_golden_schedule },
+    { "schedule", ae_golden_schedule }, { "packing", ae_golden_packing },
+    { "datasets", ae_golden_datasets },
 };
 
 static void run_unknown(ae_golden *g, const json_t *c)
