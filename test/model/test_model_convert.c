@@ -213,6 +213,96 @@ static void half_round_trip(void **state)
     scratch_remove(scratch);
 }
 
+/* A GGUF as other programs write it: the table of divisors, without this project's keys for the
+ * formula behind it. */
+static void copy_without_formula(const char *from, const char *to)
+{
+    ae_gguf *g;
+    ae_gguf_writer *w;
+
+    assert_int_equal(ae_gguf_open(&g, from, NULL), AERIE_OK);
+    assert_int_equal(ae_gguf_writer_open(&w, to, NULL), AERIE_OK);
+    for (size_t i = 0; i < ae_gguf_entry_count(g); i++)
+        if (!strstr(ae_gguf_entry_at(g, i).key, "rope.scaling")) ae_gguf_set_copy(w, g, i);
+    const ae_tensor_list *list = ae_gguf_tensors(g);
+    for (int data = 0; data < 2; data++)
+        for (size_t i = 0; i < ae_tensor_list_len(list); i++) {
+            const ae_stored_tensor *t = ae_tensor_list_at(list, i);
+            if (data)
+                ae_gguf_writer_add(w, t->data, t->bytes);
+            else
+                ae_gguf_writer_tensor(w, t->name, t->dtype, t->rows, t->cols);
+        }
+    assert_int_equal(ae_gguf_writer_commit(w, NULL), AERIE_OK);
+    ae_gguf_close(g);
+}
+
+/* Divisors that no known formula gives are used as they are, and kept; a config.json cannot say
+ * them. */
+static void divisors_without_formula(void **state)
+{
+    char *scratch = scratch_make(), *full = join(scratch, "full.gguf"),
+         *bare = join(scratch, "bare.gguf");
+    char *again = join(scratch, "again.gguf"), *folder = join(scratch, "hf");
+    ae_model *a = open_or_fail(SHAPES "llama3");
+    aerie_error err = { 0 };
+    (void)state;
+
+    save_gguf(a, full, AE_F32);
+    copy_without_formula(full, bare);
+    ae_model *b = open_or_fail(bare);
+    assert_int_equal(ae_model_config(b)->rope_scaling, AE_ROPE_FACTORS);
+    assert_true(logits_apart(a, b) < 2e-6);
+    save_gguf(b, again, AE_F32);
+    ae_model *c = open_or_fail(again);
+    assert_int_equal(ae_model_config(c)->rope_scaling, AE_ROPE_FACTORS);
+    assert_true(logits_apart(b, c) == 0);
+    assert_int_equal(ae_model_save_hf(b, folder, AE_F32, &err), AERIE_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "rope_freqs.weight"));
+    ae_model_close(a);
+    ae_model_close(b);
+    ae_model_close(c);
+    ae_free(full);
+    ae_free(bare);
+    ae_free(again);
+    ae_free(folder);
+    scratch_remove(scratch);
+}
+
+/* The published Llama 3.1's and 3.2's are recognised. */
+static void published_divisors(void **state)
+{
+    static const double factors[] = { 8, 32 };
+    char *scratch = scratch_make(), *full = join(scratch, "full.gguf"),
+         *bare = join(scratch, "bare.gguf");
+    char *config = join(scratch, "config.json"), text[600];
+    (void)state;
+
+    for (size_t i = 0; i < AE_COUNT(factors); i++) {
+        int len = snprintf(
+            text, sizeof text,
+            "{\"model_type\": \"llama\", \"vocab_size\": 48, \"hidden_size\": 128,"
+            " \"intermediate_size\": 32, \"num_hidden_layers\": 1, \"num_attention_heads\":"
+            " 2, \"rms_norm_eps\": 1e-5, \"rope_theta\": 500000.0, \"rope_scaling\":"
+            " {\"rope_type\": \"llama3\", \"factor\": %g, \"low_freq_factor\": 1.0,"
+            " \"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 8192}}",
+            factors[i]);
+        assert_int_equal(ae_file_write(config, text, (size_t)len, NULL), AERIE_OK);
+        ae_model *a;
+        assert_int_equal(ae_model_random(&a, scratch, 1, NULL), AERIE_OK);
+        save_gguf(a, full, AE_F32);
+        copy_without_formula(full, bare);
+        ae_model *b = open_or_fail(bare);
+        assert_same_config(ae_model_config(a), ae_model_config(b));
+        ae_model_close(a);
+        ae_model_close(b);
+    }
+    ae_free(full);
+    ae_free(bare);
+    ae_free(config);
+    scratch_remove(scratch);
+}
+
 /* Equal for equal weights, other for any other. */
 static void hash_tells_apart(void **state)
 {
@@ -288,8 +378,9 @@ static void random_models(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),      cmocka_unit_test(smaller_types),
-        cmocka_unit_test(half_round_trip), cmocka_unit_test(hash_tells_apart),
+        cmocka_unit_test(round_trip),         cmocka_unit_test(smaller_types),
+        cmocka_unit_test(half_round_trip),    cmocka_unit_test(divisors_without_formula),
+        cmocka_unit_test(published_divisors), cmocka_unit_test(hash_tells_apart),
         cmocka_unit_test(random_models),
     };
 

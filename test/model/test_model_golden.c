@@ -140,6 +140,27 @@ static void check_logits(fixture *f, const ae_model *m, const char *what)
     ae_arena_free(&arena);
 }
 
+/* A text's logits have the same bits alone and packed with another. */
+static void check_packing(fixture *f)
+{
+    ae_arena arena = { 0 };
+    ae_ctx cx = { .device = f->device, .arena = &arena };
+    const ae_net *net = ae_model_net(f->file);
+    const ae_batch both = batch_of(f);
+    const ae_tensor *y =
+        ae_net_logits(&cx, net, ae_net_hidden(&cx, net, &both), f->all, f->n_tokens);
+
+    for (int i = 0; i < 2; i++) {
+        const ae_segment *s = &f->segments[i], alone = { 0, s->n, -1, -1 };
+        const ae_batch one = { s->n, f->ids + s->first, f->pos + s->first, &alone, 1, NULL };
+        const ae_tensor *z = ae_net_logits(&cx, net, ae_net_hidden(&cx, net, &one), f->all, s->n);
+        if (!y || !z) fail_msg("%s", cx.error.message);
+        assert_memory_equal(ae_f32(z), ae_f32(y) + s->first * y->cols,
+                            (size_t)(z->rows * z->cols) * sizeof(float));
+    }
+    ae_arena_free(&arena);
+}
+
 static double check_all(const fixture *f, const char *prefix, bool grads, double limit)
 {
     double most = 0;
@@ -229,6 +250,7 @@ static void check_shape(const char *name, ae_cpu_choice cpu)
     print_message("%s on %s\n", name, f.device->name);
     check_logits(&f, f.file, "the file");
     check_logits(&f, f.model, "the trainable copy");
+    check_packing(&f);
     check_gradients(&f);
     check_adamw(&f);
     fixture_close(&f);

@@ -236,6 +236,43 @@ static void cut_off(void **state)
     scratch_remove(scratch);
 }
 
+/* Bytes of the metadata changed at random: refused or not, nothing breaks. */
+static void flipped_bytes(void **state)
+{
+    enum { TRIES = 400, SEED = 20260101 };
+    char *scratch = scratch_make(), *good = good_gguf(scratch), *bad = join(scratch, "flip.gguf");
+    ae_bytes whole = { 0 };
+    ae_rng rng;
+    int opened = 0;
+    (void)state;
+
+    ae_rng_seed(&rng, SEED);
+    assert_int_equal(ae_file_read(&whole, good, 0, NULL), AERIE_OK);
+    for (int i = 0; i < TRIES; i++) {
+        size_t at[4];
+        char kept[4];
+        for (int k = 0; k < 4; k++) {
+            at[k] = 8 + ae_rng_below(&rng, k < 2 ? 1200 : 16000);
+            kept[k] = whole.data[at[k]];
+            whole.data[at[k]] = (char)ae_rng_next(&rng);
+        }
+        ae_model *m = NULL;
+        aerie_error err = { 0 };
+        assert_int_equal(ae_file_write(bad, whole.data, whole.len, NULL), AERIE_OK);
+        aerie_status status = ae_model_open(&m, bad, &err);
+        assert_int_equal(!m, status != AERIE_OK);
+        if (status) assert_true(err.message[0]);
+        opened += !status;
+        ae_model_close(m);
+        for (int k = 3; k >= 0; k--) whole.data[at[k]] = kept[k];
+    }
+    print_message("seed %d: %d of %d opened all the same\n", SEED, opened, TRIES);
+    ae_bytes_free(&whole);
+    ae_free(good);
+    ae_free(bad);
+    scratch_remove(scratch);
+}
+
 /* ---- config.json ---- */
 
 typedef struct {
@@ -347,9 +384,9 @@ static void rope_parameters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(absurd_gguf),     cmocka_unit_test(wild_ids),
-        cmocka_unit_test(cut_off),         cmocka_unit_test(absurd_config),
-        cmocka_unit_test(rope_parameters),
+        cmocka_unit_test(absurd_gguf),   cmocka_unit_test(wild_ids),
+        cmocka_unit_test(cut_off),       cmocka_unit_test(flipped_bytes),
+        cmocka_unit_test(absurd_config), cmocka_unit_test(rope_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
