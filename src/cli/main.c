@@ -42,9 +42,8 @@ static int unknown(const char *word)
     return cli_misused("there is no command '%s'; `aerie --help` lists them", word);
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN); /* a reader that went away is a failed write, not a death */
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;
@@ -58,14 +57,20 @@ int main(int argc, char **argv)
         return CLI_DONE;
     }
     for (size_t i = 0; i < AE_COUNT(commands); i++)
-        if (!strcmp(argv[1], commands[i].name)) {
-            int code = commands[i].run(argc - 1, argv + 1);
-            /* What was printed counts only once it is out: a full disk behind a pipe is a failure. */
-            if (fflush(stdout) && code == CLI_DONE) {
-                fputs("aerie: cannot write to standard output\n", stderr);
-                code = CLI_FAILED;
-            }
-            return code;
-        }
+        if (!strcmp(argv[1], commands[i].name)) return commands[i].run(argc - 1, argv + 1);
     return unknown(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    /* A reader that went away, and a file that may not grow, are failed writes, not deaths. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    int code = run_command(argc, argv);
+    /* What was printed counts only once it is out: a full disk behind a pipe is a failure. */
+    if ((fflush(stdout) || ferror(stdout)) && code == CLI_DONE) {
+        fputs("aerie: cannot write to standard output\n", stderr);
+        code = CLI_FAILED;
+    }
+    return code;
 }

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +66,8 @@ static bool set_number(const cli_option *o, const char *value, int *code)
     errno = 0;
     if (o->kind == CLI_INT) *(int64_t *)o->to = strtoll(value, &end, 10);
     else *(double *)o->to = strtod(value, &end);
-    if (end != value && *end == '\0' && errno == 0) return true;
+    bool finite = o->kind == CLI_INT || isfinite(*(double *)o->to);
+    if (end != value && *end == '\0' && errno == 0 && finite) return true;
     *code = cli_misused("%s wants a%s number, not '%s'", o->name, o->kind == CLI_INT ? " whole" : "", value);
     return false;
 }
