@@ -1,0 +1,302 @@
+/* test_encode.c -- which tokens of an example are learned, and how pairs and blocks are cut. */
+#include "data/encode.h"
+#include "data/files.h"
+#include "data/tiny_vocab.h"
+
+typedef struct {
+    ae_tokenizer *tokenizer;
+    ae_template *chat_template;
+    data_file file;
+    ae_arena arena;
+    ae_encode_options options;
+    ae_sample sample;
+    aerie_error err;
+} encoding;
+
+static void encode_start(encoding *e, const char *format, const char *text, ae_example_kind kind)
+{
+    *e = (encoding){ .tokenizer = tiny_vocab(true) };
+    const char *source = ae_template_known(format) ? ae_template_known(format) : format;
+    assert_int_equal(ae_template_parse(&e->chat_template, ae_span_text(source), NULL), AERIE_OK);
+    e->file = data_open("e.jsonl", text, kind);
+    e->options =
+        (ae_encode_options){ .tokenizer = e->tokenizer, .chat_template = e->chat_template };
+}
+
+static aerie_status encode_run(encoding *e)
+{
+    ae_example example = ae_dataset_at(e->file.dataset, 0);
+    return ae_encode(&e->sample, &example, &e->options, &e->arena, &e->err);
+}
+
+static void encode_end(encoding *e)
+{
+    ae_arena_free(&e->arena);
+    data_close(&e->file);
+    ae_template_free(e->chat_template);
+    ae_tokenizer_close(e->tokenizer);
+}
+
+/* The text of tokens [from, to) with a weight of at least `least`. */
+static char *text_of(encoding *e, int32_t from, int32_t to, float least)
+{
+    ae_bytes out = { 0 };
+    for (int32_t i = from; i < to; i++)
+        if (e->sample.weight[i] >= least)
+            ae_tokenizer_token_bytes(e->tokenizer, e->sample.ids[i], true, &out);
+    ae_bytes_add_char(&out, '\0');
+    return out.data;
+}
+
+static void assert_text(encoding *e, int32_t from, int32_t to, float least, const char *expected)
+{
+    char *text = text_of(e, from, to, least);
+    assert_string_equal(text, expected);
+    ae_free(text);
+}
+
+static const char talk[] =
+    "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"},{\"role\":\"assistant\",\"content\":"
+    "\"Yo\"},"
+    "{\"role\":\"user\",\"content\":\"Bye\"},{\"role\":\"assistant\",\"content\":\"Ciao\"}]}";
+
+/* All that a chat loses or gains by its options is seen in the text of its learned tokens. */
+static void replies_alone_are_learned(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr", talk, AE_EXAMPLE_CHAT);
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_int_equal(e.sample.ids[0], TINY_BOS);
+    assert_text(&e, 0, e.sample.n, 0,
+                "<s> <|user|>\nHi</s>\n<|assistant|>\nYo</s>\n<|user|>\nBye</s>\n<|assistant|>\n"
+                "Ciao</s>\n");
+    assert_text(&e, 0, e.sample.n, 1, "Yo</s>\nCiao</s>\n");
+    e.options.train_header = true;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_text(&e, 0, e.sample.n, 1, "<|assistant|>\nYo</s>\n<|assistant|>\nCiao</s>\n");
+    encode_end(&e);
+}
+
+static void everything_can_be_learned(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr", talk, AE_EXAMPLE_CHAT);
+    e.options.train_on = AE_TRAIN_ON_ALL;
+    e.options.empty_system = true;
+    e.options.append_eos = true;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_true(e.sample.weight[0] == 0);
+    assert_text(&e, 0, e.sample.n, 1,
+                " <|system|>\n</s>\n<|user|>\nHi</s>\n<|assistant|>\nYo</s>\n<|user|>\nBye</s>\n"
+                "<|assistant|>\nCiao</s>\n</s>");
+    encode_end(&e);
+}
+
+/* A template that writes BOS itself gets no second one. */
+static void one_bos_is_enough(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "vicuna", talk, AE_EXAMPLE_CHAT);
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_int_equal(e.sample.ids[0], TINY_BOS);
+    assert_int_not_equal(e.sample.ids[1], TINY_BOS);
+    assert_text(&e, 0, e.sample.n, 1, " Yo</s> Ciao</s>");
+    encode_end(&e);
+}
+
+static void messages_may_have_weights(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr",
+                 "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\","
+                 "\"content\":\"b\",\"weight\":0},{\"role\":\"user\",\"content\":\"c\"},{\"role\":"
+                 "\"assistant\",\"content\":\"d\",\"weight\":0.5}]}",
+                 AE_EXAMPLE_CHAT);
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_text(&e, 0, e.sample.n, 0.5f, "d</s>\n");
+    assert_text(&e, 0, e.sample.n, 1, "");
+    encode_end(&e);
+}
+
+static void a_template_that_rewrites_its_past_is_refused(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}",
+                 talk, AE_EXAMPLE_CHAT);
+    assert_int_equal(encode_run(&e), AERIE_UNSUPPORTED);
+    assert_non_null(strstr(e.err.message, "e.jsonl:1: the chat template writes"));
+    e.options.train_on = AE_TRAIN_ON_ALL;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    encode_end(&e);
+}
+
+static void truncation_cuts_the_end_and_drops_what_is_empty(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr", talk, AE_EXAMPLE_CHAT);
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    int32_t first = 0;
+    while (e.sample.weight[first] == 0) first++;
+    e.options.max_length = first + 1;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_true(e.sample.truncated && !e.sample.dropped);
+    assert_text(&e, 0, e.sample.n, 1, "Y");
+    e.options.max_length = first;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_true(e.sample.dropped);
+    assert_int_equal(e.sample.n, 0);
+    encode_end(&e);
+}
+
+static void a_document_ends_with_eos(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr", "{\"text\":\"good day\"}", AE_EXAMPLE_TEXT);
+    e.options.append_eos = true;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_int_equal(e.sample.ids[e.sample.n - 1], TINY_EOS);
+    assert_text(&e, 0, e.sample.n, 1, " good day</s>");
+    encode_end(&e);
+}
+
+static const char two[] = "{\"prompt\":\"Why?\",\"chosen\":\"Because\",\"rejected\":\"Be off\"}";
+
+static void assert_parts(encoding *e, const char *prompt, const char *chosen, const char *rejected)
+{
+    const ae_sample *s = &e->sample;
+    assert_int_equal(s->n, s->n_prompt + s->n_chosen + s->n_rejected);
+    assert_text(e, 0, s->n_prompt, 0, prompt);
+    assert_text(e, s->n_prompt, s->n_prompt + s->n_chosen, 1, chosen);
+    assert_text(e, s->n_prompt + s->n_chosen, s->n, 1, rejected);
+    assert_text(e, 0, s->n_prompt, 1, "");
+}
+
+static void pairs_branch_where_the_reply_begins(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr", two, AE_EXAMPLE_PAIR);
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_parts(&e, "<s> <|user|>\nWhy?</s>\n<|assistant|>\n", "Because</s>\n", "Be off</s>\n");
+    e.options.train_header = e.options.append_eos = e.options.empty_system = true;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_parts(&e, "<s> <|system|>\n</s>\n<|user|>\nWhy?</s>\n",
+                 "<|assistant|>\nBecause</s>\n</s>", "<|assistant|>\nBe off</s>\n</s>");
+    encode_end(&e);
+}
+
+/* Prompt and reply together are always the tokens of the whole text: where "x" and "y" grow
+ * together in one reply and not in the other, the boundary moves back. */
+static void the_boundary_moves_back_when_tokens_join(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr", "{\"prompt\":\"ax\",\"chosen\":\"yes\",\"rejected\":\"no\"}",
+                 AE_EXAMPLE_PAIR);
+    e.options.plain = true;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_parts(&e, "<s> a", "xyes", "xno");
+    encode_end(&e);
+    /* Both replies join it: the token begins in the prompt and stays there. */
+    encode_start(&e, "zephyr", "{\"prompt\":\"ax\",\"chosen\":\"yes\",\"rejected\":\"yno\"}",
+                 AE_EXAMPLE_PAIR);
+    e.options.plain = true;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_parts(&e, "<s> axy", "es", "no");
+    encode_end(&e);
+}
+
+static void samples_know_what_they_hold(void **state)
+{
+    encoding e;
+    ae_samples samples;
+    ae_pool *pool;
+    (void)state;
+    encode_start(&e, "zephyr",
+                 "{\"prompt\":\"a\",\"completion\":\"bc\"}\n{\"prompt\":\"a long one indeed\","
+                 "\"completion\":\"d\"}\n{\"prompt\":\"e\",\"completion\":\"f\"}\n",
+                 AE_EXAMPLE_CHAT);
+    e.options.max_length = 40;
+    assert_int_equal(ae_pool_open(&pool, 3, NULL), AERIE_OK);
+    assert_int_equal(ae_samples_encode(&samples, e.file.dataset, &e.options, pool, &e.err),
+                     AERIE_OK);
+    assert_int_equal(samples.n, 2);
+    assert_int_equal(samples.n_dropped, 1);
+    assert_int_equal(samples.n_trained, 4 + 3); /* b c EOS \n, f EOS \n */
+    ae_samples_free(&samples);
+    e.options.max_length = 5;
+    assert_int_equal(ae_samples_encode(&samples, e.file.dataset, &e.options, NULL, &e.err),
+                     AERIE_BAD_FILE);
+    assert_non_null(strstr(e.err.message, "nothing is left"));
+    ae_pool_close(pool);
+    encode_end(&e);
+}
+
+static void samples_print_every_token(void **state)
+{
+    encoding e;
+    ae_bytes out = { 0 };
+    (void)state;
+    encode_start(&e, "zephyr", two, AE_EXAMPLE_PAIR);
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_int_equal(ae_sample_print(&out, &e.sample, e.tokenizer, true, NULL), AERIE_OK);
+    json_t *root = json_loadb(out.data, out.len, 0, NULL);
+    assert_non_null(root);
+    assert_int_equal(json_array_size(json_object_get(root, "tokens")), e.sample.n);
+    json_t *last = json_array_get(json_object_get(root, "tokens"), (size_t)e.sample.n - 1);
+    assert_string_equal(json_string_value(json_object_get(last, "part")), "rejected");
+    assert_string_equal(json_string_value(json_object_get(last, "text")), "\n");
+    json_decref(root);
+    ae_bytes_clear(&out);
+    assert_int_equal(ae_sample_print(&out, &e.sample, e.tokenizer, false, NULL), AERIE_OK);
+    assert_non_null(strstr(out.data, "chosen"));
+    ae_bytes_free(&out);
+    encode_end(&e);
+}
+
+static void survives_lack_of_memory(void **state)
+{
+    encoding e;
+    bool failed = true;
+    (void)state;
+    encode_start(&e, "zephyr", two, AE_EXAMPLE_PAIR);
+    size_t held = ae_alloc_bytes();
+    for (long n = 1; failed; n++) {
+        ae_samples samples;
+        ae_alloc_fail_at(n);
+        aerie_status status = ae_samples_encode(&samples, e.file.dataset, &e.options, NULL, NULL);
+        failed = ae_alloc_has_failed();
+        ae_alloc_fail_at(0);
+        assert_true(status == AERIE_OK || (failed && status == AERIE_NO_MEMORY));
+        ae_samples_free(&samples);
+        assert_int_equal(ae_alloc_bytes(), held);
+        assert_true(n < 10000);
+    }
+    encode_end(&e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(replies_alone_are_learned),
+        cmocka_unit_test(everything_can_be_learned),
+        cmocka_unit_test(one_bos_is_enough),
+        cmocka_unit_test(messages_may_have_weights),
+        cmocka_unit_test(a_template_that_rewrites_its_past_is_refused),
+        cmocka_unit_test(truncation_cuts_the_end_and_drops_what_is_empty),
+        cmocka_unit_test(a_document_ends_with_eos),
+        cmocka_unit_test(pairs_branch_where_the_reply_begins),
+        cmocka_unit_test(the_boundary_moves_back_when_tokens_join),
+        cmocka_unit_test(samples_know_what_they_hold),
+        cmocka_unit_test(samples_print_every_token),
+        cmocka_unit_test(survives_lack_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

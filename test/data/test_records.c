@@ -1,0 +1,227 @@
+/* test_records.c -- files of every shape into conversations, and what is said about bad ones. */
+#include "data/files.h"
+
+#define USER(text)   "{\"role\":\"user\",\"content\":\"" text "\"}"
+#define REPLY(text)  "{\"role\":\"assistant\",\"content\":\"" text "\"}"
+#define SYSTEM(text) "{\"role\":\"system\",\"content\":\"" text "\"}"
+
+static void chat_is(const char *name, const char *text, const char *shape, const char *messages)
+{
+    data_file f = data_open(name, text, AE_EXAMPLE_CHAT);
+    assert_string_equal(ae_dataset_shape(f.dataset), shape);
+    ae_example e = ae_dataset_at(f.dataset, 0);
+    assert_int_equal(e.kind, AE_EXAMPLE_CHAT);
+    assert_messages(e.messages, messages);
+    data_close(&f);
+}
+
+static void conversations_of_every_spelling(void **state)
+{
+    (void)state;
+    chat_is("a.jsonl", "{\"messages\":[" USER("q") "," REPLY("a") "]}\n", "messages",
+            "[" USER("q") "," REPLY("a") "]");
+    chat_is("a.json", "[{\"messages\":[" USER("q") "," REPLY("a") "]}]", "messages",
+            "[" USER("q") "," REPLY("a") "]");
+    chat_is("a.jsonl", "{\"prompt\":\"q\",\"completion\":\"a\"}", "prompt and completion",
+            "[" USER("q") "," REPLY("a") "]");
+    chat_is("a.jsonl",
+            "{\"prompt\":[" SYSTEM("s") "," USER("q") "],\"completion\":[" REPLY("a") "]}",
+            "prompt and completion", "[" SYSTEM("s") "," USER("q") "," REPLY("a") "]");
+    chat_is("a.jsonl", "{\"prompt\":\"q\",\"response\":\"a\",\"system\":\"s\"}",
+            "prompt and completion", "[" SYSTEM("s") "," USER("q") "," REPLY("a") "]");
+    chat_is("a.jsonl", "{\"instruction\":\"Add\",\"input\":\"1 2\",\"output\":\"3\"}", "alpaca",
+            "[" USER("Add\\n1 2") "," REPLY("3") "]");
+    chat_is("a.jsonl",
+            "{\"instruction\":\"c\",\"input\":\"\",\"output\":\"d\",\"system\":\"s\","
+            "\"history\":[[\"a\",\"b\"]]}",
+            "alpaca",
+            "[" SYSTEM("s") "," USER("a") "," REPLY("b") "," USER("c") "," REPLY("d") "]");
+    chat_is("a.jsonl",
+            "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\",\"value\":"
+            "\"a\"}]}",
+            "sharegpt", "[" USER("q") "," REPLY("a") "]");
+}
+
+static void pair_is(const char *text, const char *shape, const char *prompt, const char *chosen,
+                    const char *rejected)
+{
+    data_file f = data_open("p.jsonl", text, AE_EXAMPLE_PAIR);
+    assert_string_equal(ae_dataset_shape(f.dataset), shape);
+    ae_example e = ae_dataset_at(f.dataset, 0);
+    assert_int_equal(e.kind, AE_EXAMPLE_PAIR);
+    assert_messages(e.messages, prompt);
+    assert_messages(e.chosen, chosen);
+    assert_messages(e.rejected, rejected);
+    data_close(&f);
+}
+
+static void pairs_of_every_spelling(void **state)
+{
+    static const char usual[] = "prompt, chosen and rejected";
+    (void)state;
+    pair_is("{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}", usual, "[" USER("q") "]",
+            "[" REPLY("a") "]", "[" REPLY("b") "]");
+    pair_is(
+        "{\"prompt\":[" USER("q") "],\"chosen\":[" REPLY("a") "],\"rejected\":[" REPLY("b") "]}",
+        usual, "[" USER("q") "]", "[" REPLY("a") "]", "[" REPLY("b") "]");
+    pair_is("{\"prompt\":\"other\",\"chosen\":[" USER("q") "," REPLY("a") "],\"rejected\":[" USER(
+                "q") "," REPLY("b") "],\"score_chosen\":8.5}",
+            usual, "[" USER("q") "]", "[" REPLY("a") "]", "[" REPLY("b") "]");
+    pair_is("{\"prompt\":\"q\",\"chosen\":[" REPLY("a") "],\"rejected\":[" REPLY("b") "]}", usual,
+            "[" USER("q") "]", "[" REPLY("a") "]", "[" REPLY("b") "]");
+    pair_is(
+        "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"}],\"chosen\":{\"from\":\"gpt\","
+        "\"value\":\"a\"},\"rejected\":{\"from\":\"gpt\",\"value\":\"b\"}}",
+        "sharegpt pairs", "[" USER("q") "]", "[" REPLY("a") "]", "[" REPLY("b") "]");
+    pair_is("{\"chosen\":\"\\n\\nHuman: q\\n\\nAssistant: the a\",\"rejected\":\"\\n\\nHuman: "
+            "q\\n\\nAssistant: the b\"}",
+            "hh-rlhf", "[" USER("q") "]", "[" REPLY("the a") "]", "[" REPLY("the b") "]");
+}
+
+/* Two replies that are the same keep one message each, and the prompt is what is before. */
+static void equal_replies_keep_their_last_message(void **state)
+{
+    (void)state;
+    pair_is(
+        "{\"chosen\":[" USER("q") "," REPLY("a") "],\"rejected\":[" USER("q") "," REPLY("a") "]}",
+        "prompt, chosen and rejected", "[" USER("q") "]", "[" REPLY("a") "]", "[" REPLY("a") "]");
+}
+
+static void a_pair_can_be_read_as_its_chosen_conversation(void **state)
+{
+    (void)state;
+    chat_is("a.jsonl", "{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}",
+            "prompt, chosen and rejected", "[" USER("q") "," REPLY("a") "]");
+}
+
+static void texts_and_documents(void **state)
+{
+    data_file f = data_open("t.jsonl", "{\"text\":\"one\"}\n\n{\"text\":\"two\"}\n", 0);
+    (void)state;
+    assert_int_equal(ae_dataset_len(f.dataset), 2);
+    assert_int_equal(ae_dataset_at(f.dataset, 1).line, 3);
+    assert_true(ae_span_is(ae_dataset_at(f.dataset, 1).text, "two"));
+    data_close(&f);
+    f = data_open("t.txt", "[not JSON]\n\nat all", AE_EXAMPLE_TEXT);
+    assert_int_equal(ae_dataset_len(f.dataset), 1);
+    assert_true(ae_span_is(ae_dataset_at(f.dataset, 0).text, "[not JSON]\n\nat all"));
+    data_close(&f);
+}
+
+static void columns_can_be_mapped(void **state)
+{
+    static const ae_column columns[] = { { "chosen", "good" },
+                                         { "rejected", "bad" },
+                                         { "prompt", "q" } };
+    ae_dataset_options options = { .columns = columns, .n_columns = 3, .kind = AE_EXAMPLE_PAIR };
+    data_file f = data_open_as("m.jsonl", "{\"q\":\"q\",\"good\":\"a\",\"bad\":\"b\"}", &options);
+    (void)state;
+    assert_int_equal(f.status, AERIE_OK);
+    assert_messages(ae_dataset_at(f.dataset, 0).chosen, "[" REPLY("a") "]");
+    data_close(&f);
+}
+
+static void refuses(const char *name, const char *text, const ae_dataset_options *options,
+                    const char *words)
+{
+    data_file f = data_open_as(name, text, options);
+    if (!f.status || !strstr(f.err.message, words))
+        fail_msg("wanted '%s', got '%s'", words, f.status ? f.err.message : "no error");
+    data_close(&f);
+}
+
+static void bad_rows_are_named(void **state)
+{
+    static const ae_column missing[] = { { "chosen", "godo" } }, unknown[] = { { "chosn", "x" } };
+    ae_dataset_options pair = { .kind = AE_EXAMPLE_PAIR }, chat = { .kind = AE_EXAMPLE_CHAT };
+    ae_dataset_options text = { .kind = AE_EXAMPLE_TEXT };
+    (void)state;
+    refuses("x.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b", &text, "x.jsonl:2: no JSON");
+    refuses("x.jsonl", "{\"text\":\"a\"}\n{\"txt\":\"b\"}", &text,
+            "x.jsonl:2: no column 'text'; it has txt; did you mean 'txt'?");
+    refuses("x.json", "[{\"text\":\"a\"},{\"text\":5}]", &text, "x.json: row 2: the column 'text'");
+    refuses("x.json", "[{\"text\":\"a\"}", &text, "no JSON");
+    refuses("x.json", "[5]", &text, "x.json: row 1: a record must be an object");
+    refuses("x.jsonl", "", &text, "holds no records");
+    refuses("x.jsonl", "{\"good\":\"a\",\"bad\":\"b\"}", &pair,
+            "its columns are good, bad; needed are");
+    refuses("x.jsonl", "{\"text\":\"a\"}", &chat, "its columns are text; needed are 'messages'");
+    refuses("x.txt", "text", &chat, "a text file has no conversations");
+    refuses("x.jsonl", "{\"messages\":[]}", &chat, "x.jsonl:1: the column 'messages'");
+    refuses("x.jsonl", "{\"messages\":[{\"content\":\"a\"}]}", &chat, "has no 'role'");
+    refuses("x.jsonl", "{\"messages\":[{\"role\":\"dog\",\"content\":\"a\"}]}", &chat, "'dog'");
+    refuses("x.jsonl", "{\"messages\":[{\"role\":\"user\"}]}", &chat, "has no text");
+    refuses("x.jsonl", "{\"chosen\":[" REPLY("a") "],\"rejected\":[" REPLY("b") "]}", &pair,
+            "no 'prompt' to answer");
+    refuses("x.jsonl", "{\"chosen\":\"\\n\\nHuman: a\",\"rejected\":\"\\n\\nHuman: b\"}", &pair,
+            "do not share a question");
+    pair.columns = missing;
+    pair.n_columns = 1;
+    refuses("x.jsonl", "{\"good\":\"a\",\"bad\":\"b\"}", &pair,
+            "no column 'godo' (the recipe's name for 'chosen'); it has good, bad");
+    pair.columns = unknown;
+    refuses("x.jsonl", "{\"good\":\"a\",\"bad\":\"b\"}", &pair, "did you mean 'chosen'?");
+}
+
+static void a_missing_file_is_named(void **state)
+{
+    const char *paths[] = { "/no/such/file.jsonl" };
+    ae_dataset *d;
+    aerie_error err = { 0 };
+    (void)state;
+    assert_int_not_equal(ae_dataset_open(&d, paths, 1, NULL, &err), AERIE_OK);
+    assert_non_null(strstr(err.message, "/no/such/file.jsonl"));
+    assert_null(d);
+}
+
+static void rows_can_be_limited(void **state)
+{
+    ae_dataset_options options = { .max_rows = 2 };
+    data_file f = data_open_as("t.jsonl", "{\"text\":\"1\"}\n{\"text\":\"2\"}\nbroken", &options);
+    (void)state;
+    assert_int_equal(f.status, AERIE_OK);
+    assert_int_equal(ae_dataset_len(f.dataset), 2);
+    data_close(&f);
+}
+
+/* The n-th allocation fails: a status each time, and nothing is left behind. */
+static void survives_lack_of_memory(void **state)
+{
+    char *folder = scratch_make(), *path = ae_path_join(folder, "m.jsonl");
+    const char *text = "{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}\n",
+               *paths[] = { path };
+    size_t held;
+    bool failed = true;
+    (void)state;
+    assert_int_equal(ae_file_write(path, text, strlen(text), NULL), AERIE_OK);
+    held = ae_alloc_bytes();
+    for (long n = 1; failed; n++) {
+        ae_dataset *d;
+        ae_alloc_fail_at(n);
+        aerie_status status = ae_dataset_open(&d, paths, 1, NULL, NULL);
+        failed = ae_alloc_has_failed();
+        ae_alloc_fail_at(0);
+        assert_true(failed ? status != AERIE_OK : status == AERIE_OK);
+        ae_dataset_close(d);
+        assert_int_equal(ae_alloc_bytes(), held);
+    }
+    ae_free(path);
+    scratch_remove(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conversations_of_every_spelling),
+        cmocka_unit_test(pairs_of_every_spelling),
+        cmocka_unit_test(equal_replies_keep_their_last_message),
+        cmocka_unit_test(a_pair_can_be_read_as_its_chosen_conversation),
+        cmocka_unit_test(texts_and_documents),
+        cmocka_unit_test(columns_can_be_mapped),
+        cmocka_unit_test(bad_rows_are_named),
+        cmocka_unit_test(a_missing_file_is_named),
+        cmocka_unit_test(rows_can_be_limited),
+        cmocka_unit_test(survives_lack_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
