@@ -149,7 +149,7 @@ aerie_status ae_adapter_open(ae_adapter **out, const char *path, const ae_model 
     *out = NULL;
     if (!status && a->base_hash[0]) {
         status = ae_model_hash(m, hash, err);
-        if (!status && strcmp(hash, a->base_hash))
+        if (!status && strcmp(hash, a->base_hash) != 0)
             status = aerie_fail(
                 err, AERIE_BAD_ARGUMENT,
                 "%s: was trained over the model with hash %.12s..., but %s has %.12s...; "

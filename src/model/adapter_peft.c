@@ -30,10 +30,10 @@ static aerie_status check_plain(const json_t *root, const char *path, aerie_erro
     const char *type = json_string_value(json_object_get(root, "peft_type"));
     const char *bias = json_string_value(json_object_get(root, "bias"));
 
-    if (!type || strcmp(type, "LORA"))
+    if (!type || strcmp(type, "LORA") != 0)
         return aerie_fail(err, AERIE_UNSUPPORTED, "%s: 'peft_type' is '%s'; this build knows LORA",
                           path, type ? type : "missing");
-    if (bias && strcmp(bias, "none"))
+    if (bias && strcmp(bias, "none") != 0)
         return aerie_fail(err, AERIE_UNSUPPORTED, "%s: 'bias' is '%s'; this build knows none", path,
                           bias);
     for (size_t i = 0; i < AE_COUNT(extras); i++)

@@ -88,7 +88,7 @@ static void read_rope_scaling(ae_config *c, reader *r)
 
     if (!type) type = read_text(r, "type");
     if (!type || strcmp(type, "default") == 0) return;
-    if (strcmp(type, "linear") && strcmp(type, "llama3")) {
+    if (strcmp(type, "linear") != 0 && strcmp(type, "llama3") != 0) {
         const char *near = ae_nearest(type, known, AE_COUNT(known));
         aerie_fail(&r->error, AERIE_UNSUPPORTED,
                    "%s: rope scaling '%.40s' is none that this build computes (default, linear, "
@@ -184,7 +184,7 @@ static void read_all(ae_config *c, reader *r)
     c->norm_eps = (float)read_number(r, "rms_norm_eps", 1e-6);
     c->tied_head = read_flag(r, "tie_word_embeddings", false);
     act = read_text(r, "hidden_act");
-    if (act && strcmp(act, "silu"))
+    if (act && strcmp(act, "silu") != 0)
         aerie_fail(&r->error, AERIE_UNSUPPORTED,
                    "%s: the activation '%.40s' is not something this "
                    "build computes (silu)",
@@ -198,7 +198,7 @@ static void read_all(ae_config *c, reader *r)
 static void name_after_folder(ae_config *c, const char *path)
 {
     const char *end = strrchr(path, '/');
-    const char *start = end;
+    const char *start;
 
     if (!end) return;
     while (end > path && end[-1] == '/') end--;
@@ -283,7 +283,7 @@ static double shortest(float value)
 
     for (int digits = 1; digits <= 9; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        sscanf(text, "%lf", &parsed);
+        parsed = strtod(text, NULL);
         if ((float)parsed == value) break;
     }
     return parsed;

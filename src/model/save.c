@@ -163,6 +163,7 @@ aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype ty
     if (status) return status;
     ae_config_to_gguf(&m->config, w);
     ae_gguf_set_u32(w, "general.file_type", gguf_file_type(type));
+    if (type == AE_Q8_0) ae_gguf_set_u32(w, "general.quantization_version", 2); /* of the blocks */
     status = ae_model_write_text_metadata(m, w, err);
     if (!status) status = send_gguf(m, w, type, err);
     if (!status) return ae_gguf_writer_commit(w, err);

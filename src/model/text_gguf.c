@@ -97,7 +97,7 @@ static void read_tokens(reader *r, ae_vocab *v)
     int32_t *types = NULL;
     size_t n;
 
-    if (!texts || r->error.status) {
+    if (!texts || v->n_tokens < 1) {
         aerie_fail(&r->error, AERIE_BAD_FILE, "%s: the tokenizer has no tokens",
                    ae_gguf_name(r->gguf));
         return;
@@ -181,7 +181,7 @@ static void read_habits(reader *r, ae_vocab *v)
 
 static void read_vocab(reader *r, ae_vocab *v, const char *model)
 {
-    if (strcmp(model, "llama") && strcmp(model, "gpt2")) {
+    if (strcmp(model, "llama") != 0 && strcmp(model, "gpt2") != 0) {
         aerie_fail(
             &r->error, AERIE_UNSUPPORTED,
             "%s: tokenizers of the kind '%.40s' are not something this build reads (llama, gpt2)",
@@ -208,7 +208,8 @@ aerie_status ae_model_read_text_metadata(ae_model *m, aerie_error *err)
     char *template = read_text(&r, "tokenizer.chat_template");
     aerie_status status = AERIE_OK;
 
-    if (model && strcmp(model, "none") && strcmp(model, "no_vocab")) read_vocab(&r, &vocab, model);
+    if (model && strcmp(model, "none") != 0 && strcmp(model, "no_vocab") != 0)
+        read_vocab(&r, &vocab, model);
     if (r.error.status) {
         status = aerie_fail(err, r.error.status, "%s", r.error.message);
         goto done;
