@@ -7,17 +7,8 @@
 /* A small SentencePiece vocabulary: control tokens, bytes, pieces. */
 enum { UNK, BOS, EOS, BYTES, PIECES = BYTES + 256 };
 
-static const char *const pieces[] = { "\xe2\x96\x81",
-                                      "a",
-                                      "b",
-                                      "c",
-                                      "ab",
-                                      "abc",
-                                      "\xe2\x96\x81"
-                                      "a",
-                                      "bc",
-                                      "[X]",
-                                      "<turn>" };
+static const char *const pieces[] = { "\xe2\x96\x81",     "a",  "b",   "c",     "ab", "abc",
+                                      "\xe2\x96\x81\x61", "bc", "[X]", "<turn>" };
 enum { P_SPACE = PIECES, P_A, P_B, P_C, P_AB, P_ABC, P_SPACE_A, P_BC, P_X, P_TURN, N_TOKENS };
 
 typedef struct {
@@ -148,7 +139,7 @@ static void tokens_take_spaces_along(void **state)
     small_vocab(&s);
     s.tokens[P_X].lstrip = s.tokens[P_X].rstrip = true;
     check_vocab(&s.v, "a \n\t[X] \xe2\x80\x83 b", 0, "a [X] b ");
-    check_vocab(&s.v, "  [X]  [X]", 0, "[X] [X] ");
+    check_vocab(&s.v, "  [X]  [X] ", 0, "[X] [X] ");
     s.tokens[P_X].lstrip = s.tokens[P_X].rstrip = false;
     s.tokens[P_X].single_word = true;
     s.tokens[P_X].text = ae_span_text("aa");
