@@ -25,7 +25,7 @@ static inline int32_t random_code(ae_rng *rng)
 static inline void random_text(ae_bytes *out, ae_rng *rng, size_t most)
 {
     static const char *const bits[] = { "'s",   "'LL", "'re ",  "\r\n",  "\n\n", "  ",
-                                        " the", "...", "12345", "don't", "ing",  "\xc5\xbf" };
+                                        " the", "...", "12345", "don't", "ing",  "'\xc5\xbf" };
     size_t n = ae_rng_below(rng, most + 1);
 
     ae_bytes_clear(out);
