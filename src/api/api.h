@@ -30,6 +30,9 @@ aerie_status ae_api_give(ae_bytes *from, char **text, size_t *len, aerie_error *
 struct json_t;
 aerie_status ae_api_give_json(const struct json_t *value, char **text, aerie_error *err);
 
+/* Fails when the model came without a tokenizer. */
+aerie_status ae_api_need_tokenizer(const aerie_model *m, aerie_error *err);
+
 /* The template to render with: `wanted` (Jinja, or a known format's name), else the model's. Parsed;
  * to be freed with ae_template_free(). */
 aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char *wanted, aerie_error *err);

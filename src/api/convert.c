@@ -19,7 +19,7 @@ static aerie_status parse_target(const char *to, const char *type, bool *hf, ae_
 aerie_status aerie_convert(const char *in_path, const char *out_path, const char *to, const char *type, aerie_error *err)
 {
     bool hf;
-    ae_dtype dtype;
+    ae_dtype dtype = AE_F16;
     ae_model *m = NULL;
     aerie_status status = parse_target(to, type, &hf, &dtype, err);
     if (!status) status = ae_model_open(&m, in_path, err);

@@ -18,10 +18,9 @@ static aerie_status open_engine(ae_engine **out, aerie_model *m, aerie_error *er
 static aerie_status text_ids(ae_ids *ids, const aerie_model *m, const char *text, size_t len, unsigned flags,
                              aerie_error *err)
 {
-    const ae_tokenizer *t = ae_model_tokenizer(m->model);
-    if (!t)
-        return aerie_fail(err, AERIE_NOT_FOUND, "%s: the model has no tokenizer beside it", ae_model_path(m->model));
-    aerie_status status = ae_tokenizer_encode(t, (ae_span){ text, len }, flags, ids, NULL, err);
+    aerie_status status = ae_api_need_tokenizer(m, err);
+    if (!status)
+        status = ae_tokenizer_encode(ae_model_tokenizer(m->model), (ae_span){ text, len }, flags, ids, NULL, err);
     return status ? status : ae_ids_status(ids, err);
 }
 

@@ -36,11 +36,21 @@ ae_sampling ae_api_sampling(const aerie_sampling *given)
 
 static uint64_t seed_of(const aerie_sampling *s) { return s && s->seed ? s->seed : 42; }
 
+aerie_status ae_api_need_tokenizer(const aerie_model *m, aerie_error *err)
+{
+    if (ae_model_tokenizer(m->model)) return AERIE_OK;
+    return aerie_fail(err, AERIE_NOT_FOUND,
+                      "%s: the model has no tokenizer; put its tokenizer.json or tokenizer.model beside it",
+                      ae_model_path(m->model));
+}
+
 aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char *wanted, aerie_error *err)
 {
     const char *known = wanted ? ae_template_known(wanted) : NULL;
     const char *source = known ? known : wanted ? wanted : ae_model_template(m->model);
+    aerie_status status = ae_api_need_tokenizer(m, err);
     *out = NULL;
+    if (status) return status;
     if (!source)
         return aerie_fail(err, AERIE_NOT_FOUND,
                           "%s: the model has no chat template; name one (--template zephyr) or complete a plain "
@@ -72,12 +82,6 @@ static bool starts_with(const ae_bytes *text, ae_span head)
     return head.len > 0 && text->len >= head.len && !memcmp(text->data, head.data, head.len);
 }
 
-static aerie_status need_tokenizer(const aerie_model *m, aerie_error *err)
-{
-    if (ae_model_tokenizer(m->model)) return AERIE_OK;
-    return aerie_fail(err, AERIE_NOT_FOUND, "%s: the model has no tokenizer beside it", ae_model_path(m->model));
-}
-
 static aerie_status render_chat(ae_bytes *text, const aerie_model *m, const ae_template *t,
                                 const aerie_message *messages, size_t n_messages, aerie_error *err)
 {
@@ -105,7 +109,7 @@ aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_templat
                              size_t n_messages, aerie_error *err)
 {
     ae_bytes text = { 0 };
-    aerie_status status = need_tokenizer(m, err);
+    aerie_status status = ae_api_need_tokenizer(m, err);
     if (!status) status = render_chat(&text, m, t, messages, n_messages, err);
     if (!status) {
         const ae_tokenizer *tokenizer = ae_model_tokenizer(m->model);
@@ -239,7 +243,7 @@ aerie_status aerie_session_complete(aerie_session *s, const char *prompt, const 
                                     aerie_error *err)
 {
     ae_ids ids = { 0 };
-    aerie_status status = need_tokenizer(s->model, err);
+    aerie_status status = ae_api_need_tokenizer(s->model, err);
     if (!status)
         status = ae_tokenizer_encode(ae_model_tokenizer(s->model->model), ae_span_text(prompt),
                                      AE_ENCODE_BOS | AE_ENCODE_SPECIAL, &ids, NULL, err);

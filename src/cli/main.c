@@ -1,9 +1,11 @@
 /* main.c -- the table of commands. */
+#include "aerie/log.h"
 #include "cli/cli.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     const char *name;
@@ -42,6 +44,14 @@ static int unknown(const char *word)
     return cli_misused("there is no command '%s'; `aerie --help` lists them", word);
 }
 
+/* A warning, on a line of its own: it clears a progress bar that may stand there. */
+static void print_log(void *user, aerie_log_level level, const char *message)
+{
+    (void)user;
+    if (level == AERIE_LOG_WARNING)
+        fprintf(stderr, "%saerie: warning: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", message);
+}
+
 static int run_command(int argc, char **argv)
 {
     if (argc < 2) {
@@ -66,6 +76,7 @@ int main(int argc, char **argv)
     /* A reader that went away, and a file that may not grow, are failed writes, not deaths. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    aerie_log_set(print_log, NULL);
     int code = run_command(argc, argv);
     /* What was printed counts only once it is out: a full disk behind a pipe is a failure. */
     if ((fflush(stdout) || ferror(stdout)) && code == CLI_DONE) {

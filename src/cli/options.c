@@ -1,4 +1,5 @@
 /* options.c -- reads a command's words by its table of options, and prints its help from the same. */
+#include "aerie/log.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -159,6 +160,7 @@ bool cli_read(cli_call *call, cli_common *common, int argc, char **argv, int *co
         *code = cli_misused("something is missing; usage: %s", call->usage);
         return false;
     }
+    if (common->quiet) aerie_log_set(NULL, NULL);
     if (common->threads < 0 || common->threads > 1024) {
         *code = cli_misused("--threads wants a number from 1 to 1024");
         return false;

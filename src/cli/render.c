@@ -65,7 +65,10 @@ static aerie_status render_messages(const render_call *c, aerie_error *err)
     json_error_t where;
     char *text = NULL;
     size_t len = 0;
-    json_t *given = json_load_file(c->messages, 0, &where);
+    ae_bytes file = { 0 };
+    if (ae_file_read(&file, c->messages, 0, err)) return err->status;
+    json_t *given = json_loadb(file.data ? file.data : "", file.len, 0, &where);
+    ae_bytes_free(&file);
     if (!given)
         return aerie_fail(err, AERIE_BAD_FILE, "%s:%d: %s", c->messages, where.line, where.text);
     json_t *request = json_is_array(given) ? json_pack("{s:O}", "messages", given) : json_incref(given);

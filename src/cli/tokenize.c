@@ -50,7 +50,7 @@ static aerie_status tokenize_text(const tokenize_call *c, const char *text, size
 static aerie_status tokenize_row(void *user, json_t *row, aerie_error *err)
 {
     const json_t *text = json_object_get(row, "text");
-    if (!json_is_string(text)) return aerie_fail(err, AERIE_BAD_FILE, "a line has no \"text\"");
+    if (!json_is_string(text)) return aerie_fail(err, AERIE_BAD_FILE, "the line has no \"text\" that is a string");
     return tokenize_text(user, json_string_value(text), json_string_length(text), err);
 }
 

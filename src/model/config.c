@@ -28,9 +28,12 @@ const ae_family *ae_family_of_gguf(const char *architecture)
 
 aerie_status ae_family_unknown(const char *path, const char *architecture, aerie_error *err)
 {
-    const char *names[AE_COUNT(families)];
+    const char *names[2 * AE_COUNT(families)];
 
-    for (size_t i = 0; i < AE_COUNT(families); i++) names[i] = families[i].hf_type;
+    for (size_t i = 0; i < AE_COUNT(families); i++) {
+        names[2 * i] = families[i].hf_type;
+        names[2 * i + 1] = families[i].hf_class;
+    }
     const char *near = ae_nearest(architecture, names, AE_COUNT(names));
     return aerie_fail(err, AERIE_UNSUPPORTED,
                       "%s: the architecture '%.60s' is none that this build runs (llama, mistral, "

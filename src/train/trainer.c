@@ -245,6 +245,7 @@ static aerie_status finish(ae_trainer *t, aerie_error *err)
     return status;
 }
 
+/* The output's folder is made, and a name that cannot be a file's is refused before hours of work. */
 static aerie_status make_parent(const char *path, aerie_error *err)
 {
     const char *slash = strrchr(path, '/');
@@ -252,6 +253,9 @@ static aerie_status make_parent(const char *path, aerie_error *err)
     aerie_status status = folder ? ae_file_make_folder(folder, err) : AERIE_OK;
 
     ae_free(folder);
+    if (!status && ae_file_is_folder(path))
+        status = aerie_fail(err, AERIE_BAD_ARGUMENT,
+                            "%s: 'output' is a folder, the name of a file is wanted", path);
     return status;
 }
 
