@@ -44,7 +44,8 @@ static int show_sample(void *user, int64_t index, const char *part, const aerie_
 static aerie_status inspect_data(inspect_call *c, const char *path, aerie_error *err)
 {
     aerie_train_options o = { .settings = c->settings.items, .n_settings = (size_t)c->settings.n,
-                              .cpu = c->common.cpu, .threads = (int)c->common.threads };
+                              .cpu = c->common.cpu, .threads = (int)c->common.threads,
+                              .places = cli_places() };
     if (!c->recipe && c->settings.n == 0)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "%s is no model; to see it as training data give --recipe RECIPE.yaml", path);

@@ -98,7 +98,7 @@ int cli_train(int argc, char **argv)
     train_view view = { .bar = { .off = common.quiet }, .json = common.json };
     aerie_train_options o = { .settings = settings.items, .n_settings = (size_t)settings.n, .resume = resume,
                               .dry_run = dry_run, .cpu = common.cpu, .threads = (int)common.threads,
-                              .progress = on_progress, .user = &view };
+                              .places = cli_places(), .progress = on_progress, .user = &view };
     aerie_train_summary summary = { 0 };
     aerie_error err = { 0 };
     cli_catch_interrupt();
