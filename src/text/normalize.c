@@ -8,6 +8,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
+enum { LONG_CHUNK = 128, MOST_CHUNK = 1024 }; /* bytes */
+
 void ae_normalized_free(ae_normalized *n)
 {
     ae_bytes_free(&n->text);
@@ -57,15 +59,34 @@ static size_t inert_until(ae_span text, size_t at)
     return text.len;
 }
 
-/* The end of the stretch from `at` that is normalised as one: up to the next ASCII character, which
- * never combines with what is before it, or ill-formed byte. */
+/* Whether nothing before this character can change it or be changed by it: no mark, and no vowel or
+ * final consonant of a Hangul syllable written in parts. */
+static bool begins_anew(int32_t code)
+{
+    if (code >= 0x1160 && code < 0x1200) return false;
+    switch (utf8proc_category(code)) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* The end of the stretch from `at` that is normalised as one: up to an ASCII character or
+ * ill-formed byte, or in a long stretch any character that begins anew. Marks without end are cut
+ * anywhere: sorting them costs their number squared. */
 static size_t chunk_until(ae_span text, size_t at)
 {
-    if (ae_utf8_next(text, &at) < 0) return at;
-    while (at < text.len && (uint8_t)text.data[at] >= 0x80) {
-        size_t here = at;
+    size_t begin = at;
 
-        if (ae_utf8_next(text, &at) < 0) return here;
+    if (ae_utf8_next(text, &at) < 0) return at;
+    while (at < text.len && (uint8_t)text.data[at] >= 0x80 && at - begin < MOST_CHUNK) {
+        size_t here = at;
+        int32_t code = ae_utf8_next(text, &at);
+
+        if (code < 0 || (here - begin >= LONG_CHUNK && begins_anew(code))) return here;
     }
     return at;
 }
