@@ -222,6 +222,40 @@ static void bench_attention(bench *b, size s)
     report(b, "attention_bwd", s, attention_bwd, 2.5 * flops, 0);
 }
 
+static void fill_predictions(int32_t *rows, int32_t *targets, size s)
+{
+    for (int32_t i = 0; i < s.T; i++) rows[i] = i, targets[i] = (int32_t)(i * 7 % s.N);
+}
+
+/* T predictions over N words. */
+static void log_prob(bench *b, size s)
+{
+    int32_t rows[4096], targets[4096];
+    ae_tensor w = { .dtype = AE_F32, .rows = s.N, .cols = s.K, .data = b->b };
+    ae_predictions p = { rows, targets, s.T };
+
+    fill_predictions(rows, targets, s);
+    b->dev->log_prob(b->dev, &b->arena, b->e, b->e + s.T, NULL, b->a, &w, &p);
+}
+
+static void log_prob_bwd(bench *b, size s)
+{
+    int32_t rows[4096], targets[4096];
+    ae_tensor w = { .dtype = AE_F32, .rows = s.N, .cols = s.K, .data = b->b };
+    ae_predictions p = { rows, targets, s.T };
+
+    fill_predictions(rows, targets, s);
+    b->dev->log_prob_bwd(b->dev, &b->arena, b->c, b->d, b->a, NULL, b->e + s.T, b->a, &w, &p);
+}
+
+static void bench_log_prob(bench *b, size s)
+{
+    double flops = 2.0 * (double)(s.T * s.N * s.K);
+
+    report(b, "log_prob", s, log_prob, flops, 0);
+    report(b, "log_prob_bwd", s, log_prob_bwd, 3 * flops, 0);
+}
+
 static void rmsnorm(bench *b, size s)
 {
     b->dev->rmsnorm(b->dev, b->c, b->d, b->a, b->b, s.T, s.N, 1e-5f);
@@ -256,9 +290,9 @@ static void bench_small(bench *b, size s)
 static void run_all(bench *b)
 {
     static const size products[] = {
-        { 512, 768, 768, 0 },  { 512, 2048, 768, 0 }, { 512, 768, 2048, 0 },  { 2048, 256, 256, 0 },
-        { 2048, 640, 256, 0 }, { 2048, 256, 640, 0 }, { 2048, 1024, 192, 0 }, { 1, 256, 256, 0 },
-        { 1, 2048, 768, 0 },   { 1, 1024, 4096, 0 },  { 8, 2048, 768, 0 }
+        { 512, 768, 768, 0 },  { 512, 2048, 768, 0 }, { 512, 768, 2048, 0 }, { 2048, 128, 128, 0 },
+        { 2048, 256, 256, 0 }, { 2048, 640, 256, 0 }, { 2048, 256, 640, 0 }, { 2048, 1024, 192, 0 },
+        { 1, 256, 256, 0 },    { 1, 2048, 768, 0 },   { 1, 1024, 4096, 0 },  { 8, 2048, 768, 0 }
     };
     static const size attentions[] = {
         { 512, 100, 8, 32 }, { 2048, 100, 8, 32 }, { 2048, 100, 12, 64 }, { 2048, 2048, 12, 64 }
@@ -268,6 +302,8 @@ static void run_all(bench *b)
            "N", "K", "d");
     for (size_t i = 0; i < AE_COUNT(products); i++) bench_linear(b, products[i]);
     for (size_t i = 0; i < AE_COUNT(attentions); i++) bench_attention(b, attentions[i]);
+    bench_log_prob(b, (size){ 2048, 1152, 128, 0 });
+    bench_log_prob(b, (size){ 512, 32000, 256, 0 });
     bench_small(b, (size){ 2048, 640, 0, 0 });
 }
 

@@ -91,14 +91,13 @@ int64_t ae_attention_row_at(const ae_attention_block *b, int64_t r)
     return token * b->shape->n_heads + b->kv_head * b->heads + r % b->heads;
 }
 
+/* The heads of one group lie next to each other. */
 void ae_attention_gather(const ae_attention_block *b, float *out, const float *a, float scale)
 {
-    int64_t d = b->shape->head_dim;
+    int64_t d = b->shape->head_dim, n = b->heads * d;
 
-    for (int64_t r = 0; r < b->rows; r++) {
-        const float *from = a + ae_attention_row_at(b, r) * d;
-        for (int64_t i = 0; i < d; i++) out[r * d + i] = scale * from[i];
-    }
+    for (int64_t r = 0; r < b->rows; r += b->heads)
+        b->cpu->k.scale(out + r * d, a + ae_attention_row_at(b, r) * d, scale, n);
 }
 
 void ae_attention_products(const ae_attention_block *b, float *room, float *out, const float *a,
@@ -177,10 +176,8 @@ static void forward_block(const forward_job *job, const ae_attention_block *b, f
         ae_product(b->cpu, packed, out + keys.row * d, d, scores + keys.row * b->width + keys.col,
                    b->width, 1, keys.span->v + keys.at * keys.span->stride + b->kv_head * d,
                    keys.span->stride, (ae_gemm_size){ keys.rows, d, keys.n });
-    for (int64_t r = 0; r < b->rows; r++) {
-        float *to = job->out + ae_attention_row_at(b, r) * d;
-        for (int64_t i = 0; i < d; i++) to[i] = out[r * d + i] * q[r];
-    }
+    for (int64_t r = 0; r < b->rows; r++)
+        b->cpu->k.scale(job->out + ae_attention_row_at(b, r) * d, out + r * d, q[r], d);
 }
 
 static void forward_tasks(void *context, int64_t begin, int64_t end, int worker)

@@ -14,7 +14,7 @@ static int n_variants;
 /* Of all results of a variant, in the order of the tests: whoever changes an order of summation or
  * an approximation changes this on purpose. */
 static uint64_t digest;
-static const uint64_t expected_digest = 0x951b16c1bd7bc3eb;
+static const uint64_t expected_digest = 0xa42305bb4bd53a73;
 
 static const int64_t widths[] = { 1, 2, 7, 8, 15, 16, 17, 31, 33, 48, 64, 100, 257 };
 
@@ -275,6 +275,7 @@ static buffer add_case(const ae_kernels *k, ae_rng *rng, const int64_t *size)
 
     k->add(y.at, a.at, b.at, size[0]);
     k->add_to(y.at, a.at, 0.7f, size[0]);
+    k->scale(y.at, y.at, 0.3f, size[0]);
     buffer_free(a), buffer_free(b);
     return y;
 }

@@ -56,6 +56,7 @@ typedef void ae_swiglu_bwd_fn(float *dgate, float *dup, const float *dy, const f
                               const float *up, int64_t n);
 typedef void ae_add_fn(float *y, const float *a, const float *b, int64_t n);
 typedef void ae_add_to_fn(float *y, const float *a, float alpha, int64_t n); /* fused */
+typedef void ae_scale_fn(float *y, const float *a, float alpha, int64_t n);  /* y = alpha * a */
 
 /* The pieces of a softmax over one row. Sums go by index modulo 16, then up one fixed tree. */
 typedef float ae_max_fn(const float *x, int64_t n); /* n > 0 */
@@ -90,6 +91,7 @@ typedef struct {
     ae_swiglu_bwd_fn *swiglu_bwd;
     ae_add_fn *add;
     ae_add_to_fn *add_to;
+    ae_scale_fn *scale;
     ae_max_fn *max;
     ae_exp_sum_fn *exp_sum;
     ae_sum_fn *sum;

@@ -103,6 +103,7 @@ static void fill_table(ae_kernels *k)
     k->swiglu_bwd = swiglu_bwd;
     k->add = add_arrays;
     k->add_to = add_to;
+    k->scale = scale;
     k->max = max_in;
     k->exp_sum = exp_sum;
     k->sum = sum_in;

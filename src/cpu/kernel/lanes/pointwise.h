@@ -64,6 +64,17 @@ static void add_to(float *y, const float *a, float alpha, int64_t n)
     if (i < n) store_n(y + i, fma_of(factor, load_n(a + i, n - i), load_n(y + i, n - i)), n - i);
 }
 
+static void scale(float *y, const float *a, float alpha, int64_t n)
+{
+    const lanes factor = set(alpha);
+    int64_t i = 0;
+
+    for
+        WHOLE_LANES(i, n)
+    store(y + i, mul(factor, load(a + i)));
+    if (i < n) store_n(y + i, mul(factor, load_n(a + i, n - i)), n - i);
+}
+
 /* Plain loops: the compiler puts the eight chains into registers by itself. */
 static double sum_squares(const float *x, int64_t n)
 {

@@ -29,6 +29,11 @@ void ae_add_to_ref(float *y, const float *a, float alpha, int64_t n)
     for (int64_t i = 0; i < n; i++) y[i] = (float)(y[i] + (double)alpha * a[i]);
 }
 
+void ae_scale_ref(float *y, const float *a, float alpha, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = alpha * a[i];
+}
+
 double ae_sum_squares_ref(const float *x, int64_t n)
 {
     double lane[8] = { 0 }, sum = 0;

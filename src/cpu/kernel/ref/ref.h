@@ -15,6 +15,7 @@ ae_swiglu_fn ae_swiglu_ref;
 ae_swiglu_bwd_fn ae_swiglu_bwd_ref;
 ae_add_fn ae_add_ref;
 ae_add_to_fn ae_add_to_ref;
+ae_scale_fn ae_scale_ref;
 ae_max_fn ae_max_ref;
 ae_exp_sum_fn ae_exp_sum_ref;
 ae_sum_fn ae_sum_ref;

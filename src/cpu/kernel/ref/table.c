@@ -17,6 +17,7 @@ void ae_kernels_ref(ae_kernels *k)
         .swiglu_bwd = ae_swiglu_bwd_ref,
         .add = ae_add_ref,
         .add_to = ae_add_to_ref,
+        .scale = ae_scale_ref,
         .max = ae_max_ref,
         .exp_sum = ae_exp_sum_ref,
         .sum = ae_sum_ref,
