@@ -60,7 +60,7 @@ static void push_step(ae_merger *m, ae_merge_step step)
     }
     m->steps = items;
     m->n_steps++;
-    for (; at > 0 && m->steps[(at - 1) / 2].order > step.order; at = (at - 1) / 2)
+    for (; at > 0 && m->steps[(at - 1) / 2] > step; at = (at - 1) / 2)
         m->steps[at] = m->steps[(at - 1) / 2];
     m->steps[at] = step;
 }
@@ -74,8 +74,8 @@ static ae_merge_step pop_step(ae_merger *m)
         size_t child = at * 2 + 1;
 
         if (child >= m->n_steps) break;
-        if (child + 1 < m->n_steps && m->steps[child + 1].order < m->steps[child].order) child++;
-        if (m->steps[child].order >= last.order) break;
+        if (child + 1 < m->n_steps && m->steps[child + 1] < m->steps[child]) child++;
+        if (m->steps[child] >= last) break;
         m->steps[at] = m->steps[child];
         at = child;
     }
@@ -116,11 +116,8 @@ static void join(ae_merger *m, int32_t left, int32_t id)
 static void propose(const merging *w, int32_t left)
 {
     const ae_number_entry *pair = pair_at(w, left);
-    const ae_symbol *a = &w->m->symbols[left];
 
-    if (!pair) return;
-    push_step(w->m, (ae_merge_step){ (uint64_t)pair->rank << 32 | (uint32_t)left, a->next, pair->id,
-                                     a->len + w->m->symbols[a->next].len });
+    if (pair) push_step(w->m, (uint64_t)pair->rank << 32 | (uint32_t)left);
 }
 
 static void merge_long(const merging *w)
@@ -130,12 +127,13 @@ static void merge_long(const merging *w)
     for (size_t i = 0; i + 1 < m->n_symbols; i++) propose(w, (int32_t)i);
     while (m->n_steps > 0 && !m->failed) {
         ae_merge_step step = pop_step(m);
-        int32_t left = (int32_t)(uint32_t)step.order;
+        int32_t left = (int32_t)(uint32_t)step;
         const ae_symbol *a = &m->symbols[left];
+        const ae_number_entry *pair = a->len ? pair_at(w, left) : NULL;
 
-        if (a->len == 0 || a->next != step.right) continue;
-        if (a->len + m->symbols[step.right].len != step.len) continue;
-        join(m, left, step.id);
+        /* The symbols may have changed since the step was proposed. */
+        if (!pair || pair->rank != (uint32_t)(step >> 32)) continue;
+        join(m, left, pair->id);
         if (a->prev >= 0) propose(w, a->prev);
         propose(w, left);
     }

@@ -15,11 +15,8 @@ typedef struct {
     uint32_t at, len;   /* bytes of the text */
 } ae_symbol;
 
-typedef struct {
-    uint64_t order; /* rank, then the left symbol's index: the smallest goes first */
-    int32_t right, id;
-    uint32_t len; /* of both symbols: a step whose symbols have grown since is stale */
-} ae_merge_step;
+/* A pair to be merged: its rank, then the left symbol's index. The smallest goes first. */
+typedef uint64_t ae_merge_step;
 
 /* Scratch of one call; zeroed is empty. */
 typedef struct {
