@@ -3,7 +3,7 @@
 
 #if defined(__x86_64__)
 /* The compiler's run-time test reads CPUID and also asks (XGETBV) whether the system saves the wide
- * registers. */
+ * registers. Half-precision conversion came before AVX2 and is in every processor that has it. */
 static bool has_avx2(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

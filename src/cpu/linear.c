@@ -74,7 +74,8 @@ aerie_status ae_cpu_linear(ae_device *dev, ae_arena *scratch, float *y, const fl
     const ae_cpu *cpu = ae_cpu_of(dev);
     int64_t panel = cpu->k.panel;
     /* Narrow weights: smaller tasks, or there are too few of them. */
-    int64_t cols = ae_min64(TASK_COLS, ae_round_up(ae_ceil_div(w->rows, 4), panel));
+    int64_t share = ae_ceil_div(w->rows, ae_max64(4, 2 * dev->n_threads));
+    int64_t cols = ae_min64(TASK_COLS, ae_round_up(share, panel));
     linear_job job = { .cpu = cpu, .c = y, .a = x, .w = w, .bias = bias };
     ae_arena_mark mark = ae_arena_here(scratch);
 

@@ -163,6 +163,37 @@ static void test_sum_squares(void **state)
     for_each_device(check_sum_squares);
 }
 
+/* What needs scratch says so when there is none, and gives back what it had. */
+static void check_no_room(ae_device *dev, ae_arena *arena)
+{
+    static float x[64], y[64];
+    static const int32_t zero = 0;
+    ae_tensor w = { .dtype = AE_F32, .rows = 8, .cols = 8, .data = x };
+    ae_attention_shape shape = { .n_heads = 1, .n_kv_heads = 1, .head_dim = 8, .scale = 1 };
+    ae_attention_span span = { x, x, y, y, 1, 8 };
+    ae_attention_sequence seq = { 0, 1, &span, 1, 1, 0 };
+    ae_predictions p = { &zero, &zero, 1 };
+
+    for (arena->limit = 64; arena->limit < 4096; arena->limit *= 2) {
+        assert_int_equal(dev->linear(dev, arena, y, x, &w, NULL, 1), AERIE_NO_MEMORY);
+        assert_int_equal(dev->linear_dx(dev, arena, y, x, &w, 1), AERIE_NO_MEMORY);
+        assert_int_equal(dev->attention(dev, arena, y, y, x, &seq, 1, &shape), AERIE_NO_MEMORY);
+        assert_int_equal(dev->attention_bwd(dev, arena, y, x, x, x, x, &seq, 1, &shape),
+                         AERIE_NO_MEMORY);
+        assert_int_equal(dev->log_prob(dev, arena, y, y, NULL, x, &w, &p), AERIE_NO_MEMORY);
+        assert_int_equal(dev->log_prob_bwd(dev, arena, y, NULL, x, NULL, x, x, &w, &p),
+                         AERIE_NO_MEMORY);
+        assert_int_equal(arena->used, 0);
+    }
+    arena->limit = 0;
+}
+
+static void test_no_room(void **state)
+{
+    (void)state;
+    for_each_device(check_no_room);
+}
+
 static void test_choices(void **state)
 {
     ae_cpu_choice choice = AE_CPU_REF;
@@ -191,7 +222,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_splits),      cmocka_unit_test(test_embedding),
         cmocka_unit_test(test_dropout),     cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_sum_squares), cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_sum_squares), cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_choices),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
