@@ -15,25 +15,26 @@ static double layer_floats(const ae_trainer *t)
     return sum;
 }
 
-size_t ae_row_bytes(const ae_trainer *t, int64_t tokens)
+/* Tokens of the longest row: a sample that passes micro_batch_tokens has a row of its own. */
+static int64_t row_tokens(const ae_trainer *t)
 {
-    const ae_config *c = ae_model_config(t->model);
-    double layers = (double)c->n_layers, d = (double)c->hidden_size;
-    double floats = t->recipe->recompute ? layers * d + layer_floats(t) : layers * layer_floats(t);
-
-    /* Each has a gradient beside it. */
-    return (size_t)(2 * sizeof(float) * (floats + 3 * d) * (double)tokens);
-}
-
-static int64_t longest(const ae_trainer *t)
-{
-    int64_t n = t->objective->count(t->data), max = 0;
+    int64_t n = t->objective->count(t->data), max = t->recipe->micro_batch_tokens;
 
     for (int64_t i = 0; i < n; i++) {
         int64_t tokens = t->objective->tokens(t->recipe, t->data, i);
         if (tokens > max) max = tokens;
     }
     return max;
+}
+
+size_t ae_row_bytes(const ae_trainer *t, bool recompute)
+{
+    const ae_config *c = ae_model_config(t->model);
+    double layers = (double)c->n_layers, d = (double)c->hidden_size;
+    double floats = recompute ? layers * d + layer_floats(t) : layers * layer_floats(t);
+
+    /* Each has a gradient beside it. */
+    return (size_t)(2 * sizeof(float) * (floats + 3 * d) * (double)row_tokens(t));
 }
 
 static double megabytes(size_t bytes)
@@ -43,18 +44,15 @@ static double megabytes(size_t bytes)
 
 static void describe_memory(const ae_trainer *t, ae_bytes *out)
 {
-    int64_t longest_item = longest(t), row = t->recipe->micro_batch_tokens;
     size_t trained = (size_t)t->optimizer.n_values * 4 * sizeof(float);
-    size_t weights = ae_model_weight_bytes(t->model), tape;
+    size_t weights = ae_model_weight_bytes(t->model), row = ae_row_bytes(t, t->net.recompute);
 
-    if (row < longest_item) row = longest_item;
-    tape = ae_row_bytes(t, row);
     ae_bytes_printf(
         out,
         "memory, about: %.1f MB = %.1f model + %.1f trained (values, gradients, moments) "
-        "+ %.1f a row of %lld tokens\n",
-        megabytes(weights + trained + tape), megabytes(weights), megabytes(trained),
-        megabytes(tape), (long long)row);
+        "+ %.1f a row of %lld tokens%s\n",
+        megabytes(weights + trained + row), megabytes(weights), megabytes(trained), megabytes(row),
+        (long long)row_tokens(t), t->net.recompute ? ", recomputed" : "");
 }
 
 void ae_trainer_describe(const ae_trainer *t, ae_bytes *out)

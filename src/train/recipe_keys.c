@@ -25,6 +25,7 @@ WORDS(lr_word, "cosine", "linear", "constant", "constant_with_warmup", "cosine_w
 WORDS(packing_word, "none", "wrapped")
 WORDS(train_on_word, "completion", "all")
 WORDS(keep_word, "keep_end", "keep_start", "cut_end")
+WORDS(recompute_word, "auto", "true", "false")
 WORDS(output_word, "f32", "f16", "bf16", "q8_0")
 
 #define AT(field) offsetof(ae_recipe, field)
@@ -144,9 +145,9 @@ const ae_key ae_recipe_keys[] = {
     TEXTS("lora.target_modules", lora_targets, "all-linear", true,
           "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or all-linear"),
     FLAG("lora.rslora", lora_rslora, "false", true, "scale by alpha / sqrt(r)"),
-    FLAG("recompute", recompute, "false", false,
+    WORD("recompute", recompute, recompute_word, "auto", false,
          "keep layer inputs only and compute the rest again on the way back: less memory, a third "
-         "more time"),
+         "more arithmetic, the same numbers; auto: when a row would take more than 1 GiB"),
     COUNT("save_steps", save_steps, 0, 1e9, "100", false,
           "steps between checkpoints; 0: only when interrupted"),
     COUNT("logging_steps", logging_steps, 1, 1e9, "1", false, "steps between lines of metrics"),

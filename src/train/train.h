@@ -79,6 +79,8 @@ void ae_dpo_term_of(ae_dpo_term *out, const ae_dpo_options *options, const ae_dp
 const char *ae_dpo_loss_name(int loss);
 const char *ae_divergence_name(int divergence);
 
+typedef enum { AE_RECOMPUTE_AUTO, AE_RECOMPUTE_ALWAYS, AE_RECOMPUTE_NEVER } ae_recompute_when;
+
 typedef struct {
     const char **items;
     int64_t n;
@@ -114,7 +116,8 @@ typedef struct {
     double label_smoothing, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
     double beta, discopop_tau, f_alpha, rpo_alpha, ld_alpha;
     int loss_type, divergence; /* ae_dpo_loss, ae_divergence */
-    bool reference_free, shared_prefix, shuffle, recompute;
+    bool reference_free, shared_prefix, shuffle;
+    int recompute; /* ae_recompute_when */
     int64_t seed;
     int64_t lora_r; /* 0: all parameters are trained */
     double lora_alpha, lora_dropout;

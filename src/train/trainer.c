@@ -245,7 +245,8 @@ static aerie_status finish(ae_trainer *t, aerie_error *err)
     return status;
 }
 
-/* The output's folder is made, and a name that cannot be a file's is refused before hours of work. */
+/* The output's folder is made, and a name that cannot be a file's is refused before hours of work.
+ */
 static aerie_status make_parent(const char *path, aerie_error *err)
 {
     const char *slash = strrchr(path, '/');

@@ -42,7 +42,7 @@ void ae_trainer_close(ae_trainer *t);
 
 /* A text for people about what will be done. */
 void ae_trainer_describe(const ae_trainer *t, ae_bytes *out);
-/* Bytes of a row of `tokens` on the tape, about. */
-size_t ae_row_bytes(const ae_trainer *t, int64_t tokens);
+/* Bytes of the longest row on the tape, about. */
+size_t ae_row_bytes(const ae_trainer *t, bool recompute);
 
 #endif

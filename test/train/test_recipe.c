@@ -124,7 +124,7 @@ static void test_slips_get_a_sentence(void **state)
         { "model: m\nbeta: high\n", "recipe.yaml:2:", "'beta' is 'high'; it must be a number" },
         { "model: m\n\nseed: 1.5\n", "recipe.yaml:3:", "a whole number" },
         { "batch_size: 0\n", "recipe.yaml:1:", "from 1 to" },
-        { "recompute: yes please\n", "recipe.yaml:1:", "true or false" },
+        { "shuffle: yes please\n", "recipe.yaml:1:", "true or false" },
         { "lora: {rank: 3}\n", "recipe.yaml:1:", "lora.rank" },
         { "lora: 3\n", "recipe.yaml:1:", "{r: 16}" },
         { "beta: 1\nbeta: 2\n", "recipe.yaml:2:", "given twice" },
