@@ -56,6 +56,19 @@ aerie_status ae_model_lay_out(ae_model *m, aerie_error *err)
     return AERIE_OK;
 }
 
+/* A tied matrix is used twice, and each use adds into a gradient of its own: added into one, micro-batch
+ * after micro-batch, the order of the sums would depend on where a step is cut. */
+static aerie_status split_tied_grad(ae_model *m, aerie_error *err)
+{
+    ae_tensor *head = &m->weights.head;
+
+    *head = m->weights.embedding;
+    head->grad = ae_arena_take(&m->arena, (size_t)(head->rows * head->cols), sizeof(float));
+    m->net.head = head;
+    if (head->grad) return AERIE_OK;
+    return aerie_fail(err, AERIE_NO_MEMORY, "%s: no room to train its head", m->path);
+}
+
 aerie_status ae_model_wire(ae_model *m, aerie_error *err)
 {
     size_t n = (size_t)m->config.n_layers;
@@ -67,7 +80,19 @@ aerie_status ae_model_wire(ae_model *m, aerie_error *err)
     m->net.embedding = &m->weights.embedding;
     m->net.norm = &m->weights.norm;
     m->net.head = m->config.tied_head ? &m->weights.embedding : &m->weights.head;
-    return AERIE_OK;
+    return m->config.tied_head && m->weights.embedding.grad ? split_tied_grad(m, err) : AERIE_OK;
+}
+
+void ae_model_gather_grads(ae_model *m)
+{
+    const ae_tensor *embedding = &m->weights.embedding;
+    float *head = m->weights.head.grad;
+
+    if (!m->config.tied_head || !head) return;
+    for (int64_t i = 0; i < embedding->rows * embedding->cols; i++) {
+        embedding->grad[i] += head[i];
+        head[i] = 0;
+    }
 }
 
 const ae_config *ae_model_config(const ae_model *m)

@@ -11,7 +11,7 @@ typedef struct {
 } ae_layer_weights;
 
 typedef struct {
-    ae_tensor embedding, norm, head; /* head has no data when tied */
+    ae_tensor embedding, norm, head; /* a tied head is the embedding, with a gradient of its own */
     ae_layer_weights *layers;
 } ae_weights;
 

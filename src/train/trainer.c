@@ -121,6 +121,7 @@ static aerie_status train_step(ae_trainer *t, aerie_train_progress *p, ae_loss_s
     status =
         ae_pass_items(&pass, AE_PASS_TRAIN, items, n, ae_pass_share(&pass, items, n), sums, err);
     if (status) return status;
+    ae_model_gather_grads(t->copy ? t->copy : t->model);
     ae_metrics_of_sums(p, sums);
     if (!isfinite(p->loss)) return aerie_fail(err, AERIE_BAD_NUMBER, "the loss is not finite");
     status = ae_optimizer_norm(&t->optimizer, t->device, &p->grad_norm, err);

@@ -119,6 +119,7 @@ static double learn(fixture *f, bool recompute, float *logp)
     }
     const ae_backward to = { .device = f->device, .arena = &scratch };
     assert_int_equal(ae_tape_backward(&tape, &to, &cx.error), AERIE_OK);
+    ae_model_gather_grads(f->model);
     ae_arena_free(&scratch);
     ae_arena_free(&arena);
     return loss;
