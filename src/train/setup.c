@@ -51,6 +51,7 @@ static aerie_status open_adapters(ae_trainer *t, aerie_error *err)
     const ae_recipe *r = t->recipe;
     ae_lora_options options = lora_options(r);
     aerie_status status = AERIE_OK;
+    int n;
 
     for (int64_t i = 0; i < r->adapters.n && !status; i++) {
         status = ae_adapter_open(&t->adapters[i], r->adapters.items[i], t->model, false, err);
@@ -59,11 +60,13 @@ static aerie_status open_adapters(ae_trainer *t, aerie_error *err)
     if (!status)
         status =
             ae_net_with_adapters(&t->start, &t->nets, t->model, t->adapters, t->n_adapters, err);
+    n = t->n_adapters;
     if (!status)
-        status =
-            ae_adapter_new(&t->adapters[t->n_adapters], t->model, &options, (uint64_t)r->seed, err);
+        status = ae_adapter_new(&t->adapters[n], t->model, &options, (uint64_t)r->seed, err);
     if (status) return status;
     t->n_adapters++;
+    status = ae_adapter_set_beneath(t->adapters[n], t->adapters, n, err);
+    if (status) return status;
     return ae_net_with_adapters(&t->net, &t->nets, t->model, t->adapters, t->n_adapters, err);
 }
 
@@ -136,28 +139,17 @@ static uint64_t hash_set(const ae_samples *set)
     return hash;
 }
 
-static uint64_t hash_adapter(const ae_adapter *a, uint64_t hash)
-{
-    int64_t n = ae_adapter_params(a, NULL, 0);
-    ae_named_param *p = ae_alloc((size_t)n, sizeof *p);
-
-    if (!p) return hash;
-    ae_adapter_params(a, p, n);
-    for (int64_t i = 0; i < n; i++) {
-        const ae_tensor *t = p[i].tensor;
-        hash = ae_hash64(t->data, (size_t)(t->rows * t->cols) * sizeof(float), hash);
-    }
-    ae_free(p);
-    return hash;
-}
-
 /* Of the frozen ones. */
 static uint64_t hash_adapters(const ae_trainer *t)
 {
     int n = t->n_adapters - (t->recipe->lora_r > 0);
     uint64_t hash = 0;
+    char hex[65];
 
-    for (int i = 0; i < n; i++) hash = hash_adapter(t->adapters[i], hash);
+    for (int i = 0; i < n; i++) {
+        ae_adapter_hash(t->adapters[i], hex);
+        hash = ae_hash64(hex, sizeof hex, hash);
+    }
     return hash;
 }
 

@@ -24,8 +24,10 @@ static void check_micro_batches(const char *method, const char *a, const char *b
     for (size_t i = 0; i < AE_COUNT(sizes); i++) {
         tiny_run r = RUN("micro.gguf", method, sizes[i], a, b, "max_steps=4");
         ae_bytes bytes = tiny_output(&t, &r, NULL);
-        if (i == 0) first = bytes;
-        else tiny_assert_same(&first, &bytes, sizes[i]);
+        if (i == 0)
+            first = bytes;
+        else
+            tiny_assert_same(&first, &bytes, sizes[i]);
         if (i > 0) ae_bytes_free(&bytes);
     }
     ae_bytes_free(&first);
@@ -96,7 +98,7 @@ static void test_sft_learns(void **state)
 
 /* At the first step the policy is the reference: the loss is ln 2 and the margin 0, exactly. */
 typedef struct {
-    double loss, margin, accuracy, last_loss;
+    double loss, margin, accuracy, last_loss, grad_norm;
     int steps;
 } watched;
 
@@ -109,6 +111,7 @@ static int watch(void *user, const aerie_train_progress *p)
         w->loss = p->loss;
         w->margin = p->margin;
         w->accuracy = p->accuracy;
+        w->grad_norm = p->grad_norm;
     }
     w->last_loss = p->loss;
     assert_true(p->has_rewards);
@@ -250,6 +253,53 @@ static void test_the_reference_is_computed_once(void **state)
     ae_free(cache);
 }
 
+/* A new adapter over a frozen one: the reference is the model with the frozen one, so that the
+ * start is ln 2 again; and the frozen one counts. */
+static void test_an_adapter_over_an_adapter(void **state)
+{
+    char *below = tiny_path(&t, "below.gguf", ""), setting[400];
+    tiny_run first = RUN("below.gguf", "sft", "lora.r=4", "max_steps=30", "learning_rate=0.02");
+    aerie_train_summary with, without;
+    ae_bytes adapter = tiny_output(&t, &first, NULL), a, b;
+    watched w = { 0 }, plain = { 0 };
+
+    (void)state;
+    snprintf(setting, sizeof setting, "adapters=%s", below);
+    tiny_run over = RUN("over.gguf", "dpo", "lora.r=2", setting, "max_steps=2");
+    tiny_run alone = RUN("alone.gguf", "dpo", "lora.r=2", "shuffle=true", "max_steps=2");
+    over.run = (ae_train_run){ .progress = watch, .user = &w };
+    alone.run = (ae_train_run){ .progress = watch, .user = &plain };
+    a = tiny_output(&t, &over, &with);
+    b = tiny_output(&t, &alone, &without);
+    assert_true(fabs(w.loss - ln2) < 1e-15 && w.margin == 0);
+    assert_true(with.n_steps == without.n_steps);
+    assert_true(w.grad_norm > 0 && w.grad_norm != plain.grad_norm);
+    ae_bytes_free(&adapter);
+    ae_bytes_free(&a);
+    ae_bytes_free(&b);
+    ae_free(below);
+}
+
+/* The evaluation computes what training computes, and changes nothing. */
+static void test_evaluation_is_the_loss_of_its_data(void **state)
+{
+    tiny_run r =
+        RUN("eval.gguf", "sft", "max_steps=2", "batch_size=37", "learning_rate=0", "eval_steps=1");
+    tiny_run pairs = RUN("eval-dpo.gguf", "dpo", "max_steps=2", "batch_size=23", "learning_rate=0");
+    aerie_train_summary s;
+    ae_bytes bytes;
+
+    (void)state;
+    r.eval = &t.samples;
+    bytes = tiny_output(&t, &r, &s);
+    assert_true(fabs(s.eval_loss - s.last_loss) < 1e-12);
+    ae_bytes_free(&bytes);
+    pairs.eval = &t.pairs;
+    bytes = tiny_output(&t, &pairs, &s);
+    assert_true(fabs(s.eval_loss - ln2) < 1e-15);
+    ae_bytes_free(&bytes);
+}
+
 /* A learning rate that blows up ends with a sentence that names the step; the file stays away. */
 static void test_a_loss_that_is_not_finite_stops(void **state)
 {
@@ -380,6 +430,8 @@ int main(void)
         cmocka_unit_test(test_dpo_starts_at_ln_2_over_half_weights),
         cmocka_unit_test(test_a_shared_prefix_changes_nothing),
         cmocka_unit_test(test_the_reference_is_computed_once),
+        cmocka_unit_test(test_an_adapter_over_an_adapter),
+        cmocka_unit_test(test_evaluation_is_the_loss_of_its_data),
         cmocka_unit_test(test_a_loss_that_is_not_finite_stops),
         cmocka_unit_test(test_metrics_are_json_lines),
         cmocka_unit_test(test_a_dry_run_writes_nothing),

@@ -27,6 +27,7 @@ typedef struct {
     ae_cpu_choice cpu;
     ae_train_run run;
     const ae_samples *data; /* NULL: by the method */
+    const ae_samples *eval; /* or NULL */
 } tiny_run;
 
 /* Trains; the status is the caller's to look at. */
