@@ -73,10 +73,21 @@ static aerie_status keep(filler *f, const int64_t *items, int64_t n, aerie_error
     return status;
 }
 
-static aerie_status compute(filler *f, ae_reference_progress *progress, void *user,
-                            aerie_error *err)
+static void write_cache(filler *f, const char *path)
+{
+    aerie_error problem = { 0 };
+
+    if (ae_reference_cache_write(&f->cache, path, &problem))
+        ae_log(AERIE_LOG_WARNING, "%s", problem.message);
+}
+
+/* Rows of items, one after another. What is computed reaches the disk every half minute: with a
+ * large model this takes hours. */
+static aerie_status compute(filler *f, const char *path, ae_reference_progress *progress,
+                            void *user, aerie_error *err)
 {
     const ae_pass *p = f->pass;
+    double written = ae_clock_seconds();
     int64_t done = 0;
 
     while (done < f->n_todo) {
@@ -87,20 +98,16 @@ static aerie_status compute(filler *f, ae_reference_progress *progress, void *us
         if (!status) status = keep(f, items, k, err);
         if (status) return status;
         done += k;
+        if (ae_clock_seconds() - written > 30) {
+            write_cache(f, path);
+            written = ae_clock_seconds();
+        }
         if (progress && progress(user, done, f->n_todo))
             return aerie_fail(err, AERIE_INTERRUPTED,
-                              "stopped while computing the reference; what was "
+                              "stopped while computing the reference; run it again: what was "
                               "computed is kept");
     }
     return AERIE_OK;
-}
-
-static void write_cache(filler *f, const char *path)
-{
-    aerie_error problem = { 0 };
-
-    if (ae_reference_cache_write(&f->cache, path, &problem))
-        ae_log(AERIE_LOG_WARNING, "%s", problem.message);
 }
 
 aerie_status ae_reference_fill(ae_reference *r, const ae_pass *p, const int64_t *items, int64_t n,
@@ -115,7 +122,7 @@ aerie_status ae_reference_fill(ae_reference *r, const ae_pass *p, const int64_t 
     if (!status) status = ae_reference_cache_read(&f.cache, path, err);
     if (status) goto done;
     look_up(&f, items, n);
-    status = compute(&f, progress, user, err);
+    status = compute(&f, path, progress, user, err);
     if (f.n_todo > 0 && (!status || status == AERIE_INTERRUPTED)) write_cache(&f, path);
 done:
     ae_reference_cache_free(&f.cache);
