@@ -56,7 +56,7 @@ static aerie_status template_from_json(ae_model *m, const char *folder, const ch
     aerie_status status = read_file(&text, &found, folder, name, err);
 
     if (status || !found) goto done;
-    root = json_loadb(text.data ? text.data : "", text.len, 0, &where);
+    root = json_loadb(text.data ? text.data : "", text.len, JSON_DECODE_INT_AS_REAL, &where);
     if (!json_is_object(root)) {
         status = aerie_fail(err, AERIE_BAD_FILE, "%s/%s: is no JSON object (line %d: %s)", folder,
                             name, root ? 1 : where.line, root ? "something else" : where.text);

@@ -52,6 +52,8 @@ static aerie_status replace_template(const ae_model *m, const char *folder, aeri
     char *text = NULL;
     aerie_status status;
 
+    /* transformers writes "no limit" as 10^30, which is no integer to the reader. */
+    if (path && !root) root = json_load_file(path, JSON_DECODE_INT_AS_REAL, NULL);
     if (!json_is_object(root)) {
         json_decref(root);
         root = json_object();
