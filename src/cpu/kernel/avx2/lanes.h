@@ -159,6 +159,15 @@ static inline void transpose16(float *out, int64_t ldo, const float *a, int64_t 
             transpose8(out + col * ldo + row, ldo, a + row * lda + col, lda);
 }
 
+/* There are too few registers to turn sixteen in. */
+static inline void turn16(lanes r[16], const float *a, int64_t lda)
+{
+    float turned[256];
+
+    transpose16(turned, 16, a, lda);
+    for (int i = 0; i < 16; i++) r[i] = load(turned + 16 * i);
+}
+
 static inline float half_at(const void *p)
 {
     uint16_t bits;

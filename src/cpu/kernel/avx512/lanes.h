@@ -104,16 +104,16 @@ static inline float sum_of(lanes v)
     return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
 }
 
-/* In two steps of shuffles inside 128-bit quarters and two of whole quarters. */
-static inline void transpose16(float *out, int64_t ldo, const float *a, int64_t lda)
+/* r[c][l] = a[l][c]: in two steps of shuffles inside 128-bit quarters and two of whole quarters. */
+static inline void turn16(lanes r[16], const float *a, int64_t lda)
 {
-    __m512 r[16], t[16];
+    __m512 t[16];
 
-    UNROLL for (int i = 0; i < 16; i++) r[i] = load(a + i * lda);
     UNROLL for (int i = 0; i < 16; i += 2)
     {
-        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+        __m512 even = load(a + i * lda), odd = load(a + (i + 1) * lda);
+        t[i] = _mm512_unpacklo_ps(even, odd);
+        t[i + 1] = _mm512_unpackhi_ps(even, odd);
     }
     /* r[4 g + k]: quarters q hold column 4 q + k of rows 4 g .. 4 g + 3. */
     UNROLL for (int i = 0; i < 16; i += 4)
@@ -131,11 +131,19 @@ static inline void transpose16(float *out, int64_t ldo, const float *a, int64_t 
         __m512 odd01 = _mm512_shuffle_f32x4(r[k], r[k + 4], 0xdd);
         __m512 even23 = _mm512_shuffle_f32x4(r[k + 8], r[k + 12], 0x88);
         __m512 odd23 = _mm512_shuffle_f32x4(r[k + 8], r[k + 12], 0xdd);
-        store(out + k * ldo, _mm512_shuffle_f32x4(even01, even23, 0x88));
-        store(out + (k + 8) * ldo, _mm512_shuffle_f32x4(even01, even23, 0xdd));
-        store(out + (k + 4) * ldo, _mm512_shuffle_f32x4(odd01, odd23, 0x88));
-        store(out + (k + 12) * ldo, _mm512_shuffle_f32x4(odd01, odd23, 0xdd));
+        r[k] = _mm512_shuffle_f32x4(even01, even23, 0x88);
+        r[k + 8] = _mm512_shuffle_f32x4(even01, even23, 0xdd);
+        r[k + 4] = _mm512_shuffle_f32x4(odd01, odd23, 0x88);
+        r[k + 12] = _mm512_shuffle_f32x4(odd01, odd23, 0xdd);
     }
+}
+
+static inline void transpose16(float *out, int64_t ldo, const float *a, int64_t lda)
+{
+    lanes r[16];
+
+    turn16(r, a, lda);
+    UNROLL for (int i = 0; i < 16; i++) store(out + i * ldo, r[i]);
 }
 
 static inline float half_at(const void *p)

@@ -15,7 +15,8 @@
  *   from_u8, from_i8, from_f16, from_bf16   sixteen of them as floats; the last two unaligned
  *   half_at                one half, unaligned, as a float
  *   sum_of                 lane i with i + 8, then i + 4, i + 2, i + 1
- *   transpose16            out[c][r] = a[r][c], 16 x 16 */
+ *   transpose16            out[c][r] = a[r][c], 16 x 16
+ *   turn16                 the same into registers: r[c] holds column c of a */
 #ifndef AE_LANES_H
 #define AE_LANES_H
 

@@ -139,24 +139,25 @@ enum { DOT_GROUPS = 2 };
 static ALWAYS_INLINE void dots_groups(const int groups, float *y, const float *w, int64_t ldw,
                                       const float *x, int64_t depth)
 {
-    lanes acc[DOT_GROUPS];
-    float turned[DOT_GROUPS][256];
+    lanes acc[DOT_GROUPS], turned[16];
+    int64_t k = 0;
 
     UNROLL for (int g = 0; g < groups; g++) acc[g] = load(y + 16 * g);
-    for (int64_t k = 0; k < depth; k += 16) {
-        int64_t n = depth - k < 16 ? depth - k : 16;
-        UNROLL for (int g = 0; g < groups; g++)
+    for
+        WHOLE_LANES(k, depth)
         {
-            if (n == 16)
-                transpose16(turned[g], 16, w + 16 * g * ldw + k, ldw);
-            else
-                transpose_edge(turned[g], 16, w + 16 * g * ldw + k, ldw, 16, n);
+            UNROLL for (int g = 0; g < groups; g++)
+            {
+                turn16(turned, w + 16 * g * ldw + k, ldw);
+                UNROLL for (int i = 0; i < 16; i++) acc[g] =
+                    fma_of(set(x[k + i]), turned[i], acc[g]);
+            }
         }
-        for (int64_t i = 0; i < n; i++) {
-            lanes factor = set(x[k + i]);
-            UNROLL for (int g = 0; g < groups; g++) acc[g] =
-                fma_of(factor, load(turned[g] + 16 * i), acc[g]);
-        }
+    for (int g = 0; g < groups && k < depth; g++) {
+        float edge[256];
+        transpose_edge(edge, 16, w + 16 * g * ldw + k, ldw, 16, depth - k);
+        for (int64_t i = 0; i < depth - k; i++)
+            acc[g] = fma_of(set(x[k + i]), load(edge + 16 * i), acc[g]);
     }
     UNROLL for (int g = 0; g < groups; g++) store(y + 16 * g, acc[g]);
 }
