@@ -38,7 +38,7 @@ static const nu_kind *pick_kind(nu_chance *c)
 
 static void put_notes(nu_text *out, nu_chance *c)
 {
-    size_t n = 1 + nu_chance_below(c, 3);
+    size_t n = nu_chance_percent(c, 15) ? 4 + nu_chance_below(c, 6) : 1 + nu_chance_below(c, 3);
 
     for (size_t i = 0; i < n; i++) {
         nu_task t = { 0 };
@@ -58,12 +58,13 @@ static void put_echo(nu_text *out, nu_chance *c)
                                 &nu_foods,  &nu_fruits,  &nu_animals };
     nu_text line = { 0 };
 
-    for (size_t n = 2 + nu_chance_below(c, 5); n; n--) {
+    for (size_t n = 3 + nu_chance_below(c, 8); n; n--) {
         const char *word = nu_chance_percent(c, 30) ? nu_words_name(c, NU_ALL)
                                                     : nu_words_any(lists[nu_chance_below(c, 6)], c);
         nu_text_put(&line, "%s%s", word, n > 1 ? ", " : "");
     }
     nu_text_put(out, "Say: %s\nAgain: %s", line.data, line.data);
+    if (nu_chance_percent(c, 50)) nu_text_put(out, "\nAgain: %s", line.data);
     nu_text_free(&line);
 }
 
@@ -71,15 +72,15 @@ void nu_corpus_document(nu_text *out, nu_chance *c)
 {
     size_t at = nu_chance_below(c, 100);
 
-    if (at < 20)
+    if (at < 16)
         nu_story_make(out, c);
-    else if (at < 26)
+    else if (at < 20)
         nu_story_talk(out, c);
-    else if (at < 34)
+    else if (at < 25)
         nu_story_lesson(out, c);
-    else if (at < 40)
+    else if (at < 37)
         put_echo(out, c);
-    else if (at < 60)
+    else if (at < 57)
         put_questions(out, c);
     else
         put_notes(out, c);

@@ -59,7 +59,7 @@ extern const nu_words nu_places, nu_objects, nu_colors, nu_foods, nu_fruits, nu_
 const char *nu_words_any(const nu_words *list, nu_chance *c);
 bool nu_words_hold(const nu_words *list, const char *word);
 const char *nu_words_name(nu_chance *c, nu_split split);
-bool nu_words_is_name(const char *word);
+bool nu_words_is_name(const char *first, const char *last, nu_split split);
 const char *nu_words_number(size_t n); /* "one" .. "nine" */
 /* True when an instruction that joins a and b belongs to `split`. */
 bool nu_words_allowed(nu_split split, const char *a, const char *b);
@@ -107,7 +107,7 @@ typedef struct {
 
 typedef struct {
     nu_text ask, reply, wrong_reply; /* "Where is Anna?", "Anna is in the park.", another place */
-    char word[32]; /* the answer in a word: "park"; empty: the scene does not say */
+    char word[32]; /* the answer in a word: "park", or a name; empty: the scene does not say */
 } nu_question;
 
 void nu_world_scene(nu_scene *s, nu_chance *c, nu_split split, size_t n_facts);

@@ -20,12 +20,13 @@ static void ask_topic(request *r, nu_chance *c, nu_split split)
     nu_task_tell(&r->reply, r->topic, c, 1 + nu_chance_below(c, 2), NULL);
 }
 
-static void ask_fact(request *r, nu_chance *c, nu_split split)
+static void ask_fact(request *r, nu_chance *c, nu_split split, bool in_a_word)
 {
     nu_scene scene;
 
     nu_world_scene(&scene, c, split, 2 + nu_chance_below(c, 2));
-    nu_world_question(&r->question, c, &scene, split, NU_ASK_KNOWN);
+    do nu_world_question(&r->question, c, &scene, split, NU_ASK_KNOWN);
+    while (in_a_word && strchr(r->question.word, ' ')); /* names are two words */
     nu_world_scene_text(&r->user, &scene);
     nu_text_put(&r->user, " %s", r->question.ask.data);
     nu_text_put(&r->reply, "%s", r->question.reply.data);
@@ -92,7 +93,7 @@ void nu_make_system(nu_task *t, nu_chance *c, nu_split split)
     if (topic)
         ask_topic(&r, c, split);
     else
-        ask_fact(&r, c, split);
+        ask_fact(&r, c, split, rule == 3);
     if (rule < 2) rule_phrase(t, c, split, &r, rule == 0);
     if (rule == 2) rule_name(t, c, split, &r);
     if (rule == 3) rule_one_word(t, &r);

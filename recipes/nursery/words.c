@@ -1,8 +1,9 @@
 /* words.c -- every word of the world, and which of them the two splits may put together.
  *
- * Names are split by table. Everything else is split by pairs: a hash of two words says whether an
- * instruction that joins them (a topic and a word to avoid, a key and the key after it, ...)
- * belongs to the held-out fifth or to training. */
+ * Everything is split by pairs: a hash of two words says whether an instruction that joins them (a
+ * topic and a word to avoid, the first key and the last, the halves of a name or of a phrase)
+ * belongs to the held-out fifth or to training. So held-out prompts have names, phrases and wishes
+ * that training never shows, made of pieces that it does. */
 #include "nursery.h"
 
 #include <string.h>
@@ -30,12 +31,11 @@ LIST(nu_animals, "cow", "dog", "cat", "horse", "pig", "sheep", "hen", "duck", "f
      "bird", "turtle");
 LIST(nu_adjectives, "big", "small", "old", "young", "happy", "sad", "kind", "quiet", "brave",
      "tired", "fast", "slow");
-LIST(train_names, "Anna", "Ben", "Clara", "Dan", "Emma", "Finn", "Grace", "Hugo", "Ida", "Jack",
-     "Kate", "Leo", "Mia", "Noah", "Olga", "Paul", "Rosa", "Sam", "Tina", "Uma", "Victor", "Wendy",
-     "Yara", "Zoe", "Alan", "Bella", "Carl", "Dora", "Eric", "Flora", "George", "Helen", "Ivan",
-     "Julia", "Karl", "Lucy", "Max", "Nina", "Oscar", "Peter");
-LIST(heldout_names, "Ada", "Bruno", "Cora", "David", "Ella", "Felix", "Gina", "Henry", "Iris",
-     "James", "Kim", "Lena", "Mark", "Nora", "Otto", "Pia", "Ralph", "Sara", "Tom", "Vera");
+LIST(first_names, "Anna", "Ben", "Clara", "Dan", "Emma", "Finn", "Hugo", "Ida", "Kate", "Leo",
+     "Mia", "Noah", "Olga", "Paul", "Rosa", "Sam", "Tina", "Uma", "Wendy", "Zoe", "Tom", "Vera",
+     "Nora", "Otto");
+LIST(last_names, "Lee", "Moss", "Reed", "Cole", "Dale", "Ford", "Hart", "Kent", "Lane", "Nash",
+     "Pope", "Rowe", "Shaw", "Tate", "Wade", "Webb");
 LIST(phrase_heads, "Good night", "See you soon", "Thank you", "Well done", "Take care", "Goodbye",
      "That is all", "All the best", "Have fun", "Now you know", "Good luck", "Sleep well");
 LIST(phrase_tails, "my friend", "dear reader", "captain", "little one", "everyone", "neighbor",
@@ -143,21 +143,6 @@ bool nu_words_hold(const nu_words *list, const char *word)
     return false;
 }
 
-const char *nu_words_name(nu_chance *c, nu_split split)
-{
-    size_t n = train_names.n, m = heldout_names.n;
-
-    if (split == NU_TRAIN) return nu_words_any(&train_names, c);
-    if (split == NU_HELDOUT) return nu_words_any(&heldout_names, c);
-    size_t i = nu_chance_below(c, n + m);
-    return i < n ? train_names.words[i] : heldout_names.words[i - n];
-}
-
-bool nu_words_is_name(const char *word)
-{
-    return nu_words_hold(&train_names, word) || nu_words_hold(&heldout_names, word);
-}
-
 const char *nu_words_number(size_t n)
 {
     static const char *const numbers[] = { "zero", "one", "two",   "three", "four",
@@ -175,6 +160,26 @@ bool nu_words_allowed(nu_split split, const char *a, const char *b)
     return heldout == (split == NU_HELDOUT);
 }
 
+/* 384 names of two words; which of them are held out is split like any pair. */
+const char *nu_words_name(nu_chance *c, nu_split split)
+{
+    static char names[32][32][16];
+
+    for (;;) {
+        size_t f = nu_chance_below(c, first_names.n), l = nu_chance_below(c, last_names.n);
+        const char *first = first_names.words[f], *last = last_names.words[l];
+        if (!nu_words_allowed(split, first, last)) continue;
+        snprintf(names[f][l], sizeof names[f][l], "%s %s", first, last);
+        return names[f][l];
+    }
+}
+
+bool nu_words_is_name(const char *first, const char *last, nu_split split)
+{
+    return nu_words_hold(&first_names, first) && nu_words_hold(&last_names, last) &&
+           nu_words_allowed(split, first, last);
+}
+
 const nu_category *nu_words_category(const char *title)
 {
     for (size_t i = 0; i < nu_n_categories; i++)
@@ -185,10 +190,11 @@ const nu_category *nu_words_category(const char *title)
 void nu_words_phrase(nu_text *out, nu_chance *c, nu_split split)
 {
     const char *head, *tail;
+    bool name = nu_chance_percent(c, 30);
 
     do {
         head = nu_words_any(&phrase_heads, c);
-        tail = nu_chance_percent(c, 30) ? nu_words_name(c, split) : nu_words_any(&phrase_tails, c);
-    } while (!nu_words_is_name(tail) && !nu_words_allowed(split, head, tail));
+        tail = name ? nu_words_name(c, split) : nu_words_any(&phrase_tails, c);
+    } while (!name && !nu_words_allowed(split, head, tail));
     nu_text_put(out, "%s, %s.", head, tail);
 }
