@@ -30,8 +30,10 @@ typedef struct {
     float *gathered, *d_gathered; /* [BLOCK, D] */
     float *logits;                /* [BLOCK, CHUNK], dense: rows of `rows` */
     double *max, *sum, *total;    /* [BLOCK]: running over the chunks */
-    float *logp, *lse, *mean;     /* of this block; mean may be NULL */
-    const float *dlogp, *dmean, *lse_in;
+    float *logp, *mean;           /* of this block; mean may be NULL */
+    double *lse;
+    const float *dlogp, *dmean;
+    const double *lse_in;
 } log_prob_job;
 
 static ae_tensor chunk_of(const log_prob_job *job)
@@ -100,7 +102,7 @@ static void finish_block(const log_prob_job *job)
     for (int64_t i = 0; i < job->block.n; i++) {
         double lse = job->max[i] + log(job->sum[i]);
         job->logp[i] = (float)(job->logp[i] - lse);
-        job->lse[i] = (float)lse;
+        job->lse[i] = lse;
         if (job->mean) job->mean[i] = (float)(job->total[i] / (double)job->w->rows - lse);
     }
 }
@@ -128,7 +130,7 @@ static aerie_status forward_block(log_prob_job *job, ae_device *dev, ae_arena *s
     return AERIE_OK;
 }
 
-aerie_status ae_cpu_log_prob(ae_device *dev, ae_arena *scratch, float *logp, float *lse,
+aerie_status ae_cpu_log_prob(ae_device *dev, ae_arena *scratch, float *logp, double *lse,
                              float *mean, const float *x, const ae_tensor *w,
                              const ae_predictions *p)
 {
@@ -158,10 +160,12 @@ static void gradient_tasks(void *context, int64_t begin, int64_t end, int worker
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
         float *row = job->logits + i * job->rows;
-        float dmean = job->dmean ? job->dmean[i] : 0, all = -(job->dlogp[i] + dmean);
+        float dmean = job->dmean ? job->dmean[i] : 0, lse = (float)job->lse_in[i];
+        /* The kernel subtracts a float; what that loses of the lse is a factor of every p. */
+        float all = -(job->dlogp[i] + dmean) * (float)exp((double)lse - job->lse_in[i]);
         int64_t target = job->block.targets[i] - job->first;
 
-        job->cpu->k.exp_sum(row, row, job->lse_in[i], job->rows);
+        job->cpu->k.exp_sum(row, row, lse, job->rows);
         for (int64_t v = 0; v < job->rows; v++) row[v] = all * row[v] + dmean * inverse;
         if (target >= 0 && target < job->rows) row[target] += job->dlogp[i];
     }
@@ -199,7 +203,7 @@ static aerie_status backward_block(log_prob_job *job, ae_device *dev, ae_arena *
 }
 
 aerie_status ae_cpu_log_prob_bwd(ae_device *dev, ae_arena *scratch, float *dx, float *dw,
-                                 const float *dlogp, const float *dmean, const float *lse,
+                                 const float *dlogp, const float *dmean, const double *lse,
                                  const float *x, const ae_tensor *w, const ae_predictions *p)
 {
     log_prob_job job = { .cpu = ae_cpu_of(dev), .w = w, .x = x, .dx = dx, .D = w->cols };

@@ -150,11 +150,11 @@ aerie_status ae_cpu_attention_bwd(ae_device *dev, ae_arena *scratch, float *dq, 
                                   const ae_attention_shape *shape);
 
 /* log_prob.c */
-aerie_status ae_cpu_log_prob(ae_device *dev, ae_arena *scratch, float *logp, float *lse,
+aerie_status ae_cpu_log_prob(ae_device *dev, ae_arena *scratch, float *logp, double *lse,
                              float *mean, const float *x, const ae_tensor *w,
                              const ae_predictions *p);
 aerie_status ae_cpu_log_prob_bwd(ae_device *dev, ae_arena *scratch, float *dx, float *dw,
-                                 const float *dlogp, const float *dmean, const float *lse,
+                                 const float *dlogp, const float *dmean, const double *lse,
                                  const float *x, const ae_tensor *w, const ae_predictions *p);
 
 #endif

@@ -115,13 +115,14 @@ struct ae_device {
 
     /* Natural log-probabilities of given targets under softmax(x * transpose(w)), computed over
      * chunks of the vocabulary: the [N, V] logits never exist at full length.
-     *   logp [N]; lse [N] kept for the way back; mean [N] or NULL: the mean over the vocabulary of
-     *   every token's log-probability (label smoothing). x [T, D], w [V, D]. */
-    aerie_status (*log_prob)(ae_device *dev, ae_arena *scratch, float *logp, float *lse, float *mean,
+     *   logp [N]; lse [N] kept for the way back, in double: of a log-sum-exp of 1000 a float loses
+     *   3e-5, and every probability would be wrong by as much; mean [N] or NULL: the mean over the
+     *   vocabulary of every token's log-probability (label smoothing). x [T, D], w [V, D]. */
+    aerie_status (*log_prob)(ae_device *dev, ae_arena *scratch, float *logp, double *lse, float *mean,
                              const float *x, const ae_tensor *w, const ae_predictions *p);
     /* Adds to dx [T, D] and dw [V, D] (either may be NULL), given d/dlogp [N] and, or NULL, d/dmean. */
     aerie_status (*log_prob_bwd)(ae_device *dev, ae_arena *scratch, float *dx, float *dw,
-                                 const float *dlogp, const float *dmean, const float *lse, const float *x,
+                                 const float *dlogp, const float *dmean, const double *lse, const float *x,
                                  const ae_tensor *w, const ae_predictions *p);
 
     /* y = x where a hash of (key, row_key[row], column) falls below 1 - p, scaled by 1 / (1 - p),

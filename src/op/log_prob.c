@@ -4,7 +4,7 @@
 typedef struct {
     ae_node node;
     const ae_tensor *x, *w, *logp, *mean; /* mean: NULL when it was not asked for */
-    const float *lse;                     /* [N], from the way there */
+    const double *lse;                    /* [N], from the way there */
     ae_predictions predictions;
 } note;
 
@@ -34,19 +34,19 @@ ae_tensor *ae_log_prob(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w, const
     if (mean) *mean = NULL;
     if (!fits(cx, x, w, p)) return NULL;
     bool wanted = x->grad || w->grad;
-    ae_tensor *lse = ae_tensor_new(cx, p->n, 1, false);
     ae_tensor *average = mean ? ae_tensor_new(cx, p->n, 1, wanted) : NULL;
     ae_tensor *logp = ae_tensor_new(cx, p->n, 1, wanted);
-    if (!logp) return NULL;
+    double *lse = ae_arena_take_raw(cx->arena, (size_t)p->n, sizeof *lse);
+    if (!ae_check_scratch(cx, "log_prob", lse ? AERIE_OK : AERIE_NO_MEMORY) || !logp) return NULL;
 
     ae_arena_mark mark = ae_arena_here(cx->arena);
-    aerie_status status = cx->device->log_prob(cx->device, cx->arena, ae_f32(logp), ae_f32(lse),
+    aerie_status status = cx->device->log_prob(cx->device, cx->arena, ae_f32(logp), lse,
                                                average ? ae_f32(average) : NULL, ae_f32(x), w, p);
     ae_arena_reset(cx->arena, mark);
     if (!ae_check_scratch(cx, "log_prob", status)) return NULL;
 
     note *n = wanted ? ae_tape_note(cx, sizeof *n, backward) : NULL;
-    if (n) *n = (note){ n->node, x, w, logp, average, ae_f32(lse), *p };
+    if (n) *n = (note){ n->node, x, w, logp, average, lse, *p };
     if (ae_ctx_status(cx)) return NULL;
     if (mean) *mean = average;
     return logp;

@@ -173,6 +173,7 @@ static void check_no_room(ae_device *dev, ae_arena *arena)
     ae_attention_span span = { x, x, y, y, 1, 8 };
     ae_attention_sequence seq = { 0, 1, &span, 1, 1, 0 };
     ae_predictions p = { &zero, &zero, 1 };
+    double lse = 0;
 
     for (arena->limit = 64; arena->limit < 4096; arena->limit *= 2) {
         assert_int_equal(dev->linear(dev, arena, y, x, &w, NULL, 1), AERIE_NO_MEMORY);
@@ -180,8 +181,8 @@ static void check_no_room(ae_device *dev, ae_arena *arena)
         assert_int_equal(dev->attention(dev, arena, y, y, x, &seq, 1, &shape), AERIE_NO_MEMORY);
         assert_int_equal(dev->attention_bwd(dev, arena, y, x, x, x, x, &seq, 1, &shape),
                          AERIE_NO_MEMORY);
-        assert_int_equal(dev->log_prob(dev, arena, y, y, NULL, x, &w, &p), AERIE_NO_MEMORY);
-        assert_int_equal(dev->log_prob_bwd(dev, arena, y, NULL, x, NULL, x, x, &w, &p),
+        assert_int_equal(dev->log_prob(dev, arena, y, &lse, NULL, x, &w, &p), AERIE_NO_MEMORY);
+        assert_int_equal(dev->log_prob_bwd(dev, arena, y, NULL, x, NULL, &lse, x, &w, &p),
                          AERIE_NO_MEMORY);
         assert_int_equal(arena->used, 0);
     }
