@@ -44,8 +44,8 @@ static void run(problem *p, ae_device *dev, ae_arena *arena, int64_t from, int64
 {
     ae_predictions part = { p->rows + from, p->targets + from, n };
 
-    assert_int_equal(dev->log_prob(dev, arena, p->logp.at + from, p->lse + from,
-                                   p->mean.at + from, p->x.at, &p->w, &part),
+    assert_int_equal(dev->log_prob(dev, arena, p->logp.at + from, p->lse + from, p->mean.at + from,
+                                   p->x.at, &p->w, &part),
                      0);
     assert_int_equal(dev->log_prob_bwd(dev, arena, p->dx.at, p->dw.at, p->dlogp.at + from,
                                        p->dmean.at + from, p->lse + from, p->x.at, &p->w, &part),
@@ -112,22 +112,21 @@ static void test_right(void **state)
 /* Logits near 1000: probabilities are still right to float32's own precision. */
 static void check_extreme(ae_device *dev, ae_arena *arena)
 {
-    problem got = problem_new(6, 6, 40, 2, 5), want = problem_new(6, 6, 40, 2, 5);
+    problem got = problem_new(6, 6, 3, 2, 5), want = problem_new(6, 6, 3, 2, 5);
     problem *both[] = { &got, &want };
-    double logit[40];
+    double logit[3];
 
     for (size_t k = 0; k < 2; k++) {
         float *w = both[k]->w.data;
         /* Eighths: a float holds every logit exactly, so that only the lse is put to the test. */
         for (int64_t i = 0; i < 6; i++)
             both[k]->x.at[2 * i] = 1, both[k]->x.at[2 * i + 1] = (float)(i - 3) / 8;
-        for (int64_t v = 0; v < 40; v++)
-            w[2 * v] = 1000.25f, w[2 * v + 1] = (float)(v % 17 - 8) / 8;
+        for (int64_t v = 0; v < 3; v++) w[2 * v] = 1000.25f, w[2 * v + 1] = (float)(v % 17 - 8) / 8;
     }
     run(&got, dev, arena, 0, got.N);
     for (int64_t n = 0; n < want.N; n++) plain_prediction(&want, n, logit);
-    for (int64_t v = 0; v < 40; v++) /* the second column: the first is dominated by 1000 x g */
-        assert_true(fabsf(got.dw.at[2 * v + 1] - want.dw.at[2 * v + 1]) < 2e-6f);
+    for (int64_t v = 0; v < 3; v++) /* the second column: the first is dominated by 1000 x g */
+        assert_true(fabsf(got.dw.at[2 * v + 1] - want.dw.at[2 * v + 1]) < 1e-6f);
     problem_free(&got);
     problem_free(&want);
 }
