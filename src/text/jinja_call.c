@@ -68,11 +68,20 @@ static bool bind(jinja *j, const jinja_callable *c, jinja_value *slots, int n_pa
     return true;
 }
 
+/* Whatever a call does, it may read all of the texts it is given. */
+static size_t cost_of(jinja_value self, const jinja_args *args)
+{
+    size_t bytes = self.kind == JINJA_STR ? self.len : 0;
+    for (size_t i = 0; i < args->n; i++)
+        if (args->pos[i].kind == JINJA_STR) bytes += args->pos[i].len;
+    return bytes / 16;
+}
+
 jinja_value jinja_invoke(jinja *j, const jinja_callable *c, jinja_value self,
                          const jinja_args *args)
 {
     jinja_value slots[MAX_PARAMS] = { 0 };
-    if (j->status) return nothing();
+    if (!jinja_spend(j, cost_of(self, args))) return nothing();
     if (!c->params) return c->fn(j, self, args);
     int n_params = count_params(c->params);
     if (!bind(j, c, slots, n_params, args)) return nothing();

@@ -93,25 +93,39 @@ size_t jinja_find_text(ae_span text, ae_span part, size_t from)
     return found ? (size_t)(found - text.data) : SIZE_MAX;
 }
 
+static bool is_ascii_upper(int32_t code)
+{
+    return code >= 'A' && code <= 'Z';
+}
+
+static bool is_ascii_lower(int32_t code)
+{
+    return code >= 'a' && code <= 'z';
+}
+
 bool jinja_is_alpha(int32_t code)
 {
+    if (code < 128) return is_ascii_upper(code) || is_ascii_lower(code);
     utf8proc_category_t c = utf8proc_category(code);
     return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
 }
 
 bool jinja_is_digit(int32_t code)
 {
+    if (code < 128) return code >= '0' && code <= '9';
     return utf8proc_category(code) == UTF8PROC_CATEGORY_ND;
 }
 
 bool jinja_is_upper(int32_t code)
 {
+    if (code < 128) return is_ascii_upper(code);
     utf8proc_category_t c = utf8proc_category(code);
     return c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LT;
 }
 
 bool jinja_is_lower(int32_t code)
 {
+    if (code < 128) return is_ascii_lower(code);
     return utf8proc_category(code) == UTF8PROC_CATEGORY_LL;
 }
 
@@ -142,10 +156,14 @@ static void put_one(ae_bytes *out, int32_t code, jinja_case how, bool starts, bo
     bool raise = how == JINJA_UPPER || (how == JINJA_CAPITAL && starts) ||
                  (how == JINJA_TITLE && !after_letter) ||
                  (how == JINJA_SWAP && jinja_is_lower(code));
-    if (raise)
+    if (code >= 0 && code < 128) {
+        bool lowers = !raise && is_ascii_upper(code), raises = raise && is_ascii_lower(code);
+        ae_bytes_add_char(out, (char)(lowers || raises ? code ^ 32 : code));
+    } else if (raise) {
         put_upper(out, code, how == JINJA_CAPITAL || how == JINJA_TITLE);
-    else
+    } else {
         put_code(out, utf8proc_tolower(code));
+    }
 }
 
 void jinja_put_case(ae_bytes *out, ae_span text, jinja_case how)

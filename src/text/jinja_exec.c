@@ -12,29 +12,33 @@ static jinja_value nothing(void)
 
 const jinja_value *jinja_lookup(jinja *j, ae_span name)
 {
-    for (const jinja_frame *f = j->frame; f; f = f->parent)
+    for (const jinja_frame *f = j->frame; f && jinja_spend(j, f->n / 8); f = f->parent)
         for (size_t i = f->n; i-- > 0;)
             if (ae_span_equal(f->vars[i].name, name)) return &f->vars[i].value;
     return NULL;
 }
 
+static bool grow_frame(jinja *j, jinja_frame *f)
+{
+    size_t cap = f->cap ? f->cap * 2 : 4;
+    jinja_named *grown = jinja_take(j, cap, sizeof *grown);
+    if (!grown) return false;
+    if (f->n) memcpy(grown, f->vars, f->n * sizeof *grown);
+    f->vars = grown;
+    f->cap = cap;
+    return true;
+}
+
 void jinja_assign(jinja *j, ae_span name, jinja_value value)
 {
     jinja_frame *f = j->frame;
-    if (j->status) return;
+    if (!jinja_spend(j, f->n / 8)) return;
     for (size_t i = 0; i < f->n; i++)
         if (ae_span_equal(f->vars[i].name, name)) {
             f->vars[i].value = value;
             return;
         }
-    if (f->n == f->cap) {
-        size_t cap = f->cap ? f->cap * 2 : 4;
-        jinja_named *grown = jinja_take(j, cap, sizeof *grown);
-        if (!grown || !jinja_spend(j, f->n)) return;
-        if (f->n) memcpy(grown, f->vars, f->n * sizeof *grown);
-        f->vars = grown;
-        f->cap = cap;
-    }
+    if (f->n == f->cap && !grow_frame(j, f)) return;
     f->vars[f->n++] = (jinja_named){ name, value };
 }
 

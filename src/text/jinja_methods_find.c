@@ -67,13 +67,14 @@ static jinja_value split(jinja *j, jinja_value self, const jinja_args *args)
 }
 
 /* Where `part` begins last at or before `end` bytes; SIZE_MAX: nowhere. */
-static size_t find_last(ae_span text, ae_span part, size_t end)
+static size_t find_last(jinja *j, ae_span text, ae_span part, size_t end)
 {
     size_t last = SIZE_MAX, at = 0;
     text.len = end;
     for (size_t found; (found = jinja_find_text(text, part, at)) != SIZE_MAX; at = found + 1) {
         last = found;
         if (part.len == 0) return text.len;
+        if (!jinja_spend(j, part.len / 64)) break;
     }
     return last;
 }
@@ -86,7 +87,7 @@ static jinja_value rsplit(jinja *j, jinja_value self, const jinja_args *args)
     ae_span text = jinja_text_of(self), part = separator(j, args->pos[0]);
     jinja_value reversed = jinja_list_new(j, JINJA_LIST), out = jinja_list_new(j, JINJA_LIST);
     for (; max > 0 && jinja_spend(j, 1 + text.len / 16); max--) {
-        size_t found = find_last(text, part, text.len);
+        size_t found = find_last(j, text, part, text.len);
         if (found == SIZE_MAX) break;
         jinja_list_add(j, reversed, piece(j, text, found + part.len, text.len));
         text.len = found;
@@ -134,7 +135,7 @@ static jinja_value partition(jinja *j, jinja_value self, const jinja_args *args)
 static jinja_value rpartition(jinja *j, jinja_value self, const jinja_args *args)
 {
     ae_span text = jinja_text_of(self), part = separator(j, args->pos[0]);
-    size_t found = j->status ? SIZE_MAX : find_last(text, part, text.len);
+    size_t found = j->status ? SIZE_MAX : find_last(j, text, part, text.len);
     return found == SIZE_MAX ? partition_at(j, text, (ae_span){ "", 0 }, 0)
                              : partition_at(j, text, part, found);
 }
@@ -191,7 +192,7 @@ static int64_t find_char(jinja *j, jinja_value self, const jinja_args *args, boo
     size_t begin;
     ae_span part = jinja_arg_text(j, args->pos[0], ""), text = window(j, self, args, &begin);
     if (!jinja_spend(j, text.len / 16)) return -1;
-    size_t found = last ? find_last(text, part, text.len) : jinja_find_text(text, part, 0);
+    size_t found = last ? find_last(j, text, part, text.len) : jinja_find_text(text, part, 0);
     if (found == SIZE_MAX) return -1;
     return (int64_t)jinja_char_count((ae_span){ self.as.text, begin + found });
 }

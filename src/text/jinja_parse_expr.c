@@ -44,25 +44,33 @@ static jinja_node *name_node(jinja_parser *p, ae_span name)
     return node;
 }
 
-/* Strings side by side are one string. */
+/* Strings side by side are one string, of `len` bytes in all. */
+static bool join_strings(jinja_parser *p, jinja_node *node, size_t len)
+{
+    char *joined = ae_arena_take_raw(p->arena, len + 1, 1);
+    size_t at = 0;
+    if (!joined) {
+        jinja_parse_fail(p, "no room for a string");
+        return false;
+    }
+    for (; jinja_here(p)->kind == JINJA_T_STRING; jinja_advance(p)) {
+        ae_span one = jinja_here(p)->text;
+        if (one.len) memcpy(joined + at, one.data, one.len);
+        at += one.len;
+    }
+    node->text = (ae_span){ joined, len };
+    return true;
+}
+
 static jinja_node *string_node(jinja_parser *p)
 {
     jinja_node *node = jinja_node_new(p, JINJA_CONST_STR);
+    size_t n = 0, len = 0;
     if (!node) return NULL;
+    for (; p->tokens[p->at + n].kind == JINJA_T_STRING; n++) len += p->tokens[p->at + n].text.len;
+    if (n > 1) return join_strings(p, node, len) ? node : NULL;
     node->text = jinja_here(p)->text;
     jinja_advance(p);
-    while (jinja_here(p)->kind == JINJA_T_STRING) {
-        ae_span more = jinja_here(p)->text;
-        char *joined = ae_arena_take_raw(p->arena, node->text.len + more.len + 1, 1);
-        if (!joined) {
-            jinja_parse_fail(p, "no room for a string");
-            return NULL;
-        }
-        memcpy(joined, node->text.data, node->text.len);
-        memcpy(joined + node->text.len, more.data, more.len);
-        node->text = (ae_span){ joined, node->text.len + more.len };
-        jinja_advance(p);
-    }
     return node;
 }
 

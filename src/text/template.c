@@ -12,7 +12,7 @@ enum {
     DEFAULT_STEPS = 10 * 1000 * 1000,
     DEFAULT_OUTPUT = 16 << 20,
     MEMORY_PER_OUTPUT = 32, /* an arena keeps every value that was ever made */
-    MAX_SOURCE = 16 << 20
+    MAX_SOURCE = 2 << 20
 };
 
 /* Line breaks become '\n', and one at the very end goes, as Jinja reads a source. */

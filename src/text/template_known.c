@@ -36,18 +36,18 @@
 /* The system message leads the first user's. */
 #define MISTRAL                                                                                    \
     TAKE_SYSTEM                                                                                    \
-        "{{ bos_token }}{% for m in turns %}" NEED_ALTERNATION "{% if m['role'] == 'user' %}"      \
-        "{{ '[INST] ' + (system + '\\n\\n' if loop.first and system else '') + m['content'] "      \
-        "+ ' [/INST]' }}"                                                                          \
-        "{% else %}{{ ' ' + m['content'] | trim + eos_token }}{% endif %}{% endfor %}"
+    "{{ bos_token }}{% for m in turns %}" NEED_ALTERNATION "{% if m['role'] == 'user' %}"          \
+    "{{ '[INST] ' + (system + '\\n\\n' if loop.first and system else '') + m['content'] "          \
+    "+ ' [/INST]' }}"                                                                              \
+    "{% else %}{{ ' ' + m['content'] | trim + eos_token }}{% endif %}{% endfor %}"
 
 #define LLAMA2                                                                                     \
     TAKE_SYSTEM                                                                                    \
-        "{% for m in turns %}" NEED_ALTERNATION "{% if m['role'] == 'user' %}"                     \
-        "{% set text = '<<SYS>>\\n' + system + '\\n<</SYS>>\\n\\n' + m['content'] "                \
-        "if loop.first and system else m['content'] %}"                                            \
-        "{{ bos_token + '[INST] ' + text | trim + ' [/INST]' }}"                                   \
-        "{% else %}{{ ' ' + m['content'] | trim + ' ' + eos_token }}{% endif %}{% endfor %}"
+    "{% for m in turns %}" NEED_ALTERNATION "{% if m['role'] == 'user' %}"                         \
+    "{% set text = '<<SYS>>\\n' + system + '\\n<</SYS>>\\n\\n' + m['content'] "                    \
+    "if loop.first and system else m['content'] %}"                                                \
+    "{{ bos_token + '[INST] ' + text | trim + ' [/INST]' }}"                                       \
+    "{% else %}{{ ' ' + m['content'] | trim + ' ' + eos_token }}{% endif %}{% endfor %}"
 
 #define LLAMA3                                                                                     \
     "{{ bos_token }}{% for m in messages %}"                                                       \
@@ -64,11 +64,11 @@
 /* No system role: it leads the first user's text. */
 #define GEMMA                                                                                      \
     TAKE_SYSTEM                                                                                    \
-        "{{ bos_token }}{% for m in turns %}" NEED_ALTERNATION                                     \
-        "{{ '<start_of_turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\\n' + "   \
-        "(system + '\\n\\n' if loop.first and system else '') + m['content'] | trim + "            \
-        "'<end_of_turn>\\n' }}{% endfor %}"                                                        \
-        "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}"
+    "{{ bos_token }}{% for m in turns %}" NEED_ALTERNATION                                         \
+    "{{ '<start_of_turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\\n' + "       \
+    "(system + '\\n\\n' if loop.first and system else '') + m['content'] | trim + "                \
+    "'<end_of_turn>\\n' }}{% endfor %}"                                                            \
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}"
 
 #define PHI3                                                                                       \
     "{% for m in messages %}"                                                                      \

@@ -2,6 +2,7 @@
  * lie outside of the project: a test whose file is missing is skipped. */
 #include "data/encode.h"
 #include "data/files.h"
+#include "data/tiny_vocab.h"
 
 static char *shared_path(const char *name)
 {
@@ -74,6 +75,31 @@ static void check_chat(const char *name, json_t *in, json_t *out)
     data_close(&f);
 }
 
+/* UltraChat as Zephyr renders it: an empty system message where the row has none. */
+static void check_rendered(const char *name, json_t *in, json_t *out)
+{
+    data_file f = open_row(in, AE_EXAMPLE_CHAT);
+    ae_example e = ae_dataset_at(f.dataset, 0);
+    ae_tokenizer *t = tiny_vocab(true);
+    ae_template *format;
+    ae_renderer r;
+    ae_bytes text = { 0 };
+    (void)name;
+    assert_int_equal(ae_template_parse(&format, ae_span_text(ae_template_known("zephyr")), NULL),
+                     AERIE_OK);
+    ae_encode_options o = { .tokenizer = t, .chat_template = format, .empty_system = true };
+    assert_int_equal(ae_renderer_open(&r, &e, &o, NULL), AERIE_OK);
+    json_t *messages = ae_renderer_messages(&r);
+    assert_int_equal(ae_renderer_add(&r, messages, false, &text, NULL), AERIE_OK);
+    assert_string_equal(text.data, json_string_value(json_object_get(out, "text")));
+    json_decref(messages);
+    ae_bytes_free(&text);
+    ae_renderer_close(&r);
+    ae_template_free(format);
+    ae_tokenizer_close(t);
+    data_close(&f);
+}
+
 static void recorded_shapes(void **state)
 {
     json_t *root = load("golden/alignment/datasets.json");
@@ -83,6 +109,7 @@ static void recorded_shapes(void **state)
     assert_int_equal(each_case(root, "ultrafeedback_binarized", check_pair), 1);
     assert_int_equal(each_case(root, "sharegpt", check_chat), 1);
     assert_int_equal(each_case(root, "alpaca", check_chat), 2);
+    assert_int_equal(each_case(root, "ultrachat_200k", check_rendered), 1);
     json_decref(root);
 }
 

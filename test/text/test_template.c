@@ -117,6 +117,16 @@ static void long_chains_end_softly(void **state)
         ae_bytes_free(&source);
     }
     refuses_repeated("{{ x|upper", 1, "template line 1");
+    ae_bytes strings = { 0 };
+    ae_template_input in = { 0 };
+    ae_bytes_add_text(&strings, "{{ ");
+    for (int i = 0; i < 300000; i++) ae_bytes_add_text(&strings, "'ab' ");
+    ae_bytes_add_text(&strings, "}}");
+    rendered r = render(ae_span_of(&strings), &in);
+    assert_int_equal(r.status, AERIE_OK);
+    assert_int_equal(r.out.len, 600000);
+    ae_bytes_free(&r.out);
+    ae_bytes_free(&strings);
 }
 
 static void refuses_what_never_ends(void **state)
@@ -151,6 +161,12 @@ static void refuses_what_never_ends(void **state)
         "{{ 1|round(10**9) ~ 1|indent(10**9) }}",
         "{{ [1]|batch(10**12, 1)|list }}",
         "{{ [1]|slice(10**12)|list }}",
+        "{% set x = 'a' * 16000000 %}{% for i in range(99999) %}{% set y = x|wordcount %}{% endfor "
+        "%}",
+        "{% set x = 'a' * 16000000 %}{% set y = 'a' * 8000000 %}{{ x.rfind(y) }}{{ x.rfind(y ~ "
+        "'b') }}"
+        "{{ x.rsplit(y, 3) }}",
+        "{% for i in range(99999) %}{% set x = ('a' * 9999)|upper|lower|trim %}{% endfor %}",
         "{{ 9223372036854775807 + 1 }}",
         "{{ -9223372036854775807 - 2 }}",
         "{{ 99999999999999999999 }}",
