@@ -139,10 +139,20 @@ static aerie_status inspect_model(inspect_call *c, const char *path, aerie_error
     return status;
 }
 
+static bool begins_as_gguf(const char *path)
+{
+    char magic[4] = { 0 };
+    FILE *file = fopen(path, "rb");
+    bool found = file && fread(magic, 1, sizeof magic, file) == sizeof magic && !memcmp(magic, "GGUF", 4);
+    if (file) fclose(file);
+    return found;
+}
+
 static bool is_model(const char *path)
 {
     const char *dot = strrchr(path, '.');
-    return ae_file_is_folder(path) || (dot && (!strcmp(dot, ".gguf") || !strcmp(dot, ".safetensors")));
+    if (dot && (!strcmp(dot, ".gguf") || !strcmp(dot, ".safetensors"))) return true;
+    return ae_file_is_folder(path) || begins_as_gguf(path);
 }
 
 int cli_inspect(int argc, char **argv)

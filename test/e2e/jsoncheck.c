@@ -3,6 +3,7 @@
  *   jsoncheck one PATH...    stdin is exactly one JSON object that has every PATH
  *   jsoncheck lines PATH...  every line of stdin is one, and there is a line; prints how many
  *   jsoncheck get PATH       the value at PATH of every line's object, one a line
+ *   jsoncheck count PATH     how many values the list or object at PATH has, for every line
  *   jsoncheck sum PATH       the sum of the numbers at PATH over all lines
  *
  * A PATH is keys and places with dots between, `cases.0.name`, and may end with the kind of the value:
@@ -57,6 +58,11 @@ static bool has_all(const json_t *root, char **paths, int n)
     return ok;
 }
 
+static void print_count(const json_t *value)
+{
+    printf("%zu\n", json_is_array(value) ? json_array_size(value) : json_object_size(value));
+}
+
 static void print_value(const json_t *value)
 {
     if (json_is_string(value)) puts(json_string_value(value));
@@ -70,7 +76,7 @@ static void print_value(const json_t *value)
 static int check_one(char **paths, int n)
 {
     json_error_t where;
-    json_t *root = json_loadf(stdin, JSON_REJECT_DUPLICATES, &where);
+    json_t *root = json_loadf(stdin, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
     bool ok = json_is_object(root);
 
     if (!ok) fprintf(stderr, "no JSON object, or not alone: line %d: %s\n", where.line, where.text);
@@ -88,12 +94,13 @@ static int each_line(const char *verb, char **paths, int n)
 
     while (ok && getline(&line, &room, stdin) > 0) {
         json_error_t where;
-        json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, &where);
+        json_t *root = json_loads(line, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
         ok = json_is_object(root);
         n_lines++;
         if (!ok) fprintf(stderr, "line %zu is no JSON object: %s\n", n_lines, line);
         else if (!strcmp(verb, "lines")) ok = has_all(root, paths, n);
         else if (!strcmp(verb, "get")) print_value(find(root, paths[0]));
+        else if (!strcmp(verb, "count")) print_count(find(root, paths[0]));
         else sum += json_number_value(find(root, paths[0]));
         json_decref(root);
     }
@@ -107,7 +114,8 @@ int main(int argc, char **argv)
 {
     if (argc >= 2 && !strcmp(argv[1], "one")) return check_one(argv + 2, argc - 2);
     if (argc >= 2 && !strcmp(argv[1], "lines")) return each_line("lines", argv + 2, argc - 2);
-    if (argc == 3 && (!strcmp(argv[1], "get") || !strcmp(argv[1], "sum"))) return each_line(argv[1], argv + 2, 1);
-    fputs("usage: jsoncheck one|lines|get|sum PATH...\n", stderr);
+    if (argc == 3 && (!strcmp(argv[1], "get") || !strcmp(argv[1], "count") || !strcmp(argv[1], "sum")))
+        return each_line(argv[1], argv + 2, 1);
+    fputs("usage: jsoncheck one|lines|get|count|sum PATH...\n", stderr);
     return 2;
 }

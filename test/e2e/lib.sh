@@ -78,6 +78,7 @@ check_json() { check "one JSON object with $*" sh -c 'file=$1; shift; jsoncheck 
 check_lines() { check "JSON lines with $*" sh -c 'file=$1; shift; jsoncheck lines "$@" < "$file"' - out "$@"; }
 # value PATH [FILE]: of the JSON object or lines in FILE.
 value() { jsoncheck get "$1" < "${2:-out}"; }
+count() { jsoncheck count "$1" < "${2:-out}"; }
 
 # No half-written file lies about in the folders given.
 check_no_rest() { check "no temporary file stays" [ -z "$(find "$@" -name '*.part-*')" ]; }
