@@ -134,6 +134,8 @@ void ae_cpu_dropout(ae_device *dev, float *y, const float *x, const uint64_t *ro
 double ae_cpu_sum_squares(ae_device *dev, const float *x, int64_t n);
 void ae_cpu_adamw(ae_device *dev, float *w, float *m, float *v, const float *grad, int64_t n,
                   const ae_adamw_step *step);
+void ae_cpu_rmsprop(ae_device *dev, float *w, float *v, const float *grad, int64_t n,
+                    const ae_rmsprop_step *step);
 
 /* embedding.c */
 void ae_cpu_embedding(ae_device *dev, float *y, const ae_tensor *w, const int32_t *ids, int64_t T);

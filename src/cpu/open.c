@@ -34,6 +34,7 @@ static const ae_device cpu_functions = {
     .dropout = ae_cpu_dropout,
     .sum_squares = ae_cpu_sum_squares,
     .adamw = ae_cpu_adamw,
+    .rmsprop = ae_cpu_rmsprop,
 };
 
 static const char *choice_name(ae_cpu_choice choice)

@@ -1,6 +1,8 @@
 /* optimizer.c -- the gradient's size and one update. */
 #include "cpu/machine.h"
 
+#include <math.h>
+
 /* Elements of one partial sum; partial sums are added in order, whoever made them. */
 #define CHUNK 4096
 /* Partial sums that are in flight at a time. */
@@ -63,4 +65,36 @@ void ae_cpu_adamw(ae_device *dev, float *w, float *m, float *v, const float *gra
     adamw_job job = { cpu, w, m, v, grad, n, step };
 
     ae_pool_run(cpu->pool, ae_ceil_div(n, AE_TASK_ELEMENTS), 1, adamw_tasks, &job);
+}
+
+typedef struct {
+    float *w, *v;
+    const float *grad;
+    int64_t n;
+    const ae_rmsprop_step *step;
+} rmsprop_job;
+
+/* g += decay w;  v = alpha v + (1 - alpha) g^2;  w -= lr g / (sqrt(v) + eps).
+ * In double and without a kernel: memory is what bounds it, and it is rarely used. */
+static void rmsprop_tasks(void *context, int64_t begin, int64_t end, int worker)
+{
+    const rmsprop_job *job = context;
+    const ae_rmsprop_step *s = job->step;
+    int64_t last = ae_min64(end * AE_TASK_ELEMENTS, job->n);
+
+    (void)worker;
+    for (int64_t i = begin * AE_TASK_ELEMENTS; i < last; i++) {
+        double w = (double)job->w[i];
+        double g = (double)job->grad[i] * s->grad_scale + s->weight_decay * w;
+        job->v[i] = (float)(s->alpha * (double)job->v[i] + (1 - s->alpha) * g * g);
+        job->w[i] = (float)(w - s->learning_rate * g / (sqrt((double)job->v[i]) + s->epsilon));
+    }
+}
+
+void ae_cpu_rmsprop(ae_device *dev, float *w, float *v, const float *grad, int64_t n,
+                    const ae_rmsprop_step *step)
+{
+    rmsprop_job job = { w, v, grad, n, step };
+
+    ae_pool_run(ae_cpu_of(dev)->pool, ae_ceil_div(n, AE_TASK_ELEMENTS), 1, rmsprop_tasks, &job);
 }

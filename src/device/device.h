@@ -57,6 +57,11 @@ typedef struct {
     double correction1, correction2; /* 1 - beta^t */
 } ae_adamw_step;
 
+typedef struct {
+    double learning_rate, alpha, epsilon, weight_decay;
+    double grad_scale; /* as above */
+} ae_rmsprop_step;
+
 struct ae_device {
     const char *name;  /* "cpu avx512" */
     int n_threads;
@@ -135,6 +140,9 @@ struct ae_device {
     /* One AdamW update in one pass (Loshchilov and Hutter; PyTorch's order: decay first). */
     void (*adamw)(ae_device *dev, float *w, float *m, float *v, const float *grad, int64_t n,
                   const ae_adamw_step *step);
+    /* One RMSprop update as PyTorch's (not centred, no momentum): decay is part of the gradient. */
+    void (*rmsprop)(ae_device *dev, float *w, float *v, const float *grad, int64_t n,
+                    const ae_rmsprop_step *step);
 };
 
 /* Which kernels the CPU device may use: the best of what the machine has and the mask allows. */

@@ -1,6 +1,6 @@
 /* checkpoint.c -- training state in a file of its own.
  *
- *   header; identity text; then for each parameter: its head, its name, values, m, v (float32);
+ *   header; identity text; then for each parameter: its head, its name, values, moments (float32);
  *   at the end 8 bytes, the XXH64 of all pieces before, each seeded by the one before it. */
 #include "train/checkpoint.h"
 
@@ -27,13 +27,19 @@ static size_t value_bytes(const ae_tensor *t)
     return (size_t)(t->rows * t->cols) * sizeof(float);
 }
 
+/* The values and the moments. */
+static uint64_t pieces(const ae_optimizer *o)
+{
+    return 1 + (uint64_t)o->n_moments;
+}
+
 static uint64_t total_bytes(const char *identity, const ae_optimizer *o)
 {
     uint64_t sum = sizeof(header) + strlen(identity) + sizeof(uint64_t);
 
     for (int64_t i = 0; i < o->n; i++)
-        sum +=
-            sizeof(param_head) + strlen(o->params[i].name) + 3 * value_bytes(o->params[i].tensor);
+        sum += sizeof(param_head) + strlen(o->params[i].name) +
+               pieces(o) * value_bytes(o->params[i].tensor);
     return sum;
 }
 
@@ -51,7 +57,7 @@ static void put_param(ae_file_writer *w, uint64_t *hash, const ae_optimizer *o, 
     put(w, hash, &head, sizeof head);
     put(w, hash, o->params[i].name, head.name_bytes);
     put(w, hash, t->data, value_bytes(t));
-    put(w, hash, o->m[i], value_bytes(t));
+    if (o->m[i]) put(w, hash, o->m[i], value_bytes(t));
     put(w, hash, o->v[i], value_bytes(t));
 }
 
@@ -186,7 +192,9 @@ static aerie_status take_param(cursor *c, ae_optimizer *o, int64_t i, bool copy)
     aerie_status status = take_head(c, &o->params[i]);
 
     for (int k = 0; k < 3 && !status; k++) {
-        const void *data = take(c, value_bytes(t));
+        const void *data;
+        if (!into[k]) continue;
+        data = take(c, value_bytes(t));
         if (!data) return damaged(c, "it ends early");
         if (copy) memcpy(into[k], data, value_bytes(t));
     }

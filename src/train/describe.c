@@ -44,7 +44,8 @@ static double megabytes(size_t bytes)
 
 static void describe_memory(const ae_trainer *t, ae_bytes *out)
 {
-    size_t trained = (size_t)t->optimizer.n_values * 4 * sizeof(float);
+    size_t trained =
+        (size_t)t->optimizer.n_values * (size_t)(2 + t->optimizer.n_moments) * sizeof(float);
     size_t weights = ae_model_weight_bytes(t->model), row = ae_row_bytes(t, t->net.recompute);
 
     ae_bytes_printf(

@@ -52,11 +52,34 @@ static void adamw_constant(ae_golden *g, const json_t *c)
     aerie_error err = { 0 };
 
     (void)c;
-    if (!ae_golden_ok(g, ae_optimizer_new(&o, &named, 1, &err), &err)) return;
+    if (!ae_golden_ok(g, ae_optimizer_new(&o, AE_OPTIM_ADAMW, &named, 1, &err), &err)) return;
     for (int64_t k = 1; k <= 3; k++) ae_optimizer_step(&o, g->device, &r, 0.01, 1, k);
     ae_golden_near(g, "value 0", (double)value[0], 1 - 0.03);
     ae_golden_near(g, "value 1", (double)value[1], -2 + 0.03);
     ae_golden_near(g, "value 2", (double)value[2], 0.5 - 0.03);
+    ae_optimizer_free(&o);
+}
+
+/* Under a constant gradient RMSprop's mean square after k updates is (1 - alpha^k) of its square.
+ */
+static void rmsprop_constant(ae_golden *g, const json_t *c)
+{
+    float value[2] = { 1, -2 }, grad[2] = { 0.25f, -3 };
+    ae_tensor t = { AE_F32, 1, 2, value, grad };
+    ae_named_param named = { .name = "w", .tensor = &t };
+    ae_recipe r = { .rmsprop_alpha = 0.9, .adam_epsilon = 1e-12 };
+    double moved = 0;
+    ae_optimizer o;
+    aerie_error err = { 0 };
+
+    (void)c;
+    if (!ae_golden_ok(g, ae_optimizer_new(&o, AE_OPTIM_RMSPROP, &named, 1, &err), &err)) return;
+    for (int64_t k = 1; k <= 3; k++) {
+        ae_optimizer_step(&o, g->device, &r, 0.01, 1, k);
+        moved += 0.01 / sqrt(1 - pow(0.9, (double)k));
+    }
+    ae_golden_near(g, "value 0", (double)value[0], 1 - moved);
+    ae_golden_near(g, "value 1", (double)value[1], -2 + moved);
     ae_optimizer_free(&o);
 }
 
@@ -220,6 +243,7 @@ void ae_golden_builtin(ae_golden *g)
         { "builtin/dpo_at_the_start_is_ln_2", dpo_at_the_start },
         { "builtin/cross_entropy_of_known_logits", cross_entropy },
         { "builtin/adamw_under_a_constant_gradient", adamw_constant },
+        { "builtin/rmsprop_under_a_constant_gradient", rmsprop_constant },
         { "builtin/schedule_landmarks", schedule_landmarks },
         { "builtin/lora_starts_as_nothing", lora_starts_as_nothing },
         { "builtin/kernels_agree_with_the_reference", kernels },

@@ -9,16 +9,21 @@ static void check_step(ae_golden *g, const json_t *wanted, const ae_optimizer *o
     const ae_tensor *t = o->params[0].tensor;
 
     ae_golden_floats(g, "param", t->data, t->cols, json_object_get(wanted, "param"));
+    if (o->kind == AE_OPTIM_RMSPROP) {
+        ae_golden_floats(g, "sq", o->v[0], t->cols, json_object_get(wanted, "sq"));
+        return;
+    }
     ae_golden_floats(g, "m", o->m[0], t->cols, json_object_get(wanted, "m"));
     ae_golden_floats(g, "v", o->v[0], t->cols, json_object_get(wanted, "v"));
     ae_golden_number(g, "grad_norm", norm, json_object_get(wanted, "grad_norm"));
 }
 
-static void run_adamw(ae_golden *g, const json_t *c, ae_tensor *param)
+static void run_steps(ae_golden *g, const json_t *c, ae_optim kind, ae_tensor *param)
 {
     ae_recipe r = { .adam_beta1 = ae_golden_param(c, "beta1", 0.9),
                     .adam_beta2 = ae_golden_param(c, "beta2", 0.999),
                     .adam_epsilon = ae_golden_param(c, "eps", 1e-8),
+                    .rmsprop_alpha = ae_golden_param(c, "alpha", 0.99),
                     .weight_decay = ae_golden_param(c, "weight_decay", 0) };
     const json_t *grads = ae_golden_at(c, "inputs", "grads"),
                  *steps = ae_golden_at(c, "outputs", "steps");
@@ -26,7 +31,7 @@ static void run_adamw(ae_golden *g, const json_t *c, ae_tensor *param)
     ae_optimizer o;
     aerie_error err = { 0 };
 
-    if (!ae_golden_ok(g, ae_optimizer_new(&o, &named, 1, &err), &err)) return;
+    if (!ae_golden_ok(g, ae_optimizer_new(&o, kind, &named, 1, &err), &err)) return;
     for (size_t t = 0; t < json_array_size(grads); t++) {
         int64_t n;
         const float *grad = ae_golden_float_list(g, json_array_get(grads, t), &n);
@@ -47,12 +52,15 @@ void ae_golden_optimizer(ae_golden *g, const json_t *c)
     const json_t *start = ae_golden_at(c, "inputs", "param");
     ae_tensor *param = ae_golden_tensor(g, start, (int64_t)json_array_size(start), true);
 
-    if (!json_is_number(ae_golden_at(c, "params", "beta1")))
-        g->unknown = true; /* no AdamW */
+    bool adamw = json_is_number(ae_golden_at(c, "params", "beta1"));
+    bool rmsprop = json_is_number(ae_golden_at(c, "params", "alpha"));
+
+    if (!adamw && !rmsprop)
+        g->unknown = true;
     else if (!param)
         ae_golden_problem(g, "the case has no parameter");
     else
-        run_adamw(g, c, param);
+        run_steps(g, c, adamw ? AE_OPTIM_ADAMW : AE_OPTIM_RMSPROP, param);
 }
 
 static int schedule_kind(const char *name)

@@ -1,4 +1,5 @@
-/* optimizer.c -- AdamW (Loshchilov and Hutter, 1711.05101) with clipping by the global norm. */
+/* optimizer.c -- AdamW (Loshchilov and Hutter, 1711.05101) and RMSprop (as PyTorch has it), with
+ * clipping by the global norm. */
 #include "train/optimizer.h"
 
 #include <math.h>
@@ -9,16 +10,17 @@ static int64_t size_of(const ae_tensor *t)
     return t->rows * t->cols;
 }
 
-aerie_status ae_optimizer_new(ae_optimizer *o, const ae_named_param *params, int64_t n,
-                              aerie_error *err)
+aerie_status ae_optimizer_new(ae_optimizer *o, ae_optim kind, const ae_named_param *params,
+                              int64_t n, aerie_error *err)
 {
     float *next;
 
-    *o = (ae_optimizer){ .params = params, .n = n };
+    *o = (ae_optimizer){ .kind = kind, .params = params, .n = n };
+    o->n_moments = kind == AE_OPTIM_ADAMW ? 2 : 1;
     for (int64_t i = 0; i < n; i++) o->n_values += size_of(params[i].tensor);
     o->m = ae_alloc((size_t)n, sizeof *o->m);
     o->v = ae_alloc((size_t)n, sizeof *o->v);
-    o->memory = ae_alloc((size_t)o->n_values, 2 * sizeof *o->memory);
+    o->memory = ae_alloc((size_t)o->n_values, (size_t)o->n_moments * sizeof *o->memory);
     if (!o->m || !o->v || !o->memory) {
         aerie_fail(err, AERIE_NO_MEMORY,
                    "no memory for the optimizer's moments of %lld numbers; train an adapter "
@@ -29,9 +31,12 @@ aerie_status ae_optimizer_new(ae_optimizer *o, const ae_named_param *params, int
     }
     next = o->memory;
     for (int64_t i = 0; i < n; i++) {
-        o->m[i] = next;
-        o->v[i] = next + size_of(params[i].tensor);
-        next += 2 * size_of(params[i].tensor);
+        if (o->n_moments == 2) {
+            o->m[i] = next;
+            next += size_of(params[i].tensor);
+        }
+        o->v[i] = next;
+        next += size_of(params[i].tensor);
     }
     return AERIE_OK;
 }
@@ -74,8 +79,8 @@ double ae_clip_scale(double norm, double max)
     return max > 0 ? fmin(1, max / (norm + 1e-6)) : 1;
 }
 
-void ae_optimizer_step(ae_optimizer *o, ae_device *device, const ae_recipe *recipe, double rate,
-                       double grad_scale, int64_t t)
+static void adamw(ae_optimizer *o, ae_device *device, const ae_recipe *recipe, double rate,
+                  double grad_scale, int64_t t)
 {
     ae_adamw_step step = {
         .learning_rate = (float)rate,
@@ -93,4 +98,28 @@ void ae_optimizer_step(ae_optimizer *o, ae_device *device, const ae_recipe *reci
         step.weight_decay = o->params[i].decays ? (float)recipe->weight_decay : 0.0f;
         device->adamw(device, ae_f32(p), o->m[i], o->v[i], p->grad, size_of(p), &step);
     }
+}
+
+static void rmsprop(ae_optimizer *o, ae_device *device, const ae_recipe *recipe, double rate,
+                    double grad_scale)
+{
+    ae_rmsprop_step step = { .learning_rate = rate,
+                             .alpha = recipe->rmsprop_alpha,
+                             .epsilon = recipe->adam_epsilon,
+                             .grad_scale = grad_scale };
+
+    for (int64_t i = 0; i < o->n; i++) {
+        const ae_tensor *p = o->params[i].tensor;
+        step.weight_decay = o->params[i].decays ? recipe->weight_decay : 0;
+        device->rmsprop(device, ae_f32(p), o->v[i], p->grad, size_of(p), &step);
+    }
+}
+
+void ae_optimizer_step(ae_optimizer *o, ae_device *device, const ae_recipe *recipe, double rate,
+                       double grad_scale, int64_t t)
+{
+    if (o->kind == AE_OPTIM_RMSPROP)
+        rmsprop(o, device, recipe, rate, grad_scale);
+    else
+        adamw(o, device, recipe, rate, grad_scale, t);
 }

@@ -1,19 +1,21 @@
-/* optimizer.h -- private: AdamW over a list of named parameters. */
+/* optimizer.h -- private: AdamW or RMSprop over a list of named parameters. */
 #ifndef AE_TRAIN_OPTIMIZER_H
 #define AE_TRAIN_OPTIMIZER_H
 
 #include "train/train.h"
 
 typedef struct {
+    ae_optim kind;
+    int n_moments;                /* numbers kept for each that is trained: 2, or 1 for RMSprop */
     const ae_named_param *params; /* borrowed */
     int64_t n;
-    float **m, **v;   /* [n]: first and second moments of each parameter */
+    float **m, **v;   /* [n]: first and second moments of each parameter; RMSprop: m[i] is NULL */
     float *memory;    /* of all of them */
     int64_t n_values; /* numbers that are trained */
 } ae_optimizer;
 
-aerie_status ae_optimizer_new(ae_optimizer *o, const ae_named_param *params, int64_t n,
-                              aerie_error *err);
+aerie_status ae_optimizer_new(ae_optimizer *o, ae_optim kind, const ae_named_param *params,
+                              int64_t n, aerie_error *err);
 void ae_optimizer_free(ae_optimizer *o);
 
 void ae_optimizer_zero_grads(const ae_optimizer *o);

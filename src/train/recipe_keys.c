@@ -21,6 +21,7 @@ static const char *word_of(const char *const *words, size_t n, int i)
     }
 
 WORDS(method_word, "pretrain", "sft", "dpo")
+WORDS(optim_word, "adamw", "rmsprop")
 WORDS(lr_word, "cosine", "linear", "constant", "constant_with_warmup", "cosine_with_min_lr")
 WORDS(packing_word, "none", "wrapped")
 WORDS(train_on_word, "completion", "all")
@@ -131,10 +132,15 @@ const ae_key ae_recipe_keys[] = {
     FLAG("reference_free", reference_free, "false", true, "dpo: no reference model"),
     FLAG("shared_prefix", shared_prefix, "true", true,
          "dpo: compute the prompt of a pair once, forward and backward"),
-    NUMBER("weight_decay", weight_decay, 0, 10, "0", true, "AdamW's; matrices only"),
+    WORD("optim", optim, optim_word, "adamw", true,
+         "adamw, or rmsprop as PyTorch has it (the first Zephyr recipes' dpo): a moment less"),
+    NUMBER("weight_decay", weight_decay, 0, 10, "0", true,
+           "matrices only; decoupled (AdamW), or a part of the gradient (RMSprop)"),
     NUMBER("adam_beta1", adam_beta1, 0, 0.999999, "0.9", true, "AdamW's"),
     NUMBER("adam_beta2", adam_beta2, 0, 0.999999, "0.999", true, "AdamW's"),
-    NUMBER("adam_epsilon", adam_epsilon, 1e-16, 1, "1e-8", true, "AdamW's"),
+    NUMBER("adam_epsilon", adam_epsilon, 1e-16, 1, "1e-8", true, "AdamW's and RMSprop's"),
+    NUMBER("rmsprop_alpha", rmsprop_alpha, 0, 0.999999, "0.99", true,
+           "RMSprop's: how much of the mean square stays"),
     NUMBER("max_grad_norm", max_grad_norm, 0, 1e9, "1", true,
            "the gradient's global norm is clipped to this; 0: not clipped"),
     COUNT("seed", seed, 0, 9007199254740992.0, "42", true, "of shuffling, new weights and dropout"),

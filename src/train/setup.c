@@ -103,7 +103,7 @@ static aerie_status open_optimizer(ae_trainer *t, aerie_error *err)
     t->params = ae_alloc((size_t)n, sizeof *t->params);
     if (!t->params) return no_memory(err);
     list_params(t, t->params, n);
-    return ae_optimizer_new(&t->optimizer, t->params, n, err);
+    return ae_optimizer_new(&t->optimizer, (ae_optim)t->recipe->optim, t->params, n, err);
 }
 
 static aerie_status open_plan(ae_trainer *t, aerie_error *err)

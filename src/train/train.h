@@ -9,6 +9,8 @@
 
 typedef enum { AE_METHOD_PRETRAIN, AE_METHOD_SFT, AE_METHOD_DPO } ae_method;
 
+typedef enum { AE_OPTIM_ADAMW, AE_OPTIM_RMSPROP } ae_optim;
+
 typedef enum {
     AE_LR_COSINE,
     AE_LR_LINEAR,
@@ -113,7 +115,9 @@ typedef struct {
     int64_t batch_size, batch_tokens, micro_batch_tokens, max_length, max_prompt_length;
     int packing, train_on, keep; /* 1: wrapped; ae_train_on; ae_keep */
     bool empty_system, train_header, append_eos;
-    double label_smoothing, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
+    double label_smoothing, max_grad_norm;
+    int optim; /* ae_optim */
+    double weight_decay, adam_beta1, adam_beta2, adam_epsilon, rmsprop_alpha;
     double beta, discopop_tau, f_alpha, rpo_alpha, ld_alpha;
     int loss_type, divergence; /* ae_dpo_loss, ae_divergence */
     bool reference_free, shared_prefix, shuffle;

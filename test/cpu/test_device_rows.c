@@ -117,11 +117,12 @@ static buffer everything(ae_device *dev, ae_arena *arena)
 {
     enum { T = 130, D = 256, N = T * D };
     ae_adamw_step step = { 1e-2, 0.9, 0.999, 1e-8, 0.1, 1, 0.1, 1e-3 };
+    ae_rmsprop_step rms = { 1e-2, 0.99, 1e-8, 0.1, 1 };
     ae_rng rng;
     ae_rng_seed(&rng, 9);
     buffer a = buffer_random(&rng, N), b = buffer_random(&rng, N), w = buffer_random(&rng, D);
-    buffer out = buffer_random(&rng, 10 * N + D + T + 1);
-    float *o = out.at, *rest = o + 10 * N;
+    buffer out = buffer_random(&rng, 12 * N + D + T + 1);
+    float *o = out.at, *rest = o + 12 * N;
 
     (void)arena;
     dev->rmsnorm(dev, o, rest, a.at, w.at, T, D, 1e-5f);
@@ -131,8 +132,9 @@ static buffer everything(ae_device *dev, ae_arena *arena)
     dev->swiglu_bwd(dev, o + 4 * N, o + 5 * N, b.at, a.at, b.at, N);
     dev->add(dev, o + 6 * N, a.at, b.at, N);
     dev->add_to(dev, o + 6 * N, a.at, 0.3f, N);
-    for (int64_t i = 9 * N; i < 10 * N; i++) o[i] = fabsf(o[i]);
+    for (int64_t i = 9 * N; i < 12 * N; i++) o[i] = fabsf(o[i]);
     dev->adamw(dev, o + 7 * N, o + 8 * N, o + 9 * N, a.at, N, &step);
+    dev->rmsprop(dev, o + 10 * N, o + 11 * N, a.at, N, &rms);
     rest[T + D] = (float)dev->sum_squares(dev, a.at, N);
     buffer_free(a), buffer_free(b), buffer_free(w);
     return out;

@@ -66,6 +66,7 @@ static void test_threads_change_no_bit(void **state)
     (void)state;
     check_threads("sft", "recompute=false", "weight_decay=0.1");
     check_threads("dpo", "lora.r=4", "lora.dropout=0.1");
+    check_threads("sft", "optim=rmsprop", "weight_decay=0.1");
     check_threads("dpo", "shared_prefix=true", "loss_type=ipo");
 }
 
