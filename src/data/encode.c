@@ -133,7 +133,7 @@ static void weigh(masking *m, size_t begin, size_t end, float weight)
 /* The i-th message is a reply: its span is what is new since the conversation without it. */
 static aerie_status weigh_reply(masking *m, json_t *before, json_t *reply, aerie_error *err)
 {
-    size_t begin, end = m->whole.len;
+    size_t begin, end = SIZE_MAX;
     bool header = m->r->options->train_header;
     aerie_status status = ae_renderer_boundary(m->r, before, !header, m->whole, &begin, err);
     if (status) return status;
@@ -142,8 +142,6 @@ static aerie_status weigh_reply(masking *m, json_t *before, json_t *reply, aerie
     /* The last reply owns all that is left, an EOS added after the text too. */
     if (json_array_size(before) < json_array_size(m->messages))
         status = ae_renderer_boundary(m->r, before, false, m->whole, &end, err);
-    else
-        end = SIZE_MAX;
     if (!status) weigh(m, begin, end, message_weight(reply));
     return status;
 }

@@ -111,7 +111,6 @@ struct jinja_frame {
     jinja_frame *parent;
     jinja_named *vars;
     size_t n, cap;
-    bool captured; /* a macro remembers this frame: it may not be used again */
 };
 
 struct jinja_macro {

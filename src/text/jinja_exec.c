@@ -141,35 +141,32 @@ static void exec_if(jinja *j, const jinja_node *node)
     }
 }
 
-/* Fresh variables for the next round; a frame that a macro remembers is left to it. */
-static void renew_frame(jinja *j, jinja_frame *parent)
+/* Fresh variables for the next round. A macro made in an earlier one sees the new ones: Python's
+ * closures, and so Jinja's, bind late. */
+static void renew_frame(jinja *j)
 {
-    if (j->frame->captured)
-        jinja_frame_push(j, parent);
-    else
-        j->frame->n = 0;
+    j->frame->n = 0;
 }
 
 /* The items that the loop's own condition lets through. */
-static jinja_value loop_filter(jinja *j, const jinja_node *node, jinja_value items,
-                               jinja_frame *outer)
+static jinja_value loop_filter(jinja *j, const jinja_node *node, jinja_value items)
 {
     jinja_value kept = jinja_list_new(j, JINJA_LIST);
     for (size_t i = 0; !j->status && i < items.as.list->n; i++) {
-        renew_frame(j, outer);
+        renew_frame(j);
         assign_target(j, node->a, items.as.list->items[i]);
         if (jinja_true(jinja_eval(j, node->c))) jinja_list_add(j, kept, items.as.list->items[i]);
     }
     return kept;
 }
 
-static void loop_rounds(jinja *j, const jinja_node *node, jinja_value items, jinja_frame *outer)
+static void loop_rounds(jinja *j, const jinja_node *node, jinja_value items)
 {
     jinja_loop *loop = jinja_take(j, 1, sizeof *loop);
     if (!loop) return;
     *loop = (jinja_loop){ .items = items.as.list->items, .n = items.as.list->n };
     for (; loop->at < loop->n && jinja_spend(j, 1); loop->at++) {
-        renew_frame(j, outer);
+        renew_frame(j);
         jinja_assign(j, ae_span_text("loop"), (jinja_value){ .kind = JINJA_LOOP, .as.loop = loop });
         assign_target(j, node->a, loop->items[loop->at]);
         jinja_exec(j, node->first);
@@ -184,8 +181,8 @@ static void exec_for(jinja *j, const jinja_node *node)
     jinja_frame *outer = j->frame;
     jinja_value items = jinja_iterate(j, jinja_eval(j, node->b));
     if (!j->status && jinja_frame_push(j, outer)) {
-        if (node->c) items = loop_filter(j, node, items, outer);
-        if (!j->status && items.as.list->n) loop_rounds(j, node, items, outer);
+        if (node->c) items = loop_filter(j, node, items);
+        if (!j->status && items.as.list->n) loop_rounds(j, node, items);
     }
     j->frame = outer;
     if (!j->status && items.as.list->n == 0 && node->d) exec_scope(j, node->d->first);
@@ -209,7 +206,6 @@ static jinja_value make_macro(jinja *j, const jinja_node *node, ae_span name)
     jinja_macro *m = jinja_take(j, 1, sizeof *m);
     if (!m) return nothing();
     *m = (jinja_macro){ .params = node->b, .body = node->first, .name = name, .frame = j->frame };
-    for (jinja_frame *f = j->frame; f; f = f->parent) f->captured = true;
     return (jinja_value){ .kind = JINJA_MACRO_VALUE, .as.macro = m };
 }
 

@@ -213,6 +213,49 @@ static void the_boundary_moves_back_when_tokens_join(void **state)
     encode_end(&e);
 }
 
+static ae_sample made_pair(int32_t *ids, float *weight, int32_t prompt, int32_t chosen,
+                           int32_t rejected)
+{
+    ae_sample s = { .kind = AE_EXAMPLE_PAIR,
+                    .ids = ids,
+                    .weight = weight,
+                    .n_prompt = prompt,
+                    .n_chosen = chosen,
+                    .n_rejected = rejected,
+                    .n = prompt + chosen + rejected };
+    for (int32_t i = 0; i < s.n; i++) {
+        ids[i] = i;
+        weight[i] = i >= prompt;
+    }
+    return s;
+}
+
+/* Replies are cut to max_length less max_prompt_length even where the prompt is shorter, as TRL 0.7
+ * to 0.11 did; a pair that loses a reply is dropped. */
+static void pairs_are_cut_as_zephyrs_were(void **state)
+{
+    int32_t ids[64];
+    float weight[64];
+    ae_sample s = made_pair(ids, weight, 3, 9, 2);
+    (void)state;
+    ae_sample_truncate_pair(&s, 10, 5, AE_KEEP_END);
+    assert_true(s.truncated && !s.dropped);
+    assert_int_equal(s.n_prompt, 3);
+    assert_int_equal(s.n_chosen, 5);
+    assert_int_equal(s.n_rejected, 2);
+    static const int32_t left[] = { 0, 1, 2, 3, 4, 5, 6, 7, 12, 13 };
+    assert_memory_equal(ids, left, sizeof left);
+    for (int32_t i = 0; i < s.n; i++) assert_true(weight[i] == (i >= 3));
+    s = made_pair(ids, weight, 12, 2, 2);
+    ae_sample_truncate_pair(&s, 10, 0, AE_CUT_END);
+    assert_true(s.dropped);
+    assert_int_equal(s.n, 0);
+    s = made_pair(ids, weight, 3, 4, 5);
+    ae_sample_truncate_pair(&s, 0, 0, AE_KEEP_END);
+    assert_false(s.truncated);
+    assert_int_equal(s.n, 12);
+}
+
 static void samples_know_what_they_hold(void **state)
 {
     encoding e;
@@ -294,6 +337,7 @@ int main(void)
         cmocka_unit_test(a_document_ends_with_eos),
         cmocka_unit_test(pairs_branch_where_the_reply_begins),
         cmocka_unit_test(the_boundary_moves_back_when_tokens_join),
+        cmocka_unit_test(pairs_are_cut_as_zephyrs_were),
         cmocka_unit_test(samples_know_what_they_hold),
         cmocka_unit_test(samples_print_every_token),
         cmocka_unit_test(survives_lack_of_memory),

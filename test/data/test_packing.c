@@ -59,6 +59,23 @@ static void rows_hold_whole_samples(void **state)
     }
 }
 
+/* Of equal lengths the earlier sample is placed first; a sample that is too long is alone. */
+static void ties_are_broken_by_index(void **state)
+{
+    static const int32_t lengths[] = { 5, 5, 5, 12, 5 };
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        ae_arena arena = { 0 };
+        ae_packing p;
+        assert_int_equal(ae_pack(&p, lengths, 5, 10, (ae_pack_how)how, &arena, NULL), AERIE_OK);
+        static const int32_t items[] = { 3, 0, 1, 2, 4 }, starts[] = { 0, 1, 3, 5 };
+        assert_int_equal(p.n_rows, 3);
+        assert_memory_equal(p.items, items, sizeof items);
+        assert_memory_equal(p.starts, starts, sizeof starts);
+        ae_arena_free(&arena);
+    }
+}
+
 /* The definition, row by row. */
 static int32_t slow_row(const int32_t *room, int32_t rows, int32_t length, ae_pack_how how)
 {
@@ -154,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_hold_whole_samples),
+        cmocka_unit_test(ties_are_broken_by_index),
         cmocka_unit_test(fits_as_defined),
         cmocka_unit_test(an_order_is_a_permutation_that_can_be_resumed),
         cmocka_unit_test(blocks_carry_the_weights_along),

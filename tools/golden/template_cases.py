@@ -278,6 +278,8 @@ TEMPLATES = [
     "{% macro m(v) %}{% set w = v %}{{ w }}{% endmacro %}{{ m(1) }}{{ w }}",
     "{% for i in l %}{% macro m() %}{{ i }}{% endmacro %}{{ m() }}{% endfor %}",
     "{{ m() }}",
+    "{% set ns = namespace() %}{% for i in l %}{% set k = i * 2 %}{% macro m() %}{{ k }}{% endmacro %}"
+    "{% if loop.first %}{% set ns.m = m %}{% endif %}{{ ns.m() }}{% endfor %}",
     "{% macro m() %}x{% endmacro %}{{ m.name }}{{ m() ~ 'y' }}{{ m()|upper }}",
     "{% filter upper %}abc {{ s }}{% endfilter %}",
     "{% filter replace('a', 'b')|upper %}banana{% endfilter %}",
