@@ -51,6 +51,9 @@ typedef struct ae_dataset ae_dataset;
  * AE_EXAMPLE_CHAT: the conversation with the chosen reply. */
 aerie_status ae_dataset_open(ae_dataset **out, const char *const *paths, size_t n_paths,
                              const ae_dataset_options *options, aerie_error *err);
+/* The same of a text in memory; `name` is what errors call it, and its end says what it holds. */
+aerie_status ae_dataset_open_text(ae_dataset **out, const char *name, ae_span text,
+                                  const ae_dataset_options *options, aerie_error *err);
 void ae_dataset_close(ae_dataset *d); /* NULL is fine */
 size_t ae_dataset_len(const ae_dataset *d);
 ae_example ae_dataset_at(const ae_dataset *d, size_t i); /* i < len */

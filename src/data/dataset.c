@@ -156,59 +156,77 @@ static bool ends_with(const char *path, const char *end)
     return n >= k && strcmp(path + n - k, end) == 0;
 }
 
-static aerie_status read_file(reading *in, aerie_error *err)
+/* Takes `text` when it becomes a document. */
+static aerie_status read_text(reading *in, ae_bytes *text, aerie_error *err)
 {
-    const char *path = in->src.file;
-    ae_bytes text = { 0 };
-    aerie_status status = ae_file_read(&text, path, 0, err);
-    if (status) goto done;
-    if (ends_with(path, ".txt") || ends_with(path, ".txt.gz")) {
-        status = add_document(in, &text, err);
-        goto done;
-    }
-    ae_span all = ae_span_of(&text);
-    if (all.len >= 3 && memcmp(all.data, "\xef\xbb\xbf", 3) == 0) all.data += 3, all.len -= 3;
+    const char *name = in->src.file;
+    ae_span all = ae_span_of(text);
     size_t start = 0;
+    if (ends_with(name, ".txt") || ends_with(name, ".txt.gz")) return add_document(in, text, err);
+    if (all.len >= 3 && memcmp(all.data, "\xef\xbb\xbf", 3) == 0) all.data += 3, all.len -= 3;
     while (start < all.len && strchr(" \t\r\n", all.data[start])) start++;
     bool array = start < all.len && all.data[start] == '[';
-    status = array ? read_array(in, all, err) : read_lines(in, all, err);
+    aerie_status status = array ? read_array(in, all, err) : read_lines(in, all, err);
     if (!status && in->rows == 0)
-        status = aerie_fail(err, AERIE_BAD_FILE, "%s: it holds no records", path);
-done:
-    ae_bytes_free(&text);
+        status = aerie_fail(err, AERIE_BAD_FILE, "%s: it holds no records", name);
     return status;
 }
 
-static aerie_status add_path(ae_dataset *d, const char *path, aerie_error *err)
+static aerie_status new_dataset(ae_dataset **out, size_t n_files, aerie_error *err)
 {
-    char *copy = ae_strdup(path);
-    if (!copy) return aerie_fail(err, AERIE_NO_MEMORY, "no room for a path");
-    d->files[d->n_files++] = copy;
-    return AERIE_OK;
+    ae_dataset *d = ae_alloc(1, sizeof *d);
+    *out = d;
+    if (d) d->files = ae_alloc(n_files, sizeof *d->files);
+    if (d && d->files) return AERIE_OK;
+    return aerie_fail(err, AERIE_NO_MEMORY, "no room for a dataset");
+}
+
+/* Reads `text` under a name, or the file of that name where there is no text. */
+static aerie_status add_file(ae_dataset *d, const char *name, const ae_span *text,
+                             const ae_dataset_options *options, aerie_error *err)
+{
+    static const ae_dataset_options defaults = { 0 };
+    ae_bytes content = { 0 };
+    reading in = { .d = d, .options = options ? options : &defaults };
+    aerie_status status;
+    in.src.options = in.options;
+    in.src.file = d->files[d->n_files] = ae_strdup(name);
+    if (!in.src.file) return aerie_fail(err, AERIE_NO_MEMORY, "no room for a path");
+    d->n_files++;
+    if (text) {
+        ae_bytes_add(&content, text->data, text->len);
+        status = ae_bytes_status(&content, err);
+    } else {
+        status = ae_file_read(&content, name, 0, err);
+    }
+    if (!status) status = read_text(&in, &content, err);
+    ae_bytes_free(&content);
+    return status;
+}
+
+static aerie_status hand_over(ae_dataset **out, aerie_status status)
+{
+    if (!status) return status;
+    ae_dataset_close(*out);
+    *out = NULL;
+    return status;
 }
 
 aerie_status ae_dataset_open(ae_dataset **out, const char *const *paths, size_t n_paths,
                              const ae_dataset_options *options, aerie_error *err)
 {
-    static const ae_dataset_options defaults = { 0 };
-    aerie_status status = AERIE_OK;
-    ae_dataset *d = ae_alloc(1, sizeof *d);
-    *out = NULL;
-    if (d) d->files = ae_alloc(n_paths, sizeof *d->files);
-    if (!d || !d->files) status = aerie_fail(err, AERIE_NO_MEMORY, "no room for a dataset");
-    for (size_t i = 0; i < n_paths && !status; i++) {
-        status = add_path(d, paths[i], err);
-        if (status) break;
-        reading in = { .d = d, .options = options ? options : &defaults };
-        in.src.file = d->files[i];
-        in.src.options = in.options;
-        status = read_file(&in, err);
-    }
-    if (status)
-        ae_dataset_close(d);
-    else
-        *out = d;
-    return status;
+    aerie_status status = new_dataset(out, n_paths, err);
+    for (size_t i = 0; i < n_paths && !status; i++)
+        status = add_file(*out, paths[i], NULL, options, err);
+    return hand_over(out, status);
+}
+
+aerie_status ae_dataset_open_text(ae_dataset **out, const char *name, ae_span text,
+                                  const ae_dataset_options *options, aerie_error *err)
+{
+    aerie_status status = new_dataset(out, 1, err);
+    if (!status) status = add_file(*out, name, &text, options, err);
+    return hand_over(out, status);
 }
 
 void ae_dataset_close(ae_dataset *d)
