@@ -72,9 +72,9 @@ void ae_trainer_describe(const ae_trainer *t, ae_bytes *out)
                     t->data->n_truncated);
     ae_bytes_printf(out, "tokens: %lld computed an epoch, %.15g of them learned\n",
                     (long long)tokens, learned);
-    ae_bytes_printf(out, "steps: %lld (%lld an epoch), %lld of them warming up\n",
+    ae_bytes_printf(out, "steps: %lld (%lld an epoch), %lld of them warming up to %.6g\n",
                     (long long)t->plan.n_steps, (long long)t->plan.steps_per_epoch,
-                    (long long)t->schedule.n_warmup);
+                    (long long)t->schedule.n_warmup, t->schedule.base);
     ae_bytes_printf(out, "trained: %lld numbers in %lld tensors\n",
                     (long long)t->optimizer.n_values, (long long)t->optimizer.n);
     describe_memory(t, out);

@@ -77,6 +77,24 @@ static int schedule_kind(const char *name)
     return -1;
 }
 
+/* The rates of OpenChat's batches on Mistral, by the share of tokens that are learned. */
+static void auto_rates(ae_golden *g, const json_t *c)
+{
+    double base = ae_golden_param(c, "base_lr", 0) / ae_golden_param(c, "mistral_div", 1);
+    double batch = json_number_value(ae_golden_at(c, "inputs", "batch_max_len")) *
+                   json_number_value(ae_golden_at(c, "inputs", "world"));
+    int64_t n, n_wanted;
+    const double *shares = ae_golden_list(g, ae_golden_at(c, "inputs", "supervised_ratio"), &n);
+    const double *wanted = ae_golden_list(g, ae_golden_at(c, "outputs", "lr"), &n_wanted);
+
+    if (n == 0 || n != n_wanted) ae_golden_problem(g, "the case has no rates");
+    for (int64_t i = 0; i < n && i < n_wanted; i++) {
+        double rate = ae_auto_rate(base, batch * shares[i]);
+        if (fabs(rate - wanted[i]) > 1e-12 * wanted[i])
+            ae_golden_problem(g, "lr at %g is %.15g, wanted %.15g", shares[i], rate, wanted[i]);
+    }
+}
+
 void ae_golden_schedule(ae_golden *g, const json_t *c)
 {
     int kind = schedule_kind(json_string_value(json_object_get(c, "name")));
@@ -89,6 +107,10 @@ void ae_golden_schedule(ae_golden *g, const json_t *c)
     const double *steps = ae_golden_list(g, ae_golden_at(c, "inputs", "step"), &n);
     const double *wanted = ae_golden_list(g, ae_golden_at(c, "outputs", "lr"), &n_wanted);
 
+    if (ae_golden_at(c, "inputs", "supervised_ratio")) {
+        auto_rates(g, c);
+        return;
+    }
     if (kind < 0) {
         g->unknown = true;
         return;

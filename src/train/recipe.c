@@ -320,6 +320,7 @@ static aerie_status set_defaults(ae_recipe *recipe, aerie_error *err)
         if (ae_recipe_keys[i].default_text)
             status = ae_recipe_set(recipe, &ae_recipe_keys[i], ae_recipe_keys[i].default_text, err);
     recipe->learning_rate = NAN; /* by method: see ae_recipe_check() */
+    recipe->auto_learning_rate = NAN;
     recipe->packing = -1;
     return status;
 }

@@ -14,7 +14,7 @@ static double default_rate(const ae_recipe *r)
 
 static void fill_in(ae_recipe *r)
 {
-    if (isnan(r->learning_rate)) r->learning_rate = default_rate(r);
+    if (isnan(r->learning_rate) && isnan(r->auto_learning_rate)) r->learning_rate = default_rate(r);
     if (r->packing < 0) r->packing = r->method == AE_METHOD_PRETRAIN;
     if (r->method == AE_METHOD_PRETRAIN) r->train_on = AE_TRAIN_ON_ALL;
 }
@@ -69,6 +69,20 @@ static aerie_status check_start(const ae_recipe *r, aerie_error *err)
     return AERIE_OK;
 }
 
+static aerie_status check_rate(const ae_recipe *r, aerie_error *err)
+{
+    if (isnan(r->auto_learning_rate)) return AERIE_OK;
+    if (!isnan(r->learning_rate))
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'learning_rate' and 'auto_learning_rate' are both given; one of them "
+                          "sets the rate");
+    if (r->method == AE_METHOD_DPO)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'auto_learning_rate' counts learned tokens, which 'method: dpo' has "
+                          "none of; give 'learning_rate'");
+    return AERIE_OK;
+}
+
 static aerie_status check_method(const ae_recipe *r, aerie_error *err)
 {
     if (r->method == AE_METHOD_DPO && r->packing)
@@ -91,6 +105,7 @@ aerie_status ae_recipe_check(ae_recipe *r, aerie_error *err)
     fill_in(r);
     status = check_start(r, err);
     if (!status) status = check_targets(r, err);
+    if (!status) status = check_rate(r, err);
     if (!status) status = check_method(r, err);
     if (status) return status;
     if (r->data.n == 0)

@@ -83,6 +83,9 @@ const ae_key ae_recipe_keys[] = {
     NUMBER("learning_rate", learning_rate, 0, 10, NULL, true,
            "peak rate; default 1e-3 for pretrain, 2e-5 for sft, 5e-7 for dpo, and ten times that "
            "with LoRA"),
+    NUMBER("auto_learning_rate", auto_learning_rate, 1e-12, 10, NULL, true,
+           "pretrain, sft: instead of learning_rate, OpenChat's: this times sqrt(learned tokens of "
+           "a step / 4e6); 3e-4 for Llama 2, a sixth of it for Mistral"),
     WORD("lr_scheduler_type", lr_kind, lr_word, "cosine", true,
          "how the rate falls after warming up"),
     NUMBER("min_lr_rate", min_lr_rate, 0, 1, "0.1", true,
@@ -363,6 +366,7 @@ static bool is_given(const ae_recipe *recipe, const ae_key *key)
     if (key->kind == AE_KEY_TEXT) return *(const char *const *)at != NULL;
     if (key->kind == AE_KEY_TEXTS) return ((const ae_texts *)at)->n > 0;
     if (key->kind == AE_KEY_SOURCES) return ((const ae_sources *)at)->n > 0;
+    if (key->kind == AE_KEY_NUMBER) return !isnan(*(const double *)at);
     return true;
 }
 

@@ -31,3 +31,8 @@ double ae_schedule_rate(const ae_schedule *s, int64_t step)
         return s->base;
     }
 }
+
+double ae_auto_rate(double base, double tokens)
+{
+    return base * sqrt(tokens / 4e6);
+}

@@ -106,17 +106,32 @@ static aerie_status open_optimizer(ae_trainer *t, aerie_error *err)
     return ae_optimizer_new(&t->optimizer, (ae_optim)t->recipe->optim, t->params, n, err);
 }
 
+/* Of an average step. */
+static double learned_tokens(const ae_trainer *t)
+{
+    int64_t n = 0;
+
+    for (int64_t k = 0; k < t->plan.n_items; k++) {
+        const ae_sample *s = &t->data->items[t->plan.items[k]];
+        for (int64_t i = 1; i < s->n; i++) n += s->weight[i] != 0;
+    }
+    return (double)n / (double)t->plan.n_steps;
+}
+
 static aerie_status open_plan(ae_trainer *t, aerie_error *err)
 {
     const ae_recipe *r = t->recipe;
     aerie_status status = ae_plan_new(&t->plan, r, t->objective, t->data, err);
     double steps = (double)t->plan.n_steps;
+    bool automatic = !status && !isnan(r->auto_learning_rate);
 
-    t->schedule = (ae_schedule){ .kind = (ae_lr_kind)r->lr_kind,
-                                 .base = r->learning_rate,
-                                 .min_ratio = r->min_lr_rate,
-                                 .n_steps = t->plan.n_steps,
-                                 .n_warmup = r->warmup_steps };
+    t->schedule =
+        (ae_schedule){ .kind = (ae_lr_kind)r->lr_kind,
+                       .base = automatic ? ae_auto_rate(r->auto_learning_rate, learned_tokens(t))
+                                         : r->learning_rate,
+                       .min_ratio = r->min_lr_rate,
+                       .n_steps = t->plan.n_steps,
+                       .n_warmup = r->warmup_steps };
     /* transformers rounds up; OpenChat, whose schedule has a floor, rounds. */
     if (r->warmup_steps == 0)
         t->schedule.n_warmup =

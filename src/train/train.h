@@ -28,6 +28,9 @@ typedef struct {
     int64_t n_steps, n_warmup;
 } ae_schedule;
 double ae_schedule_rate(const ae_schedule *s, int64_t step);
+/* OpenChat's automatic peak: base * sqrt(tokens / 4e6), `tokens` those of a step that are learned.
+ */
+double ae_auto_rate(double base, double tokens);
 
 typedef enum {
     AE_DPO_SIGMOID,
@@ -109,7 +112,8 @@ typedef struct {
     ae_texts adapters;
     ae_sources data, eval_data;
     int output_type; /* index into f32, f16, bf16, q8_0; see ae_recipe_output_type() */
-    double learning_rate, min_lr_rate, warmup_ratio, epochs;
+    double learning_rate, auto_learning_rate; /* NaN: the other is given */
+    double min_lr_rate, warmup_ratio, epochs;
     int lr_kind; /* ae_lr_kind */
     int64_t warmup_steps, max_steps;
     int64_t batch_size, batch_tokens, micro_batch_tokens, max_length, max_prompt_length;

@@ -166,6 +166,7 @@ static void test_settings_slip_too(void **state)
         { "bta=1", "did you mean 'beta'?" },
         { "beta", "key=value" },
         { "beta=x", "a number" },
+        { "auto_learning_rate=1e-4", "both given" },
         { "data=", "needs a value" },
         { "lora={r: 1}", "unknown key 'lora'" },
     };

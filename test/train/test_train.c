@@ -319,6 +319,30 @@ static void test_a_loss_that_is_not_finite_stops(void **state)
     ae_free(path);
 }
 
+static int watch_rate(void *user, const aerie_train_progress *p)
+{
+    if (p->phase == AERIE_TRAIN_STEP) *(double *)user = p->learning_rate;
+    return 0;
+}
+
+/* OpenChat's rule, of the tokens that an average step learns. */
+static void test_an_automatic_rate_counts_learned_tokens(void **state)
+{
+    tiny_run r = RUN("auto.gguf", "sft", "auto_learning_rate=0.5", "lr_scheduler_type=constant",
+                     "num_train_epochs=2");
+    double rate = 0, learned = 0, steps = 8; /* 37 samples, 5 a step */
+    ae_bytes bytes;
+
+    (void)state;
+    for (size_t k = 0; k < t.samples.n; k++)
+        for (int32_t i = 1; i < t.samples.items[k].n; i++)
+            learned += t.samples.items[k].weight[i] != 0;
+    r.run = (ae_train_run){ .progress = watch_rate, .user = &rate };
+    bytes = tiny_output(&t, &r, NULL);
+    assert_true(fabs(rate / (0.5 * sqrt(learned / steps / 4e6)) - 1) < 1e-12);
+    ae_bytes_free(&bytes);
+}
+
 /* Every line of the metrics is JSON with what was promised. */
 static void test_metrics_are_json_lines(void **state)
 {
@@ -434,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_an_adapter_over_an_adapter),
         cmocka_unit_test(test_evaluation_is_the_loss_of_its_data),
         cmocka_unit_test(test_a_loss_that_is_not_finite_stops),
+        cmocka_unit_test(test_an_automatic_rate_counts_learned_tokens),
         cmocka_unit_test(test_metrics_are_json_lines),
         cmocka_unit_test(test_a_dry_run_writes_nothing),
         cmocka_unit_test(test_empty_data_is_a_sentence),

@@ -117,7 +117,11 @@ static size_t settings_of(const tiny *t, const tiny_run *r, char (*buffers)[320]
     snprintf(buffers[6], 320, "output_type=f32");
     snprintf(buffers[7], 320, "warmup_steps=2");
     for (; n < 8; n++) out[n] = buffers[n];
-    for (size_t i = 0; i < r->n; i++) out[n++] = r->settings[i];
+    for (size_t i = 0; i < r->n; i++) {
+        bool automatic = strncmp(r->settings[i], "auto_learning_rate=", 19) == 0;
+        if (automatic) out[5] = "seed=42"; /* it and a rate exclude each other */
+        out[n++] = r->settings[i];
+    }
     return n;
 }
 
