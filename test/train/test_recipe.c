@@ -142,6 +142,10 @@ static void test_slips_get_a_sentence(void **state)
         { "model: m\ndata: x\noutput: y\nadapters: a\n", "recipe.yaml", "stay frozen" },
         { "method: dpo\nmodel: m\ndata: x\noutput: y\npacking: true\n", "recipe.yaml",
           "cuts through" },
+        { "model: m\nlearning_rate: 1e-5\nauto_learning_rate: 1e-4\n", "recipe.yaml",
+          "both given" },
+        { "method: dpo\nmodel: m\nauto_learning_rate: 1e-4\n", "recipe.yaml",
+          "counts learned tokens" },
         { "model_config: m\ndata: x\noutput: y\n", "recipe.yaml", "method: pretrain" },
         { "a: [1, 2\nb: 3\n", "recipe.yaml:", "not YAML" },
         { "- a\n- b\n", "recipe.yaml", "a mapping of keys to values" },
@@ -166,7 +170,6 @@ static void test_settings_slip_too(void **state)
         { "bta=1", "did you mean 'beta'?" },
         { "beta", "key=value" },
         { "beta=x", "a number" },
-        { "auto_learning_rate=1e-4", "both given" },
         { "data=", "needs a value" },
         { "lora={r: 1}", "unknown key 'lora'" },
     };
