@@ -52,6 +52,22 @@ static const char *wanted_columns(ae_example_kind kind)
     }
 }
 
+static const char *const our_columns[] = {
+    "messages", "conversations", "prompt",  "completion", "chosen", "rejected", "instruction",
+    "input",    "output",        "history", "system",     "tools",  "text",
+};
+
+/* A column of the row that looks like a slip of one of ours, and what it should be; NULL: none. */
+static const char *slip(const ae_row_source *src, const char **ours)
+{
+    for (void *at = json_object_iter(src->row); at; at = json_object_iter_next(src->row, at)) {
+        const char *name = json_object_iter_key(at);
+        *ours = ae_nearest(name, our_columns, AE_COUNT(our_columns));
+        if (*ours && strcmp(*ours, name) != 0) return name;
+    }
+    return NULL;
+}
+
 /* A mapped name that the file lacks is the likeliest reason; then a slip in a column's name. */
 static aerie_status explain(const ae_row_source *src, aerie_error *err)
 {
@@ -64,16 +80,18 @@ static aerie_status explain(const ae_row_source *src, aerie_error *err)
             return ae_row_fail(src, err, "no column '%s' (the recipe's name for '%s'); it has %s",
                                theirs, o->columns[i].ours, columns);
     }
+    const char *ours, *name = slip(src, &ours);
+    if (name)
+        return ae_row_fail(
+            src, err,
+            "its columns are %s; is '%s' what is called '%s' here? Name it so, or map "
+            "it in the recipe, 'columns: {%s: %s}'",
+            columns, name, ours, ours, name);
     return ae_row_fail(src, err,
                        "its columns are %s; needed are %s: name them so or map them in the recipe, "
                        "'columns: {ours: theirs}'",
                        columns, wanted_columns(o ? o->kind : 0));
 }
-
-static const char *const our_columns[] = {
-    "messages", "conversations", "prompt",  "completion", "chosen", "rejected", "instruction",
-    "input",    "output",        "history", "system",     "tools",  "text",
-};
 
 static aerie_status check_mapping(const ae_row_source *src, aerie_error *err)
 {

@@ -146,6 +146,7 @@ static void bad_rows_are_named(void **state)
     refuses("x.jsonl", "{\"good\":\"a\",\"bad\":\"b\"}", &pair,
             "its columns are good, bad; needed are");
     refuses("x.jsonl", "{\"text\":\"a\"}", &chat, "its columns are text; needed are 'messages'");
+    refuses("x.jsonl", "{\"mesages\":[]}", &chat, "columns: {messages: mesages}");
     refuses("x.txt", "text", &chat, "a text file has no conversations");
     refuses("x.jsonl", "{\"messages\":[]}", &chat, "x.jsonl:1: the column 'messages'");
     refuses("x.jsonl", "{\"messages\":[{\"content\":\"a\"}]}", &chat, "has no 'role'");
