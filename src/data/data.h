@@ -3,7 +3,7 @@
  *   ae_dataset   records of any known shape, in one neutral form (ae_example)
  *   ae_encode    one example -> ids and the weight of predicting each (ae_sample)
  *   ae_samples   a whole dataset encoded
- *   ae_order     which sample comes next: shuffled anew each epoch, resumable from one number
+ *   ae_epoch_order  which sample comes next: shuffled anew each epoch by the seed
  *   ae_packing   samples -> rows of at most so many tokens */
 #ifndef AE_DATA_H
 #define AE_DATA_H
@@ -27,6 +27,7 @@ typedef struct {
     ae_span text;              /* text */
     json_t *messages;          /* chat: all of it; pair: what both replies answer */
     json_t *chosen, *rejected; /* pair: what follows; usually one assistant message */
+    json_t *ranked;            /* pair: texts of all replies the row has, best first; or NULL */
     json_t *tools;             /* or NULL */
     const char *file;          /* where it came from, for messages */
     size_t line;               /* from 1 */
@@ -37,11 +38,21 @@ typedef struct {
     const char *ours, *theirs; /* {"chosen", "good"}: the file calls "good" what we call "chosen" */
 } ae_column;
 
+/* What pairs are made of a row with several ranked or scored replies. */
+typedef enum {
+    AE_RANKED_BEST_RANDOM, /* Zephyr's: the best against any other that differs */
+    AE_RANKED_MEAN_RANDOM, /* Argilla's: by the mean rating, against any that is worse */
+    AE_RANKED_BEST_WORST,
+    AE_RANKED_ALL /* every two of which one is better */
+} ae_ranked_pairs;
+
 typedef struct {
     const ae_column *columns; /* NULL: named as we name them */
     size_t n_columns;
     ae_example_kind kind; /* what the method needs; 0: whatever the file holds */
     size_t max_rows;      /* of each file; 0: all */
+    ae_ranked_pairs ranked;
+    uint64_t seed; /* of what is random in `ranked` */
 } ae_dataset_options;
 
 typedef struct ae_dataset ae_dataset;
@@ -57,6 +68,8 @@ aerie_status ae_dataset_open_text(ae_dataset **out, const char *name, ae_span te
 void ae_dataset_close(ae_dataset *d); /* NULL is fine */
 size_t ae_dataset_len(const ae_dataset *d);
 ae_example ae_dataset_at(const ae_dataset *d, size_t i); /* i < len */
+/* Rows that hold no pair: all replies alike, or of a benchmark (see AE_RANKED_BEST_RANDOM). */
+size_t ae_dataset_left_out(const ae_dataset *d);
 /* The shape found in the first file: "messages", "prompt and completion", "hh-rlhf"... */
 const char *ae_dataset_shape(const ae_dataset *d);
 
@@ -108,6 +121,11 @@ typedef struct {
 aerie_status ae_encode(ae_sample *out, const ae_example *example, const ae_encode_options *options,
                        ae_arena *arena, aerie_error *err);
 
+/* Cuts the parts of a pair to max_length as `keep` says, or drops it; its arrays are changed in
+ * place. ae_encode() does it. */
+void ae_sample_truncate_pair(ae_sample *s, int32_t max_length, int32_t max_prompt_length,
+                             ae_keep keep);
+
 typedef struct {
     ae_sample *items; /* those that were not dropped */
     size_t n;
@@ -134,18 +152,9 @@ aerie_status ae_sample_print(ae_bytes *out, const ae_sample *s, const ae_tokeniz
 
 /* ---- order ------------------------------------------------------------------------------ */
 
-/* Position p (0, 1, 2 ...) of a run is sample order[p % n] of epoch p / n, shuffled by the seed and
- * the epoch: the position alone says where to go on. */
-typedef struct {
-    int64_t *items; /* of the epoch at hand */
-    int64_t n, epoch;
-    uint64_t seed;
-    bool shuffles;
-} ae_order;
-
-aerie_status ae_order_open(ae_order *o, size_t n, uint64_t seed, bool shuffles, aerie_error *err);
-void ae_order_close(ae_order *o);
-int64_t ae_order_at(ae_order *o, int64_t position);
+/* The order of n samples in an epoch, a shuffle told by the seed and the epoch alone: a run that goes on
+ * needs to remember nothing of it. */
+void ae_epoch_order(int64_t *items, int64_t n, uint64_t seed, int64_t epoch);
 
 /* ---- packing ---------------------------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
 
 struct ae_dataset {
     ae_record *records;
-    size_t n, cap;
+    size_t n, cap, n_left_out;
     const ae_shape *shape; /* of the first file of records */
     char **files;          /* copies of the paths, for messages */
     size_t n_files;
@@ -25,6 +25,7 @@ void ae_record_free(ae_record *r)
     json_decref(r->messages);
     json_decref(r->chosen);
     json_decref(r->rejected);
+    json_decref(r->ranked);
     json_decref(r->tools);
     ae_bytes_free(&r->document);
     *r = (ae_record){ 0 };
@@ -57,8 +58,35 @@ static aerie_status join_chosen(ae_record *r, aerie_error *err)
     return AERIE_OK;
 }
 
+/* Record `nth` of the row. */
+static aerie_status read_record(reading *in, size_t nth, bool *more, aerie_error *err)
+{
+    ae_record *r = add_record(in->d, err);
+    if (!r) return AERIE_NO_MEMORY;
+    *r = (ae_record){ .kind = in->shape->kind,
+                      .file = in->src.file,
+                      .line = in->src.line,
+                      .is_row = in->src.is_row };
+    in->d->n++; /* now it is freed with the rest, whatever happens */
+    in->src.nth = nth;
+    aerie_status status = in->shape->read(r, &in->src, err);
+    *more = r->more;
+    if (!status && r->left_out) {
+        ae_record_free(r);
+        in->d->n--;
+        in->d->n_left_out++;
+        return AERIE_OK;
+    }
+    if (!status && r->kind == AE_EXAMPLE_PAIR && in->options->kind == AE_EXAMPLE_CHAT)
+        status = join_chosen(r, err);
+    if (!status && r->kind == AE_EXAMPLE_TEXT) r->row = json_incref(in->src.row);
+    return status;
+}
+
 static aerie_status read_row(reading *in, json_t *row, size_t line, aerie_error *err)
 {
+    bool more = true;
+
     in->src.row = row;
     in->src.line = line;
     if (!json_is_object(row))
@@ -66,16 +94,8 @@ static aerie_status read_row(reading *in, json_t *row, size_t line, aerie_error 
     if (!in->shape) in->shape = ae_shape_detect(&in->src, err);
     if (!in->shape) return AERIE_BAD_FILE;
     if (!in->d->shape) in->d->shape = in->shape;
-    ae_record *r = add_record(in->d, err);
-    if (!r) return AERIE_NO_MEMORY;
-    *r = (ae_record){
-        .kind = in->shape->kind, .file = in->src.file, .line = line, .is_row = in->src.is_row
-    };
-    in->d->n++; /* now it is freed with the rest, whatever happens */
-    aerie_status status = in->shape->read(r, &in->src, err);
-    if (!status && r->kind == AE_EXAMPLE_PAIR && in->options->kind == AE_EXAMPLE_CHAT)
-        status = join_chosen(r, err);
-    if (!status && r->kind == AE_EXAMPLE_TEXT) r->row = json_incref(row);
+    aerie_status status = AERIE_OK;
+    for (size_t nth = 0; more && !status; nth++) status = read_record(in, nth, &more, err);
     in->rows++;
     return status;
 }
@@ -252,10 +272,16 @@ ae_example ae_dataset_at(const ae_dataset *d, size_t i)
                          .messages = r->messages,
                          .chosen = r->chosen,
                          .rejected = r->rejected,
+                         .ranked = r->ranked,
                          .tools = r->tools,
                          .file = r->file,
                          .line = r->line,
                          .is_row = r->is_row };
+}
+
+size_t ae_dataset_left_out(const ae_dataset *d)
+{
+    return d->n_left_out;
 }
 
 const char *ae_dataset_shape(const ae_dataset *d)

@@ -38,10 +38,6 @@ bool ae_pieces_close(ae_pieces *p, const ae_encode_options *o);
 
 /* pair.c */
 aerie_status ae_encode_pair(ae_sample *out, ae_renderer *r, ae_arena *arena, aerie_error *err);
-/* Cuts the parts of a pair as TRL 0.7 to 0.11 does (see ae_keep), or drops it; the arrays move
- * within their place. */
-void ae_sample_truncate_pair(ae_sample *s, int32_t max_length, int32_t max_prompt_length,
-                             ae_keep keep);
 /* Room for n ids and weights. */
 aerie_status ae_sample_new(ae_sample *out, ae_example_kind kind, int64_t n, ae_arena *arena,
                            aerie_error *err);

@@ -11,13 +11,16 @@ typedef struct {
     bool is_row; /* `line` counts rows of an array, not lines */
     const ae_dataset_options *options;
     json_t *row; /* an object */
+    size_t nth;  /* which of the row's records */
 } ae_row_source;
 
 /* What a shape makes of a row; owned references (text: part of `row`, which is kept). */
 typedef struct {
     ae_example_kind kind;
-    json_t *row, *messages, *chosen, *rejected, *tools;
-    ae_span text; /* of a .txt: points into `document` */
+    json_t *row, *messages, *chosen, *rejected, *ranked, *tools;
+    bool left_out; /* the row has no such record */
+    bool more;     /* the row has a record after this */
+    ae_span text;  /* of a .txt: points into `document` */
     ae_bytes document;
     const char *file;
     size_t line;
@@ -36,8 +39,8 @@ typedef struct {
 
 /* The shape of a file's first row, for what the method wants; NULL and a sentence: none. */
 const ae_shape *ae_shape_detect(const ae_row_source *src, aerie_error *err);
-extern const ae_shape ae_pair_shapes[], ae_chat_shapes[],
-    ae_text_shapes[]; /* ended by a NULL name */
+/* Ended by a NULL name. */
+extern const ae_shape ae_pair_shapes[], ae_ranked_shapes[], ae_chat_shapes[], ae_text_shapes[];
 
 /* row.c: columns of a row, by our name. */
 const char *ae_row_column(const ae_row_source *src, const char *ours); /* the file's name for it */

@@ -26,13 +26,19 @@ static const ae_shape *find(const ae_shape *shapes, const ae_row_source *src)
     return NULL;
 }
 
+static const ae_shape *find_pairs(const ae_row_source *src)
+{
+    const ae_shape *shape = find(ae_pair_shapes, src);
+    return shape ? shape : find(ae_ranked_shapes, src);
+}
+
 /* Without a wish, what says more comes first: a pair's row may hold a conversation too. */
 static const ae_shape *find_for(ae_example_kind kind, const ae_row_source *src)
 {
     const ae_shape *shape = NULL;
-    if (kind == 0 || kind == AE_EXAMPLE_PAIR) shape = find(ae_pair_shapes, src);
+    if (kind == 0 || kind == AE_EXAMPLE_PAIR) shape = find_pairs(src);
     if (!shape && (kind == 0 || kind == AE_EXAMPLE_CHAT)) shape = find(ae_chat_shapes, src);
-    if (!shape && kind == AE_EXAMPLE_CHAT) shape = find(ae_pair_shapes, src);
+    if (!shape && kind == AE_EXAMPLE_CHAT) shape = find_pairs(src);
     if (!shape && (kind == 0 || kind == AE_EXAMPLE_TEXT)) shape = find(ae_text_shapes, src);
     return shape;
 }
@@ -46,15 +52,17 @@ static const char *wanted_columns(ae_example_kind kind)
         return "'messages', 'conversations', 'prompt' and 'completion', or 'instruction' and "
                "'output'";
     case AE_EXAMPLE_PAIR:
-        return "'chosen' and 'rejected' (and 'prompt' or 'conversations')";
+        return "'chosen' and 'rejected' (and 'prompt' or 'conversations'), 'instruction' and "
+               "'completions', or 'prompt' and 'answers'";
     default:
         return "'messages', 'prompt' and 'completion', 'chosen' and 'rejected', or 'text'";
     }
 }
 
 static const char *const our_columns[] = {
-    "messages", "conversations", "prompt",  "completion", "chosen", "rejected", "instruction",
-    "input",    "output",        "history", "system",     "tools",  "text",
+    "messages", "conversations", "prompt", "completion",  "chosen",
+    "rejected", "instruction",   "input",  "output",      "history",
+    "system",   "tools",         "text",   "completions", "answers",
 };
 
 /* A column of the row that looks like a slip of one of ours, and what it should be; NULL: none. */

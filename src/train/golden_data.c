@@ -1,5 +1,5 @@
-/* golden_data.c -- packing and record shapes against golden files. Records go through a file that
- * has no name: the path that training takes. */
+/* golden_data.c -- packing, truncation and record shapes against golden files. Records go through a
+ * file that has no name: the path that training takes. */
 #include "train/golden.h"
 
 #include <stdlib.h>
@@ -138,12 +138,80 @@ void ae_golden_packing(ae_golden *g, const json_t *c)
         g->unknown = true;
 }
 
+/* ---- truncation ---- */
+
+static int64_t add_part(ae_golden *g, ae_sample *s, const json_t *list)
+{
+    int64_t n;
+    const int32_t *ids = int_list(g, list, &n);
+
+    for (int64_t i = 0; ids && i < n; i++) s->ids[s->n++] = ids[i];
+    return n;
+}
+
+/* A pair of the case's parts; one of a single completion has it twice. */
+static bool make_pair(ae_golden *g, const json_t *c, ae_sample *s)
+{
+    const json_t *single = ae_golden_at(c, "inputs", "completion");
+    const json_t *chosen = single ? single : ae_golden_at(c, "inputs", "chosen");
+    const json_t *rejected = single ? single : ae_golden_at(c, "inputs", "rejected");
+    const json_t *prompt = ae_golden_at(c, "inputs", "prompt");
+    size_t n = json_array_size(prompt) + json_array_size(chosen) + json_array_size(rejected);
+
+    *s = (ae_sample){ .kind = AE_EXAMPLE_PAIR };
+    s->ids = ae_golden_take(g, (int64_t)n, sizeof *s->ids);
+    s->weight = ae_golden_take(g, (int64_t)n, sizeof *s->weight);
+    if (!s->ids || !s->weight) return false;
+    s->n_prompt = (int32_t)add_part(g, s, prompt);
+    s->n_chosen = (int32_t)add_part(g, s, chosen);
+    s->n_rejected = (int32_t)add_part(g, s, rejected);
+    for (int32_t i = s->n_prompt; i < s->n; i++) s->weight[i] = 1;
+    return true;
+}
+
+/* Prompt and one completion as one sequence with its mask; or nothing, where all of it went. */
+static void check_single(ae_golden *g, const ae_sample *s, const json_t *wanted)
+{
+    bool dropped = json_is_true(json_object_get(wanted, "dropped"));
+    int32_t n = s->n_prompt + s->n_chosen;
+    int32_t *mask = ae_golden_take(g, n, sizeof *mask);
+
+    if (s->dropped != dropped) ae_golden_problem(g, "it is %sdropped", s->dropped ? "" : "not ");
+    if (s->dropped || !mask) return;
+    for (int32_t i = 0; i < n; i++) mask[i] = s->weight[i] != 0;
+    check_ids(g, "input_ids", s->ids, n, json_object_get(wanted, "input_ids"));
+    check_ids(g, "completion_mask", mask, n, json_object_get(wanted, "completion_mask"));
+}
+
+void ae_golden_truncation(ae_golden *g, const json_t *c)
+{
+    const json_t *wanted = json_object_get(c, "outputs");
+    const char *mode = json_string_value(ae_golden_at(c, "inputs", "mode"));
+    int32_t max = (int32_t)json_integer_value(ae_golden_at(c, "inputs", "max_length"));
+    int32_t max_prompt =
+        (int32_t)json_integer_value(ae_golden_at(c, "inputs", "max_prompt_length"));
+    ae_keep keep = AE_CUT_END;
+    ae_sample s;
+
+    if (mode) keep = strcmp(mode, "keep_end") == 0 ? AE_KEEP_END : AE_KEEP_START;
+    if (!make_pair(g, c, &s)) return;
+    ae_sample_truncate_pair(&s, max, max_prompt, keep);
+    if (!mode) {
+        check_single(g, &s, wanted);
+        return;
+    }
+    check_ids(g, "prompt", s.ids, s.n_prompt, json_object_get(wanted, "prompt"));
+    check_ids(g, "chosen", s.ids + s.n_prompt, s.n_chosen, json_object_get(wanted, "chosen"));
+    check_ids(g, "rejected", s.ids + s.n_prompt + s.n_chosen, s.n_rejected,
+              json_object_get(wanted, "rejected"));
+}
+
 /* ---- records ---- */
 
 /* Reads the case's record as a file of one line. On true the caller closes *out. */
-static bool open_record(ae_golden *g, const json_t *record, ae_example_kind kind, ae_dataset **out)
+static bool open_record(ae_golden *g, const json_t *record, const ae_dataset_options *options,
+                        ae_dataset **out)
 {
-    ae_dataset_options options = { .kind = kind };
     FILE *file = tmpfile();
     aerie_error err = { 0 };
     char path[32];
@@ -155,7 +223,7 @@ static bool open_record(ae_golden *g, const json_t *record, ae_example_kind kind
         ae_golden_problem(g, "no temporary file can be written");
     } else {
         snprintf(path, sizeof path, "/dev/fd/%d", fileno(file));
-        ok = ae_golden_ok(g, ae_dataset_open(out, paths, 1, &options, &err), &err);
+        ok = ae_golden_ok(g, ae_dataset_open(out, paths, 1, options, &err), &err);
     }
     if (file) fclose(file);
     return ok;
@@ -224,20 +292,131 @@ static void check_zephyr_text(ae_golden *g, const ae_dataset *d, const char *wan
     ae_tokenizer_close(tokenizer);
 }
 
-void ae_golden_datasets(ae_golden *g, const json_t *c)
+/* ---- ranked answers ---- */
+
+/* Which of the record's completions has this text; "" for none. */
+static const char *model_of(const json_t *record, const json_t *text)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(
+        json_object_get(record, "completions"), i,
+        item) if (json_equal(json_object_get(item, "response"),
+                             text)) return json_string_value(json_object_get(item, "model"));
+    return "";
+}
+
+static const char *reply_model(const json_t *record, const json_t *reply)
+{
+    return model_of(record, json_object_get(json_array_get(reply, 0), "content"));
+}
+
+/* Answers come in the order of their means. */
+static void check_means(ae_golden *g, const json_t *record, const json_t *ranked,
+                        const json_t *means)
+{
+    for (size_t i = 1; i < json_array_size(ranked); i++) {
+        const char *a = model_of(record, json_array_get(ranked, i - 1));
+        const char *b = model_of(record, json_array_get(ranked, i));
+        if (json_number_value(json_object_get(means, a)) <
+            json_number_value(json_object_get(means, b)))
+            ae_golden_problem(g, "'%s' is ranked before '%s'", a, b);
+    }
+}
+
+static bool has_text(const json_t *list, const char *text)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(list, i, item) if (strcmp(json_string_value(item), text) == 0) return true;
+    return false;
+}
+
+/* The pair under one seed, its loser added to `losers` when it is new. */
+static void one_pair(ae_golden *g, const json_t *record, const ae_dataset_options *options,
+                     const json_t *wanted, json_t *losers)
+{
+    const json_t *means = json_object_get(wanted, "means");
+    ae_dataset *d = NULL;
+    const char *loser;
+    ae_example e;
+
+    if (!open_record(g, record, options, &d)) return;
+    if (ae_dataset_len(d) == 1) {
+        e = ae_dataset_at(d, 0);
+        ae_golden_text(g, "chosen", reply_model(record, e.chosen),
+                       json_string_value(json_object_get(wanted, "chosen")));
+        loser = reply_model(record, e.rejected);
+        if (!has_text(losers, loser)) json_array_append_new(losers, json_string(loser));
+        if (means) check_means(g, record, e.ranked, means);
+    } else {
+        ae_golden_problem(g, "%zu pairs, wanted one", ae_dataset_len(d));
+    }
+    ae_dataset_close(d);
+}
+
+/* Over many seeds every candidate loses once, and nobody else does. */
+static void one_rule(ae_golden *g, const json_t *record, ae_ranked_pairs how, const json_t *wanted)
+{
+    const json_t *candidates = json_object_get(wanted, "rejected_candidates"), *item;
+    const json_t *only = json_object_get(wanted, "rejected");
+    ae_dataset_options options = { .kind = AE_EXAMPLE_PAIR, .ranked = how };
+    json_t *losers = json_array();
+    size_t i;
+
+    for (options.seed = 0; losers && options.seed < 64 && !*g->problem; options.seed++)
+        one_pair(g, record, &options, wanted, losers);
+    if (json_array_size(losers) != (only ? 1 : json_array_size(candidates)))
+        ae_golden_problem(g, "%zu answers lose", json_array_size(losers));
+    json_array_foreach(losers, i, item)
+    {
+        const char *name = json_string_value(item);
+        if (only ? strcmp(json_string_value(only), name) != 0 : !has_text(candidates, name))
+            ae_golden_problem(g, "'%s' may not lose", name);
+    }
+    json_decref(losers);
+}
+
+static void check_rules(ae_golden *g, const json_t *c)
+{
+    const json_t *record = json_object_get(c, "input");
+
+    one_rule(g, record, AE_RANKED_BEST_RANDOM, ae_golden_at(c, "output", "h4"));
+    one_rule(g, record, AE_RANKED_MEAN_RANDOM, ae_golden_at(c, "output", "argilla"));
+    one_rule(g, record, AE_RANKED_BEST_WORST, ae_golden_at(c, "output", "max_min"));
+}
+
+/* All pairs of a ranking. */
+static void check_ranking(ae_golden *g, const json_t *c)
+{
+    ae_dataset_options options = { .kind = AE_EXAMPLE_PAIR, .ranked = AE_RANKED_ALL };
+    ae_dataset *d = NULL;
+    ae_example e;
+
+    if (!open_record(g, json_object_get(c, "input"), &options, &d)) return;
+    ae_golden_number(g, "n_pairs", (double)ae_dataset_len(d), ae_golden_at(c, "output", "n_pairs"));
+    for (size_t i = 0; i < ae_dataset_len(d); i++) {
+        e = ae_dataset_at(d, i);
+        check_json(g, "prompt", e.messages, ae_golden_at(c, "output", "prompt"));
+        check_json(g, "ranked", e.ranked, ae_golden_at(c, "output", "ranked"));
+    }
+    ae_dataset_close(d);
+}
+
+/* ---- a case ---- */
+
+static void check_record(ae_golden *g, const json_t *c)
 {
     const json_t *wanted = json_object_get(c, "output");
     bool pair = json_is_array(json_object_get(wanted, "chosen"));
     const char *text = json_string_value(json_object_get(wanted, "text"));
+    ae_dataset_options options = { .kind = pair ? AE_EXAMPLE_PAIR : AE_EXAMPLE_CHAT };
     ae_dataset *d = NULL;
     ae_example e;
 
-    if (!pair && !text && !json_object_get(wanted, "messages")) {
-        g->unknown = true; /* ranked answers, raw ratings */
-        return;
-    }
-    if (!open_record(g, json_object_get(c, "input"), pair ? AE_EXAMPLE_PAIR : AE_EXAMPLE_CHAT, &d))
-        return;
+    if (!open_record(g, json_object_get(c, "input"), &options, &d)) return;
     e = ae_dataset_at(d, 0);
     if (text) {
         check_zephyr_text(g, d, text);
@@ -249,4 +428,19 @@ void ae_golden_datasets(ae_golden *g, const json_t *c)
         check_json(g, "messages", e.messages, json_object_get(wanted, "messages"));
     }
     ae_dataset_close(d);
+}
+
+void ae_golden_datasets(ae_golden *g, const json_t *c)
+{
+    const json_t *wanted = json_object_get(c, "output");
+
+    if (json_object_get(wanted, "h4"))
+        check_rules(g, c);
+    else if (json_object_get(wanted, "ranked"))
+        check_ranking(g, c);
+    else if (json_object_get(wanted, "chosen") || json_object_get(wanted, "text") ||
+             json_object_get(wanted, "messages"))
+        check_record(g, c);
+    else
+        g->unknown = true;
 }

@@ -79,11 +79,14 @@ static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_so
     static const ae_example_kind kinds[] = { AE_EXAMPLE_TEXT, AE_EXAMPLE_CHAT, AE_EXAMPLE_PAIR };
     ae_dataset_options options = { .columns = source->columns,
                                    .n_columns = source->n_columns,
-                                   .kind = kinds[r->method] };
+                                   .kind = kinds[r->method],
+                                   .ranked = (ae_ranked_pairs)r->ranked_answers,
+                                   .seed = (uint64_t)r->seed };
     ae_dataset *dataset = NULL;
     aerie_status status = ae_dataset_open(&dataset, &source->path, 1, &options, err);
 
     if (!status) status = ae_samples_encode(out, dataset, encode, pool, err);
+    if (!status) out->n_dropped += ae_dataset_left_out(dataset);
     ae_dataset_close(dataset);
     if (!status) out->n = (size_t)ceil((double)out->n * source->fraction);
     return status;

@@ -26,6 +26,7 @@ WORDS(lr_word, "cosine", "linear", "constant", "constant_with_warmup", "cosine_w
 WORDS(packing_word, "none", "wrapped")
 WORDS(train_on_word, "completion", "all")
 WORDS(keep_word, "keep_end", "keep_start", "cut_end")
+WORDS(ranked_word, "best_random", "mean_random", "best_worst", "all")
 WORDS(recompute_word, "auto", "true", "false")
 WORDS(output_word, "f32", "f16", "bf16", "q8_0")
 
@@ -118,6 +119,10 @@ const ae_key ae_recipe_keys[] = {
     WORD("truncation_mode", keep, keep_word, "keep_end", true,
          "a pair that is too long: which end of its prompt is kept, or the replies lose their ends "
          "(TRL 1.x)"),
+    WORD("ranked_answers", ranked_answers, ranked_word, "best_random", true,
+         "dpo, of rows with several scored answers (UltraFeedback, Nectar): the best against a "
+         "random other (Zephyr), the best mean rating against a random worse one (Argilla), the "
+         "best against the worst, or every pair"),
     FLAG("shuffle", shuffle, "true", true,
          "a new order of the samples in every epoch, by the seed"),
     NUMBER("label_smoothing", label_smoothing, 0, 0.499, "0", true,

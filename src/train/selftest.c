@@ -16,7 +16,7 @@ static const struct {
     { "sft_ce", ae_golden_sft_ce },     { "dpo", ae_golden_dpo },
     { "lora", ae_golden_lora },         { "optimizer", ae_golden_optimizer },
     { "schedule", ae_golden_schedule }, { "packing", ae_golden_packing },
-    { "datasets", ae_golden_datasets },
+    { "datasets", ae_golden_datasets }, { "truncation", ae_golden_truncation },
 };
 
 static void run_unknown(ae_golden *g, const json_t *c)

@@ -78,6 +78,128 @@ static void pairs_of_every_spelling(void **state)
             "hh-rlhf", "[" USER("q") "]", "[" REPLY("the a") "]", "[" REPLY("the b") "]");
 }
 
+#define ANSWER(text, rank) "{\"answer\":\"" text "\",\"rank\":" rank "}"
+#define SCORED(text, score, rating)                                                                \
+    "{\"response\":\"" text "\",\"overall_score\":" score                                          \
+    ",\"annotations\":{\"a\":{\"Rating\":\"" rating "\"},\"b\":{\"Rating\":\"N/A\"}}}"
+
+static const char nectar[] = "{\"prompt\":\"\\n\\nHuman: q\\n\\nAssistant: \",\"answers\":[" ANSWER(
+    "second", "2.0") "," ANSWER("first", "1.0") "," ANSWER("third", "3.0") "," ANSWER("equal",
+                                                                                      "3.0") "]}";
+static const char ultra[] = "{\"instruction\":\"q\",\"source\":\"flan\",\"completions\":[" SCORED(
+    "low", "2", "5") "," SCORED("top", "9", "4") "," SCORED("twin", "9", "3") "]}";
+
+static data_file open_ranked(const char *text, ae_ranked_pairs how, uint64_t seed,
+                             ae_example_kind kind)
+{
+    ae_dataset_options options = { .kind = kind, .ranked = how, .seed = seed };
+    data_file f = data_open_as("r.jsonl", text, &options);
+    if (f.status) fail_msg("%s", f.err.message);
+    return f;
+}
+
+static const char *reply_text(json_t *reply)
+{
+    return json_string_value(json_object_get(json_array_get(reply, 0), "content"));
+}
+
+/* Over many seeds exactly `losers` lose against `best`. */
+static void losers_are(const char *text, ae_ranked_pairs how, const char *best, const char *losers)
+{
+    size_t seen = 0, total = 0;
+    char found[64] = "";
+    for (const char *at = losers; *at; at++) total += *at == ';';
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        data_file f = open_ranked(text, how, seed, AE_EXAMPLE_PAIR);
+        ae_example e = ae_dataset_at(f.dataset, 0);
+        char name[32];
+        assert_int_equal(ae_dataset_len(f.dataset), 1);
+        assert_string_equal(reply_text(e.chosen), best);
+        snprintf(name, sizeof name, "%s;", reply_text(e.rejected));
+        if (!strstr(losers, name)) fail_msg("'%s' lost, of '%s'", name, losers);
+        if (!strstr(found, name)) {
+            strcat(found, name);
+            seen++;
+        }
+        data_close(&f);
+    }
+    assert_int_equal(seen, total);
+}
+
+static void a_ranking_becomes_a_pair(void **state)
+{
+    (void)state;
+    losers_are(nectar, AE_RANKED_BEST_RANDOM, "first", "second;third;equal;");
+    losers_are(nectar, AE_RANKED_BEST_WORST, "first", "equal;");
+    losers_are(ultra, AE_RANKED_BEST_RANDOM, "top", "low;twin;");
+    losers_are(ultra, AE_RANKED_MEAN_RANDOM, "low", "top;twin;");
+    losers_are(ultra, AE_RANKED_BEST_WORST, "top", "low;");
+}
+
+/* 21 pairs of seven; here one of the six is a tie. */
+static void a_ranking_becomes_every_pair(void **state)
+{
+    static const char *const wanted[][2] = { { "first", "second" },
+                                             { "first", "third" },
+                                             { "first", "equal" },
+                                             { "second", "third" },
+                                             { "second", "equal" } };
+    data_file f = open_ranked(nectar, AE_RANKED_ALL, 0, AE_EXAMPLE_PAIR);
+    (void)state;
+    assert_int_equal(ae_dataset_len(f.dataset), AE_COUNT(wanted));
+    for (size_t i = 0; i < AE_COUNT(wanted); i++) {
+        ae_example e = ae_dataset_at(f.dataset, i);
+        assert_string_equal(reply_text(e.chosen), wanted[i][0]);
+        assert_string_equal(reply_text(e.rejected), wanted[i][1]);
+        assert_messages(e.messages, "[" USER("q") "]");
+        assert_messages(e.ranked, "[\"first\",\"second\",\"third\",\"equal\"]");
+    }
+    data_close(&f);
+}
+
+/* The draw is the prompt's: other rows before it change nothing. */
+static void a_ranked_pair_is_drawn_by_its_prompt(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        data_file alone = open_ranked(ultra, AE_RANKED_BEST_RANDOM, seed, AE_EXAMPLE_PAIR);
+        ae_bytes twice = { 0 };
+        ae_bytes_printf(&twice,
+                        "{\"instruction\":\"x\",\"completions\":[" SCORED("a", "1", "1") "," SCORED(
+                            "b", "2", "2") "]}\n%s\n",
+                        ultra);
+        data_file second = open_ranked(twice.data, AE_RANKED_BEST_RANDOM, seed, AE_EXAMPLE_PAIR);
+        assert_string_equal(reply_text(ae_dataset_at(alone.dataset, 0).rejected),
+                            reply_text(ae_dataset_at(second.dataset, 1).rejected));
+        data_close(&alone);
+        data_close(&second);
+        ae_bytes_free(&twice);
+    }
+}
+
+/* Rows without a pair are left out and counted; as conversations they keep their best answer. */
+static void rows_without_a_pair_are_left_out(void **state)
+{
+    static const char text[] =
+        "{\"instruction\":\"q\",\"completions\":[" SCORED("a", "1", "1") "," SCORED(
+            "a", "1", "1") "]}\n"
+                           "{\"instruction\":\"q\",\"source\":\"truthful_qa\","
+                           "\"completions\":[" SCORED("a", "1", "1") "," SCORED(
+                               "b", "2", "1") "]}\n"
+                                              "{\"instruction\":\"q\",\"completions\":[" SCORED(
+                                                  "a", "1", "1") "," SCORED("b", "2", "1") "]}\n";
+    data_file f = open_ranked(text, AE_RANKED_BEST_RANDOM, 1, AE_EXAMPLE_PAIR);
+    (void)state;
+    assert_int_equal(ae_dataset_len(f.dataset), 1);
+    assert_int_equal(ae_dataset_left_out(f.dataset), 2);
+    assert_int_equal(ae_dataset_at(f.dataset, 0).line, 3);
+    data_close(&f);
+    f = open_ranked(text, AE_RANKED_ALL, 1, AE_EXAMPLE_CHAT);
+    assert_int_equal(ae_dataset_len(f.dataset), 2);
+    assert_messages(ae_dataset_at(f.dataset, 1).messages, "[" USER("q") "," REPLY("b") "]");
+    data_close(&f);
+}
+
 /* Two replies that are the same keep one message each, and the prompt is what is before. */
 static void equal_replies_keep_their_last_message(void **state)
 {
@@ -148,6 +270,10 @@ static void bad_rows_are_named(void **state)
     refuses("x.jsonl", "{\"text\":\"a\"}", &chat, "its columns are text; needed are 'messages'");
     refuses("x.jsonl", "{\"mesages\":[]}", &chat, "columns: {messages: mesages}");
     refuses("x.txt", "text", &chat, "a text file has no conversations");
+    refuses("x.jsonl", "{\"prompt\":\"\\n\\nHuman: q\",\"answers\":[" ANSWER("a", "1") "]}", &pair,
+            "must end with an empty line and 'Assistant:'");
+    refuses("x.jsonl", "{\"instruction\":\"q\",\"completions\":[{\"response\":\"a\"}]}", &pair,
+            "item 1 of 'completions' has no number in 'overall_score'");
     refuses("x.jsonl", "{\"messages\":[]}", &chat, "x.jsonl:1: the column 'messages'");
     refuses("x.jsonl", "{\"messages\":[{\"content\":\"a\"}]}", &chat, "has no 'role'");
     refuses("x.jsonl", "{\"messages\":[{\"role\":\"dog\",\"content\":\"a\"}]}", &chat, "'dog'");
@@ -215,6 +341,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conversations_of_every_spelling),
         cmocka_unit_test(pairs_of_every_spelling),
+        cmocka_unit_test(a_ranking_becomes_a_pair),
+        cmocka_unit_test(a_ranking_becomes_every_pair),
+        cmocka_unit_test(a_ranked_pair_is_drawn_by_its_prompt),
+        cmocka_unit_test(rows_without_a_pair_are_left_out),
         cmocka_unit_test(equal_replies_keep_their_last_message),
         cmocka_unit_test(a_pair_can_be_read_as_its_chosen_conversation),
         cmocka_unit_test(texts_and_documents),
