@@ -54,12 +54,10 @@ static int64_t step_size(const planner *p, const int64_t *items, int64_t n)
 
 static void order_epoch(const planner *p, int64_t epoch)
 {
-    ae_rng rng;
-
-    for (int64_t i = 0; i < p->count; i++) p->order[i] = i;
-    if (!p->recipe->shuffle) return;
-    ae_rng_seed(&rng, ae_mix64((uint64_t)p->recipe->seed) ^ (uint64_t)epoch);
-    ae_rng_shuffle(&rng, p->order, (size_t)p->count);
+    if (p->recipe->shuffle)
+        ae_epoch_order(p->order, p->count, (uint64_t)p->recipe->seed, epoch);
+    else
+        for (int64_t i = 0; i < p->count; i++) p->order[i] = i;
 }
 
 /* Adds steps until the epoch or `max_steps` (0: no limit) is reached. */
