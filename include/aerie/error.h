@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define AERIE_API __attribute__((visibility("default")))
+#define AERIE_API                        __attribute__((visibility("default")))
 #define AERIE_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 #else
 #define AERIE_API

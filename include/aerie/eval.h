@@ -9,16 +9,17 @@ extern "C" {
 #endif
 
 typedef struct {
-    double nll;      /* mean negative natural log-likelihood of a token */
-    double ppl;      /* exp(nll) */
-    int64_t tokens;  /* tokens scored */
+    double nll;     /* mean negative natural log-likelihood of a token */
+    double ppl;     /* exp(nll) */
+    int64_t tokens; /* tokens scored */
 } aerie_perplexity_result;
 
 /* Called for each scored token in order; false stops. */
 typedef bool aerie_token_score_fn(void *user, int32_t id, double logprob);
 
-/* The text is cut into windows of n_ctx tokens (0: the model's length, at most 2048), each begun with BOS
- * when the vocabulary wants one; every token that follows another in its window is scored once. */
+/* The text is cut into windows of n_ctx tokens (0: the model's length, at most 2048), each begun
+ * with BOS when the vocabulary wants one; every token that follows another in its window is scored
+ * once. */
 AERIE_API aerie_status aerie_perplexity(aerie_model *m, const char *text, size_t len, int64_t n_ctx,
                                         aerie_token_score_fn *each, void *user,
                                         aerie_perplexity_result *out, aerie_error *err);
@@ -28,11 +29,12 @@ AERIE_API aerie_status aerie_logits_to_file(aerie_model *m, const char *text, si
                                             const char *out_path, aerie_error *err);
 
 typedef struct {
-    int64_t prompt_tokens, reply_tokens;     /* of each run */
+    int64_t prompt_tokens, reply_tokens;                      /* of each run */
     double prompt_tokens_per_second, reply_tokens_per_second; /* best of the runs */
 } aerie_bench_result;
 
-/* Times a prompt of n_prompt tokens and n_reply tokens decoded after it (either may be 0), `repeat` times. */
+/* Times a prompt of n_prompt tokens and n_reply tokens decoded after it (either may be 0), `repeat`
+ * times. */
 AERIE_API aerie_status aerie_bench(aerie_model *m, int64_t n_prompt, int64_t n_reply, int repeat,
                                    aerie_bench_result *out, aerie_error *err);
 

@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* Where to look: the user's store and the folder of models installed with the program (either may be
- * NULL). */
+/* Where to look: the user's store and the folder of models installed with the program (either may
+ * be NULL). */
 typedef struct {
     const char *store, *share;
 } aerie_places;

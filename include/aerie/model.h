@@ -46,8 +46,8 @@ typedef struct {
 AERIE_API aerie_status aerie_model_memory(const aerie_model *m, int64_t n_ctx, int64_t parallel,
                                           aerie_memory_need *out, aerie_error *err);
 
-/* What a model or adapter file holds, as one JSON object {"kind", "config", "tensors", ...}; *json is
- * the caller's (aerie_free). For data files see aerie_train_samples(). */
+/* What a model or adapter file holds, as one JSON object {"kind", "config", "tensors", ...}; *json
+ * is the caller's (aerie_free). For data files see aerie_train_samples(). */
 AERIE_API aerie_status aerie_inspect(const char *path, char **json, aerie_error *err);
 
 /* Writes a model as another file: `to` "gguf" or "hf"; `type` "f32", "f16", "bf16" or "q8_0" (GGUF

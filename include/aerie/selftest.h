@@ -19,9 +19,10 @@ typedef void aerie_selftest_fn(void *user, const char *name, aerie_case_result r
                                const char *sentence);
 
 typedef struct {
-    const char *golden_folder; /* also run the cases of the JSON files there; NULL: built-in ones only */
-    const char *cpu;           /* "auto", "ref", ...; NULL: auto */
-    int threads;               /* 0: one per processor */
+    const char
+        *golden_folder; /* also run the cases of the JSON files there; NULL: built-in ones only */
+    const char *cpu;    /* "auto", "ref", ...; NULL: auto */
+    int threads;        /* 0: one per processor */
 } aerie_selftest_options;
 
 typedef struct {
@@ -30,8 +31,9 @@ typedef struct {
 
 /* Runs every case and tells `show` (may be NULL) of each. AERIE_OK when the cases could be run,
  * whatever they gave. */
-AERIE_API aerie_status aerie_selftest(const aerie_selftest_options *options, aerie_selftest_fn *show,
-                                      void *user, aerie_selftest_summary *summary, aerie_error *err);
+AERIE_API aerie_status aerie_selftest(const aerie_selftest_options *options,
+                                      aerie_selftest_fn *show, void *user,
+                                      aerie_selftest_summary *summary, aerie_error *err);
 
 #ifdef __cplusplus
 }

@@ -44,9 +44,9 @@ typedef struct {
 
 typedef struct aerie_session aerie_session;
 
-/* A conversation over a model, which must outlive it. context: tokens (0: the model's own length, at
- * most 4096). chat_template: Jinja text, or the name of a known format ("zephyr"), or NULL for the
- * model's own. */
+/* A conversation over a model, which must outlive it. context: tokens (0: the model's own length,
+ * at most 4096). chat_template: Jinja text, or the name of a known format ("zephyr"), or NULL for
+ * the model's own. */
 AERIE_API aerie_status aerie_session_open(aerie_session **out, aerie_model *model, int64_t context,
                                           const char *chat_template, aerie_error *err);
 AERIE_API void aerie_session_close(aerie_session *s); /* NULL is fine */
@@ -54,28 +54,28 @@ AERIE_API int64_t aerie_session_context(const aerie_session *s);
 
 /* Replies to the messages. What an earlier call of the session already computed is not computed
  * again. max_tokens 0: until the reply ends. sampling, stats may be NULL. */
-AERIE_API aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages, size_t n_messages,
-                                          const aerie_sampling *sampling, int64_t max_tokens,
-                                          aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
-                                          aerie_error *err);
+AERIE_API aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages,
+                                          size_t n_messages, const aerie_sampling *sampling,
+                                          int64_t max_tokens, aerie_text_fn *on_text, void *user,
+                                          aerie_reply_stats *stats, aerie_error *err);
 /* Goes on from a text as it stands, no template. */
 AERIE_API aerie_status aerie_session_complete(aerie_session *s, const char *prompt,
                                               const aerie_sampling *sampling, int64_t max_tokens,
-                                              aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
-                                              aerie_error *err);
+                                              aerie_text_fn *on_text, void *user,
+                                              aerie_reply_stats *stats, aerie_error *err);
 
-/* Many prompts, several replies each, through one packed batch; a prompt is computed once for all its
- * replies. Every reply is what it would be alone. */
+/* Many prompts, several replies each, through one packed batch; a prompt is computed once for all
+ * its replies. Every reply is what it would be alone. */
 typedef struct {
     const aerie_message *messages;
     size_t n_messages;
 } aerie_prompt;
 
 typedef struct {
-    int64_t n_replies;    /* of each prompt; 0: 1 */
-    int64_t max_tokens;   /* of each reply; 0: 256 */
-    int64_t context;      /* as aerie_session_open */
-    int64_t parallel;     /* replies at once; 0: 32 */
+    int64_t n_replies;  /* of each prompt; 0: 1 */
+    int64_t max_tokens; /* of each reply; 0: 256 */
+    int64_t context;    /* as aerie_session_open */
+    int64_t parallel;   /* replies at once; 0: 32 */
     aerie_sampling sampling;
     const char *chat_template;
     /* Called after each finished reply; false stops with AERIE_INTERRUPTED. */
@@ -84,16 +84,16 @@ typedef struct {
 } aerie_generate_options;
 
 typedef struct {
-    char *text;        /* '\0'-terminated */
+    char *text; /* '\0'-terminated */
     int64_t n_tokens;
     aerie_finish finish;
 } aerie_reply;
 
 /* *replies [n_prompts * n_replies], prompt by prompt; the caller's, to be freed with
  * aerie_replies_free(). Reply j of prompt i draws from a generator seeded by (seed, i, j). */
-AERIE_API aerie_status aerie_generate(aerie_model *model, const aerie_prompt *prompts, size_t n_prompts,
-                                      const aerie_generate_options *options, aerie_reply **replies,
-                                      aerie_error *err);
+AERIE_API aerie_status aerie_generate(aerie_model *model, const aerie_prompt *prompts,
+                                      size_t n_prompts, const aerie_generate_options *options,
+                                      aerie_reply **replies, aerie_error *err);
 AERIE_API void aerie_replies_free(aerie_reply *replies, size_t n);
 
 #ifdef __cplusplus

@@ -17,9 +17,10 @@ typedef struct aerie_tokenizer aerie_tokenizer;
 /* Frees what the library hands out as the caller's: texts and arrays. NULL is fine. */
 AERIE_API void aerie_free(void *memory);
 
-/* Opens a bare tokenizer.model or tokenizer.json, the tokenizer of a GGUF file, or of a Hugging Face
- * folder. On AERIE_OK *out is the caller's, to be closed with aerie_tokenizer_close(). */
-AERIE_API aerie_status aerie_tokenizer_open(aerie_tokenizer **out, const char *path, aerie_error *err);
+/* Opens a bare tokenizer.model or tokenizer.json, the tokenizer of a GGUF file, or of a Hugging
+ * Face folder. On AERIE_OK *out is the caller's, to be closed with aerie_tokenizer_close(). */
+AERIE_API aerie_status aerie_tokenizer_open(aerie_tokenizer **out, const char *path,
+                                            aerie_error *err);
 AERIE_API void aerie_tokenizer_close(aerie_tokenizer *t);
 
 typedef struct {
@@ -29,8 +30,8 @@ typedef struct {
 
 /* *ids [*n] is the caller's (aerie_free). `options` may be NULL. text: UTF-8, `len` bytes. */
 AERIE_API aerie_status aerie_tokenize(const aerie_tokenizer *t, const char *text, size_t len,
-                                      const aerie_tokenize_options *options, int32_t **ids, size_t *n,
-                                      aerie_error *err);
+                                      const aerie_tokenize_options *options, int32_t **ids,
+                                      size_t *n, aerie_error *err);
 /* *text is the caller's (aerie_free) and '\0'-terminated; *len its bytes. */
 AERIE_API aerie_status aerie_detokenize(const aerie_tokenizer *t, const int32_t *ids, size_t n,
                                         char **text, size_t *len, aerie_error *err);

@@ -1,9 +1,9 @@
 /* train.h -- training by a recipe: pretrain, sft, dpo.
  *
- * One call runs one stage from start to end. A recipe is a YAML file (docs/recipes.md lists its keys);
- * settings given here override it. While it runs, metrics are written as JSON lines beside the
- * output and checkpoints are replaced atomically, so that a stage that was killed goes on, bit for
- * bit, with `resume`. */
+ * One call runs one stage from start to end. A recipe is a YAML file (docs/recipes.md lists its
+ * keys); settings given here override it. While it runs, metrics are written as JSON lines beside
+ * the output and checkpoints are replaced atomically, so that a stage that was killed goes on, bit
+ * for bit, with `resume`. */
 #ifndef AERIE_TRAIN_H
 #define AERIE_TRAIN_H
 
@@ -33,7 +33,7 @@ typedef struct {
     int64_t tokens;           /* computed so far, before an interruption too */
     double tokens_per_second; /* a running figure */
     double seconds_left;
-    bool has_rewards;         /* dpo: the next four mean something */
+    bool has_rewards; /* dpo: the next four mean something */
     double reward_chosen, reward_rejected, margin, accuracy;
 } aerie_train_progress;
 
@@ -44,11 +44,11 @@ typedef int aerie_train_progress_fn(void *user, const aerie_train_progress *prog
 typedef struct {
     const char *const *settings; /* "learning_rate=1e-4", "lora.r=16": over the recipe's own */
     size_t n_settings;
-    bool resume;                 /* go on from the checkpoint beside the output */
-    bool dry_run;                /* read everything, plan, estimate; train and write nothing */
-    const char *cpu;             /* "auto", "avx2", ...; NULL: auto */
-    int threads;                 /* 0: the recipe's, else one per processor */
-    const aerie_places *places;  /* where a model's name is looked up; NULL: models are paths */
+    bool resume;                /* go on from the checkpoint beside the output */
+    bool dry_run;               /* read everything, plan, estimate; train and write nothing */
+    const char *cpu;            /* "auto", "avx2", ...; NULL: auto */
+    int threads;                /* 0: the recipe's, else one per processor */
+    const aerie_places *places; /* where a model's name is looked up; NULL: models are paths */
     aerie_train_progress_fn *progress;
     void *user;
 } aerie_train_options;
@@ -59,9 +59,9 @@ typedef struct {
     double eval_loss;             /* NaN without eval_data */
     int64_t tokens;
     double seconds;
-    size_t peak_bytes;            /* largest resident size of the process */
-    char output[1024];            /* what was written */
-    char plan[8192];              /* a text for people: settings, samples, steps, memory */
+    size_t peak_bytes; /* largest resident size of the process */
+    char output[1024]; /* what was written */
+    char plan[8192];   /* a text for people: settings, samples, steps, memory */
 } aerie_train_summary;
 
 /* Runs one stage. `recipe_path` may be NULL when the settings say everything. `options` and
@@ -81,17 +81,20 @@ typedef struct {
 typedef int aerie_train_sample_fn(void *user, int64_t index, const char *part,
                                   const aerie_train_token *tokens, int64_t n_tokens);
 
-/* Shows the first `limit` samples (0: all) that the recipe makes, of `data_path` when it is not NULL,
- * else of the recipe's own data. */
-AERIE_API aerie_status aerie_train_samples(const char *recipe_path, const aerie_train_options *options,
+/* Shows the first `limit` samples (0: all) that the recipe makes, of `data_path` when it is not
+ * NULL, else of the recipe's own data. */
+AERIE_API aerie_status aerie_train_samples(const char *recipe_path,
+                                           const aerie_train_options *options,
                                            const char *data_path, int64_t limit,
-                                           aerie_train_sample_fn *show, void *user, aerie_error *err);
+                                           aerie_train_sample_fn *show, void *user,
+                                           aerie_error *err);
 
 /* The i-th key that a recipe may have, with its documentation; false past the end. Strings are
  * constants. */
 typedef struct {
     const char *name, *kind, *default_text, *doc;
-    const char *(*word)(int i); /* of a kind "word": the i-th that is allowed, NULL past the end; else NULL */
+    const char *(*word)(
+        int i); /* of a kind "word": the i-th that is allowed, NULL past the end; else NULL */
 } aerie_recipe_key;
 AERIE_API bool aerie_recipe_key_at(size_t i, aerie_recipe_key *out);
 

@@ -17,7 +17,7 @@ struct aerie_model {
     ae_model *model;
     ae_adapter **adapters;
     int n_adapters;
-    ae_arena arena;     /* the net */
+    ae_arena arena; /* the net */
     ae_net net;
     aerie_tokenizer tokenizer;
 };
@@ -33,9 +33,10 @@ aerie_status ae_api_give_json(const struct json_t *value, char **text, aerie_err
 /* Fails when the model came without a tokenizer. */
 aerie_status ae_api_need_tokenizer(const aerie_model *m, aerie_error *err);
 
-/* The template to render with: `wanted` (Jinja, or a known format's name), else the model's. Parsed;
- * to be freed with ae_template_free(). */
-aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char *wanted, aerie_error *err);
+/* The template to render with: `wanted` (Jinja, or a known format's name), else the model's.
+ * Parsed; to be freed with ae_template_free(). */
+aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char *wanted,
+                             aerie_error *err);
 
 /* Renders messages and turns them into prompt ids. */
 aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_template *t,

@@ -6,31 +6,37 @@
 #include <math.h>
 #include <string.h>
 
-uint64_t aerie_peak_memory(void) { return ae_peak_rss_bytes(); }
+uint64_t aerie_peak_memory(void)
+{
+    return ae_peak_rss_bytes();
+}
 
 static aerie_status open_engine(ae_engine **out, aerie_model *m, aerie_error *err)
 {
-    ae_engine_options o = { .device = m->device, .net = &m->net, .tokenizer = ae_model_tokenizer(m->model) };
+    ae_engine_options o = { .device = m->device,
+                            .net = &m->net,
+                            .tokenizer = ae_model_tokenizer(m->model) };
     return ae_engine_open(out, &o, err);
 }
 
 /* The ids of a text; without BOS: windows put their own. */
-static aerie_status text_ids(ae_ids *ids, const aerie_model *m, const char *text, size_t len, unsigned flags,
-                             aerie_error *err)
+static aerie_status text_ids(ae_ids *ids, const aerie_model *m, const char *text, size_t len,
+                             unsigned flags, aerie_error *err)
 {
     aerie_status status = ae_api_need_tokenizer(m, err);
     if (!status)
-        status = ae_tokenizer_encode(ae_model_tokenizer(m->model), (ae_span){ text, len }, flags, ids, NULL, err);
+        status = ae_tokenizer_encode(ae_model_tokenizer(m->model), (ae_span){ text, len }, flags,
+                                     ids, NULL, err);
     return status ? status : ae_ids_status(ids, err);
 }
 
 typedef struct {
     ae_engine *engine;
     const ae_ids *ids;
-    int32_t bos;          /* -1: windows begin with a token of the text */
+    int32_t bos; /* -1: windows begin with a token of the text */
     int64_t n_ctx;
-    int32_t *window;      /* [n_ctx] */
-    float *logp;          /* [n_ctx] */
+    int32_t *window; /* [n_ctx] */
+    float *logp;     /* [n_ctx] */
     aerie_token_score_fn *each;
     void *user;
     double sum;
@@ -65,20 +71,24 @@ static aerie_status score_all(scoring *s, aerie_error *err)
     return status;
 }
 
-aerie_status aerie_perplexity(aerie_model *m, const char *text, size_t len, int64_t n_ctx, aerie_token_score_fn *each,
-                              void *user, aerie_perplexity_result *out, aerie_error *err)
+aerie_status aerie_perplexity(aerie_model *m, const char *text, size_t len, int64_t n_ctx,
+                              aerie_token_score_fn *each, void *user, aerie_perplexity_result *out,
+                              aerie_error *err)
 {
     int64_t most = ae_model_config(m->model)->max_position;
     if (n_ctx <= 0) n_ctx = most < 2048 ? most : 2048;
     if (n_ctx < 2 || n_ctx > INT32_MAX)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "a window of %lld tokens makes no sense; give --ctx 2 or more",
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "a window of %lld tokens makes no sense; give --ctx 2 or more",
                           (long long)n_ctx);
     ae_ids ids = { 0 };
     scoring s = { .ids = &ids, .bos = -1, .n_ctx = n_ctx, .each = each, .user = user };
     s.window = ae_alloc((size_t)n_ctx, sizeof *s.window);
     s.logp = ae_alloc((size_t)n_ctx, sizeof *s.logp);
     aerie_status status = AERIE_OK;
-    if (!s.window || !s.logp) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a window of %lld tokens", (long long)n_ctx);
+    if (!s.window || !s.logp)
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a window of %lld tokens",
+                            (long long)n_ctx);
     if (!status) status = text_ids(&ids, m, text, len, 0, err);
     if (!status) {
         const ae_vocab *v = ae_tokenizer_vocab(ae_model_tokenizer(m->model));
@@ -87,7 +97,8 @@ aerie_status aerie_perplexity(aerie_model *m, const char *text, size_t len, int6
     }
     if (!status) status = score_all(&s, err);
     if (!status && s.n_scored == 0)
-        status = aerie_fail(err, AERIE_BAD_ARGUMENT, "the text is too short: no token follows another");
+        status =
+            aerie_fail(err, AERIE_BAD_ARGUMENT, "the text is too short: no token follows another");
     if (!status) {
         double nll = s.sum / (double)s.n_scored;
         *out = (aerie_perplexity_result){ .nll = nll, .ppl = exp(nll), .tokens = s.n_scored };
@@ -104,7 +115,8 @@ static void write_npy_header(ae_file_writer *w, int64_t rows, int64_t cols)
 {
     char text[118 + 1];
     unsigned char head[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 118, 0 };
-    int n = snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }",
+    int n = snprintf(text, sizeof text,
+                     "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }",
                      (long long)rows, (long long)cols);
     memset(text + n, ' ', (size_t)(118 - n));
     text[117] = '\n';
@@ -112,14 +124,16 @@ static void write_npy_header(ae_file_writer *w, int64_t rows, int64_t cols)
     ae_file_writer_add(w, text, 118);
 }
 
-static aerie_status write_rows(void *user, const float *logits, int64_t n_rows, int64_t vocab_size, aerie_error *err)
+static aerie_status write_rows(void *user, const float *logits, int64_t n_rows, int64_t vocab_size,
+                               aerie_error *err)
 {
     (void)err;
     ae_file_writer_add(user, logits, (size_t)(n_rows * vocab_size) * sizeof *logits);
     return AERIE_OK;
 }
 
-aerie_status aerie_logits_to_file(aerie_model *m, const char *text, size_t len, const char *out_path, aerie_error *err)
+aerie_status aerie_logits_to_file(aerie_model *m, const char *text, size_t len,
+                                  const char *out_path, aerie_error *err)
 {
     ae_ids ids = { 0 };
     ae_engine *engine = NULL;
@@ -143,26 +157,32 @@ aerie_status aerie_logits_to_file(aerie_model *m, const char *text, size_t len, 
 /* Ids that cost what real ones cost: spread over the vocabulary, the same in every run. */
 static void fill_ids(int32_t *ids, int64_t n, int64_t vocab_size)
 {
-    for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)(ae_mix64((uint64_t)i) % (uint64_t)vocab_size);
+    for (int64_t i = 0; i < n; i++)
+        ids[i] = (int32_t)(ae_mix64((uint64_t)i) % (uint64_t)vocab_size);
 }
 
-static aerie_status bench_once(ae_engine *engine, const int32_t *ids, int64_t n_prompt, int64_t n_reply,
-                               ae_engine_stats *stats, aerie_error *err)
+static aerie_status bench_once(ae_engine *engine, const int32_t *ids, int64_t n_prompt,
+                               int64_t n_reply, ae_engine_stats *stats, aerie_error *err)
 {
-    ae_request r = { .prompt = ids, .n_prompt = n_prompt > 0 ? n_prompt : 1, .max_tokens = n_reply + 1,
-                     .context = n_prompt + n_reply + 8, .ignore_eog = true };
+    ae_request r = { .prompt = ids,
+                     .n_prompt = n_prompt > 0 ? n_prompt : 1,
+                     .max_tokens = n_reply + 1,
+                     .context = n_prompt + n_reply + 8,
+                     .ignore_eog = true };
     return ae_engine_run(engine, &r, 1, NULL, stats, err);
 }
 
-aerie_status aerie_bench(aerie_model *m, int64_t n_prompt, int64_t n_reply, int repeat, aerie_bench_result *out,
-                         aerie_error *err)
+aerie_status aerie_bench(aerie_model *m, int64_t n_prompt, int64_t n_reply, int repeat,
+                         aerie_bench_result *out, aerie_error *err)
 {
     const ae_config *c = ae_model_config(m->model);
     if (n_prompt < 0 || n_reply < 0 || n_prompt + n_reply < 1 || n_prompt + n_reply > INT32_MAX / 2)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "give a prompt (-p) or a reply (-n) of at least one token");
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "give a prompt (-p) or a reply (-n) of at least one token");
     ae_engine *engine = NULL;
     int32_t *ids = ae_alloc((size_t)n_prompt + 1, sizeof *ids);
-    aerie_status status = ids ? open_engine(&engine, m, err) : aerie_fail(err, AERIE_NO_MEMORY, "no memory to bench");
+    aerie_status status =
+        ids ? open_engine(&engine, m, err) : aerie_fail(err, AERIE_NO_MEMORY, "no memory to bench");
     *out = (aerie_bench_result){ .prompt_tokens = n_prompt, .reply_tokens = n_reply };
     if (ids) fill_ids(ids, n_prompt + 1, c->vocab_size);
     for (int i = 0; i < (repeat > 0 ? repeat : 1) && !status; i++) {
@@ -170,7 +190,8 @@ aerie_status aerie_bench(aerie_model *m, int64_t n_prompt, int64_t n_reply, int 
         status = bench_once(engine, ids, n_prompt, n_reply, &s, err);
         double prompt = s.prompt_seconds > 0 ? (double)s.prompt_tokens / s.prompt_seconds : 0;
         double reply = s.reply_seconds > 0 ? (double)n_reply / s.reply_seconds : 0;
-        if (n_prompt > 0 && prompt > out->prompt_tokens_per_second) out->prompt_tokens_per_second = prompt;
+        if (n_prompt > 0 && prompt > out->prompt_tokens_per_second)
+            out->prompt_tokens_per_second = prompt;
         if (reply > out->reply_tokens_per_second) out->reply_tokens_per_second = reply;
     }
     ae_engine_close(engine);

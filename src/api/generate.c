@@ -32,7 +32,8 @@ static void on_finish(void *user, int64_t request, int64_t reply, ae_finish why)
     ae_decoder_finish(&g->texts[i].decoder, &g->texts[i].text);
     g->replies[i].finish = why == AE_FINISH_STOP ? AERIE_FINISH_STOP : AERIE_FINISH_LENGTH;
     g->done++;
-    if (g->options->progress && !g->options->progress(g->options->user, g->done, g->total)) g->stopped = true;
+    if (g->options->progress && !g->options->progress(g->options->user, g->done, g->total))
+        g->stopped = true;
 }
 
 static bool on_stop(void *user)
@@ -41,8 +42,9 @@ static bool on_stop(void *user)
     return g->stopped;
 }
 
-static aerie_status make_requests(ae_request *requests, ae_ids *ids, aerie_model *m, const aerie_prompt *prompts,
-                                  size_t n_prompts, const aerie_generate_options *o, aerie_error *err)
+static aerie_status make_requests(ae_request *requests, ae_ids *ids, aerie_model *m,
+                                  const aerie_prompt *prompts, size_t n_prompts,
+                                  const aerie_generate_options *o, aerie_error *err)
 {
     ae_template *chat = NULL;
     aerie_status status = ae_api_template(&chat, m, o->chat_template, err);
@@ -52,11 +54,15 @@ static aerie_status make_requests(ae_request *requests, ae_ids *ids, aerie_model
     for (size_t i = 0; i < n_prompts && !status; i++) {
         status = ae_api_chat_ids(&ids[i], m, chat, prompts[i].messages, prompts[i].n_messages, err);
         requests[i] = (ae_request){
-            .prompt = ids[i].data, .n_prompt = (int64_t)ids[i].len,
+            .prompt = ids[i].data,
+            .n_prompt = (int64_t)ids[i].len,
             .n_replies = o->n_replies > 0 ? o->n_replies : 1,
             .max_tokens = o->max_tokens > 0 ? o->max_tokens : 256,
-            .context = o->context > 0 ? o->context : most < 4096 ? most : 4096,
-            .sampling = ae_api_sampling(&o->sampling), .seed = ae_mix64(seed) + i,
+            .context = o->context > 0 ? o->context
+                       : most < 4096  ? most
+                                      : 4096,
+            .sampling = ae_api_sampling(&o->sampling),
+            .seed = ae_mix64(seed) + i,
         };
     }
     ae_template_free(chat);
@@ -71,12 +77,17 @@ static aerie_status take_texts(generation *g, aerie_error *err)
     return status;
 }
 
-static aerie_status run(generation *g, aerie_model *m, const ae_request *requests, size_t n_prompts, aerie_error *err)
+static aerie_status run(generation *g, aerie_model *m, const ae_request *requests, size_t n_prompts,
+                        aerie_error *err)
 {
     ae_engine *engine = NULL;
-    ae_engine_options o = { .device = m->device, .net = &m->net, .tokenizer = g->tokenizer,
+    ae_engine_options o = { .device = m->device,
+                            .net = &m->net,
+                            .tokenizer = g->tokenizer,
                             .max_sequences = g->options->parallel > 0 ? g->options->parallel : 32 };
-    ae_engine_events events = { .user = g, .token = on_token, .finish = on_finish, .stop = on_stop };
+    ae_engine_events events = {
+        .user = g, .token = on_token, .finish = on_finish, .stop = on_stop
+    };
     aerie_status status = ae_engine_open(&engine, &o, err);
     if (!status) status = ae_engine_run(engine, requests, (int64_t)n_prompts, &events, NULL, err);
     ae_engine_close(engine);
@@ -84,9 +95,11 @@ static aerie_status run(generation *g, aerie_model *m, const ae_request *request
 }
 
 aerie_status aerie_generate(aerie_model *model, const aerie_prompt *prompts, size_t n_prompts,
-                            const aerie_generate_options *options, aerie_reply **replies, aerie_error *err)
+                            const aerie_generate_options *options, aerie_reply **replies,
+                            aerie_error *err)
 {
-    static const aerie_generate_options defaults = { .sampling = { -1, -1, -1, -1, -1, 0, 0, -2, 0 } };
+    static const aerie_generate_options defaults = { .sampling = { -1, -1, -1, -1, -1, 0, 0, -2,
+                                                                   0 } };
     const aerie_generate_options *o = options ? options : &defaults;
     int64_t n_replies = o->n_replies > 0 ? o->n_replies : 1;
     size_t total = 0;
@@ -96,8 +109,11 @@ aerie_status aerie_generate(aerie_model *model, const aerie_prompt *prompts, siz
 
     ae_request *requests = ae_alloc(n_prompts, sizeof *requests);
     ae_ids *ids = ae_alloc(n_prompts, sizeof *ids);
-    generation g = { .options = o, .tokenizer = ae_model_tokenizer(model->model), .n_replies = n_replies,
-                     .total = (int64_t)total, .texts = ae_alloc(total, sizeof *g.texts),
+    generation g = { .options = o,
+                     .tokenizer = ae_model_tokenizer(model->model),
+                     .n_replies = n_replies,
+                     .total = (int64_t)total,
+                     .texts = ae_alloc(total, sizeof *g.texts),
                      .replies = ae_alloc(total, sizeof *g.replies) };
     aerie_status status = AERIE_OK;
     if (!requests || !ids || !g.texts || !g.replies)
@@ -110,8 +126,10 @@ aerie_status aerie_generate(aerie_model *model, const aerie_prompt *prompts, siz
     ae_free(requests);
     ae_free(ids);
     ae_free(g.texts);
-    if (status) aerie_replies_free(g.replies, total);
-    else *replies = g.replies;
+    if (status)
+        aerie_replies_free(g.replies, total);
+    else
+        *replies = g.replies;
     return status;
 }
 

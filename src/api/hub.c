@@ -4,7 +4,8 @@
 #include "api/api.h"
 #include "hub/hub.h"
 
-aerie_status aerie_find_model(const aerie_places *places, const char *model, char **path, aerie_error *err)
+aerie_status aerie_find_model(const aerie_places *places, const char *model, char **path,
+                              aerie_error *err)
 {
     ae_bytes found = { 0 };
     *path = NULL;
@@ -14,7 +15,8 @@ aerie_status aerie_find_model(const aerie_places *places, const char *model, cha
     return status;
 }
 
-aerie_status aerie_store_path(const aerie_places *places, const char *model, char **path, aerie_error *err)
+aerie_status aerie_store_path(const aerie_places *places, const char *model, char **path,
+                              aerie_error *err)
 {
     ae_bytes found = { 0 };
     *path = NULL;

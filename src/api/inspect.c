@@ -1,5 +1,5 @@
-/* inspect.c -- what a model or adapter file holds, as JSON. Reads headers only, so that a file whose
- * model this build does not know can still be looked at. */
+/* inspect.c -- what a model or adapter file holds, as JSON. Reads headers only, so that a file
+ * whose model this build does not know can still be looked at. */
 #include "api/api.h"
 
 #include <jansson.h>
@@ -10,9 +10,9 @@ static json_t *tensors_json(const ae_tensor_list *list)
     json_t *out = json_array();
     for (size_t i = 0; i < ae_tensor_list_len(list); i++) {
         const ae_stored_tensor *t = ae_tensor_list_at(list, i);
-        json_array_append_new(out, json_pack("{s:s, s:s, s:I, s:I, s:I}", "name", t->name, "type", t->type_name,
-                                             "rows", (json_int_t)t->rows, "cols", (json_int_t)t->cols, "bytes",
-                                             (json_int_t)t->bytes));
+        json_array_append_new(out, json_pack("{s:s, s:s, s:I, s:I, s:I}", "name", t->name, "type",
+                                             t->type_name, "rows", (json_int_t)t->rows, "cols",
+                                             (json_int_t)t->cols, "bytes", (json_int_t)t->bytes));
     }
     return out;
 }
@@ -30,7 +30,8 @@ static void add_totals(json_t *o, const ae_tensor_list *list)
     json_object_set_new(o, "tensors", tensors_json(list));
 }
 
-/* Metadata as the file has it; a value that is short JSON stays a value, a long array becomes text. */
+/* Metadata as the file has it; a value that is short JSON stays a value, a long array becomes text.
+ */
 static json_t *metadata_json(const ae_gguf *g)
 {
     enum { MOST = 400 };
@@ -51,7 +52,8 @@ static json_t *metadata_json(const ae_gguf *g)
 static const char *kind_of(const ae_gguf *g)
 {
     ae_span type;
-    if (ae_gguf_has(g, "general.type") && !ae_gguf_text(g, "general.type", &type, NULL) && ae_span_is(type, "adapter"))
+    if (ae_gguf_has(g, "general.type") && !ae_gguf_text(g, "general.type", &type, NULL) &&
+        ae_span_is(type, "adapter"))
         return "adapter";
     return ae_tensor_list_len(ae_gguf_tensors(g)) ? "model" : "vocabulary";
 }
@@ -61,8 +63,8 @@ static aerie_status inspect_gguf(json_t **out, const char *path, aerie_error *er
     ae_gguf *g = NULL;
     aerie_status status = ae_gguf_open(&g, path, err);
     if (status) return status;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:o}", "path", path, "kind", kind_of(g), "format", "GGUF", "config",
-                          metadata_json(g));
+    json_t *o = json_pack("{s:s, s:s, s:s, s:o}", "path", path, "kind", kind_of(g), "format",
+                          "GGUF", "config", metadata_json(g));
     if (o) add_totals(o, ae_gguf_tensors(g));
     *out = o;
     ae_gguf_close(g);
@@ -86,8 +88,10 @@ static aerie_status inspect_safetensors(json_t **out, const char *path, aerie_er
     ae_safetensors *s = NULL;
     aerie_status status = ae_safetensors_open(&s, path, err);
     if (status) return status;
-    json_t *config = read_json(path, "config.json"), *adapter = read_json(path, "adapter_config.json");
-    json_t *o = json_pack("{s:s, s:s, s:s}", "path", path, "kind", adapter ? "adapter" : "model", "format", "safetensors");
+    json_t *config = read_json(path, "config.json"),
+           *adapter = read_json(path, "adapter_config.json");
+    json_t *o = json_pack("{s:s, s:s, s:s}", "path", path, "kind", adapter ? "adapter" : "model",
+                          "format", "safetensors");
     if (o && (adapter || config)) json_object_set(o, "config", adapter ? adapter : config);
     if (o) add_totals(o, ae_safetensors_tensors(s));
     json_decref(config);
@@ -107,7 +111,8 @@ aerie_status aerie_inspect(const char *path, char **json, aerie_error *err)
 {
     json_t *o = NULL;
     bool tensors = ae_file_is_folder(path) || has_ending(path, ".safetensors");
-    aerie_status status = tensors ? inspect_safetensors(&o, path, err) : inspect_gguf(&o, path, err);
+    aerie_status status =
+        tensors ? inspect_safetensors(&o, path, err) : inspect_gguf(&o, path, err);
     if (!status) status = ae_api_give_json(o, json, err);
     json_decref(o);
     return status;

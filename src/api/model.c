@@ -9,26 +9,30 @@ static aerie_status open_adapters(aerie_model *m, const aerie_model_options *o, 
     m->adapters = ae_alloc((size_t)o->n_adapters, sizeof *m->adapters);
     if (!m->adapters) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for adapters");
     for (int i = 0; i < o->n_adapters; i++) {
-        aerie_status status = ae_adapter_open(&m->adapters[i], o->adapters[i], m->model, false, err);
+        aerie_status status =
+            ae_adapter_open(&m->adapters[i], o->adapters[i], m->model, false, err);
         if (status) return status;
         m->n_adapters++;
     }
     return AERIE_OK;
 }
 
-static aerie_status open_parts(aerie_model *m, const char *path, const aerie_model_options *o, aerie_error *err)
+static aerie_status open_parts(aerie_model *m, const char *path, const aerie_model_options *o,
+                               aerie_error *err)
 {
     ae_cpu_choice cpu;
     aerie_status status = ae_cpu_choice_parse(&cpu, o && o->cpu ? o->cpu : "auto", err);
     if (!status) status = ae_device_open(&m->device, cpu, o ? o->threads : 0, err);
     if (!status) status = ae_model_open(&m->model, path, err);
     if (!status) status = open_adapters(m, o, err);
-    if (!status) status = ae_net_with_adapters(&m->net, &m->arena, m->model, m->adapters, m->n_adapters, err);
+    if (!status)
+        status =
+            ae_net_with_adapters(&m->net, &m->arena, m->model, m->adapters, m->n_adapters, err);
     return status;
 }
 
-aerie_status aerie_model_open(aerie_model **out, const char *path, const aerie_model_options *options,
-                              aerie_error *err)
+aerie_status aerie_model_open(aerie_model **out, const char *path,
+                              const aerie_model_options *options, aerie_error *err)
 {
     *out = NULL;
     aerie_model *m = ae_alloc(1, sizeof *m);
@@ -58,11 +62,18 @@ void aerie_model_describe(const aerie_model *m, aerie_model_info *out)
 {
     const ae_config *c = ae_model_config(m->model);
     *out = (aerie_model_info){
-        .architecture = c->architecture, .name = c->name, .path = ae_model_path(m->model),
-        .n_parameters = ae_model_param_count(m->model), .n_layers = c->n_layers,
-        .hidden_size = c->hidden_size, .n_heads = c->n_heads, .n_kv_heads = c->n_kv_heads,
-        .vocab_size = c->vocab_size, .context_length = c->max_position,
-        .weight_bytes = ae_model_weight_bytes(m->model), .threads = m->device->n_threads,
+        .architecture = c->architecture,
+        .name = c->name,
+        .path = ae_model_path(m->model),
+        .n_parameters = ae_model_param_count(m->model),
+        .n_layers = c->n_layers,
+        .hidden_size = c->hidden_size,
+        .n_heads = c->n_heads,
+        .n_kv_heads = c->n_kv_heads,
+        .vocab_size = c->vocab_size,
+        .context_length = c->max_position,
+        .weight_bytes = ae_model_weight_bytes(m->model),
+        .threads = m->device->n_threads,
         .device = m->device->name,
     };
 }
@@ -72,10 +83,13 @@ const aerie_tokenizer *aerie_model_tokenizer(const aerie_model *m)
     return m->tokenizer.tokenizer ? &m->tokenizer : NULL;
 }
 
-const char *aerie_model_chat_template(const aerie_model *m) { return ae_model_template(m->model); }
+const char *aerie_model_chat_template(const aerie_model *m)
+{
+    return ae_model_template(m->model);
+}
 
-/* Activations of the widest moment of a layer, for a pass of n_tokens, plus the logits of those that
- * are wanted; what the engine's arena peaks at. */
+/* Activations of the widest moment of a layer, for a pass of n_tokens, plus the logits of those
+ * that are wanted; what the engine's arena peaks at. */
 static uint64_t pass_bytes(const ae_config *c, int64_t n_tokens, int64_t n_logits)
 {
     int64_t width = c->n_heads * c->head_dim, kv = c->n_kv_heads * c->head_dim;
@@ -84,13 +98,14 @@ static uint64_t pass_bytes(const ae_config *c, int64_t n_tokens, int64_t n_logit
            sizeof(float);
 }
 
-aerie_status aerie_model_memory(const aerie_model *m, int64_t n_ctx, int64_t parallel, aerie_memory_need *out,
-                                aerie_error *err)
+aerie_status aerie_model_memory(const aerie_model *m, int64_t n_ctx, int64_t parallel,
+                                aerie_memory_need *out, aerie_error *err)
 {
     const ae_config *c = ae_model_config(m->model);
     if (n_ctx < 1 || n_ctx > INT32_MAX || parallel < 1 || parallel > 1024)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "a context of %lld for %lld sequences makes no sense",
-                          (long long)n_ctx, (long long)parallel);
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "a context of %lld for %lld sequences makes no sense", (long long)n_ctx,
+                          (long long)parallel);
     int64_t pass = n_ctx < 512 ? n_ctx : 512;
     *out = (aerie_memory_need){
         .weight_bytes = ae_model_weight_bytes(m->model),

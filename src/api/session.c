@@ -15,8 +15,13 @@ enum { DEFAULT_CONTEXT = 4096 };
 
 aerie_sampling aerie_sampling_default(void)
 {
-    return (aerie_sampling){ .temperature = 0.8f, .top_k = 40, .top_p = 0.9f, .min_p = 0,
-                             .repeat_penalty = 1, .repeat_last_n = 64, .seed = 42 };
+    return (aerie_sampling){ .temperature = 0.8f,
+                             .top_k = 40,
+                             .top_p = 0.9f,
+                             .min_p = 0,
+                             .repeat_penalty = 1,
+                             .repeat_last_n = 64,
+                             .seed = 42 };
 }
 
 ae_sampling ae_api_sampling(const aerie_sampling *given)
@@ -34,17 +39,22 @@ ae_sampling ae_api_sampling(const aerie_sampling *given)
     };
 }
 
-static uint64_t seed_of(const aerie_sampling *s) { return s && s->seed ? s->seed : 42; }
+static uint64_t seed_of(const aerie_sampling *s)
+{
+    return s && s->seed ? s->seed : 42;
+}
 
 aerie_status ae_api_need_tokenizer(const aerie_model *m, aerie_error *err)
 {
     if (ae_model_tokenizer(m->model)) return AERIE_OK;
-    return aerie_fail(err, AERIE_NOT_FOUND,
-                      "%s: the model has no tokenizer; put its tokenizer.json or tokenizer.model beside it",
-                      ae_model_path(m->model));
+    return aerie_fail(
+        err, AERIE_NOT_FOUND,
+        "%s: the model has no tokenizer; put its tokenizer.json or tokenizer.model beside it",
+        ae_model_path(m->model));
 }
 
-aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char *wanted, aerie_error *err)
+aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char *wanted,
+                             aerie_error *err)
 {
     const char *known = wanted ? ae_template_known(wanted) : NULL;
     const char *source = known ? known : wanted ? wanted : ae_model_template(m->model);
@@ -52,9 +62,11 @@ aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char
     *out = NULL;
     if (status) return status;
     if (!source)
-        return aerie_fail(err, AERIE_NOT_FOUND,
-                          "%s: the model has no chat template; name one (--template zephyr) or complete a plain "
-                          "text (--raw)", ae_model_path(m->model));
+        return aerie_fail(
+            err, AERIE_NOT_FOUND,
+            "%s: the model has no chat template; name one (--template zephyr) or complete a plain "
+            "text (--raw)",
+            ae_model_path(m->model));
     return ae_template_parse(out, ae_span_text(source), err);
 }
 
@@ -62,7 +74,8 @@ static json_t *messages_json(const aerie_message *messages, size_t n)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n && list; i++) {
-        json_t *one = json_pack("{s:s, s:s}", "role", messages[i].role, "content", messages[i].content);
+        json_t *one =
+            json_pack("{s:s, s:s}", "role", messages[i].role, "content", messages[i].content);
         if (!one || json_array_append_new(list, one)) {
             json_decref(list);
             list = NULL;
@@ -93,9 +106,12 @@ static aerie_status render_chat(ae_bytes *text, const aerie_model *m, const ae_t
     aerie_status status;
 
     if (!bos_text || !eos_text || !list)
-        status = aerie_fail(err, AERIE_BAD_ARGUMENT, "a message is not valid UTF-8, or there is no memory for it");
+        status = aerie_fail(err, AERIE_BAD_ARGUMENT,
+                            "a message is not valid UTF-8, or there is no memory for it");
     else {
-        ae_template_input in = { .messages = list, .bos_token = bos_text, .eos_token = eos_text,
+        ae_template_input in = { .messages = list,
+                                 .bos_token = bos_text,
+                                 .eos_token = eos_text,
                                  .add_generation_prompt = true };
         status = ae_template_render(t, &in, text, err);
     }
@@ -105,8 +121,8 @@ static aerie_status render_chat(ae_bytes *text, const aerie_model *m, const ae_t
     return status;
 }
 
-aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_template *t, const aerie_message *messages,
-                             size_t n_messages, aerie_error *err)
+aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_template *t,
+                             const aerie_message *messages, size_t n_messages, aerie_error *err)
 {
     ae_bytes text = { 0 };
     aerie_status status = ae_api_need_tokenizer(m, err);
@@ -131,13 +147,15 @@ static int64_t context_of(const aerie_model *m, int64_t wanted)
 
 static aerie_status open_engine(ae_engine **out, aerie_model *m, int64_t parallel, aerie_error *err)
 {
-    ae_engine_options o = { .device = m->device, .net = &m->net, .tokenizer = ae_model_tokenizer(m->model),
+    ae_engine_options o = { .device = m->device,
+                            .net = &m->net,
+                            .tokenizer = ae_model_tokenizer(m->model),
                             .max_sequences = parallel };
     return ae_engine_open(out, &o, err);
 }
 
-aerie_status aerie_session_open(aerie_session **out, aerie_model *model, int64_t context, const char *chat_template,
-                                aerie_error *err)
+aerie_status aerie_session_open(aerie_session **out, aerie_model *model, int64_t context,
+                                const char *chat_template, aerie_error *err)
 {
     *out = NULL;
     aerie_session *s = ae_alloc(1, sizeof *s);
@@ -145,11 +163,14 @@ aerie_status aerie_session_open(aerie_session **out, aerie_model *model, int64_t
     s->model = model;
     aerie_status status = open_engine(&s->engine, model, 1, err);
     if (!status)
-        status = ae_session_open(&s->session, s->engine, ae_model_config(model->model), context_of(model, context), err);
+        status = ae_session_open(&s->session, s->engine, ae_model_config(model->model),
+                                 context_of(model, context), err);
     if (!status && (chat_template || ae_model_template(model->model)))
         status = ae_api_template(&s->chat, model, chat_template, err);
-    if (status) aerie_session_close(s);
-    else *out = s;
+    if (status)
+        aerie_session_close(s);
+    else
+        *out = s;
     return status;
 }
 
@@ -162,7 +183,10 @@ void aerie_session_close(aerie_session *s)
     ae_free(s);
 }
 
-int64_t aerie_session_context(const aerie_session *s) { return ae_session_context(s->session); }
+int64_t aerie_session_context(const aerie_session *s)
+{
+    return ae_session_context(s->session);
+}
 
 /* Turns tokens into text on their way to the caller. */
 typedef struct {
@@ -201,33 +225,45 @@ static void on_finish(void *user, int64_t request, int64_t reply, ae_finish why)
 
 static aerie_finish public_finish(ae_finish why)
 {
-    return why == AE_FINISH_STOP ? AERIE_FINISH_STOP : why == AE_FINISH_LENGTH ? AERIE_FINISH_LENGTH : AERIE_FINISH_CALLER;
+    return why == AE_FINISH_STOP     ? AERIE_FINISH_STOP
+           : why == AE_FINISH_LENGTH ? AERIE_FINISH_LENGTH
+                                     : AERIE_FINISH_CALLER;
 }
 
-static aerie_status reply(aerie_session *s, const ae_ids *prompt, bool continues, const aerie_sampling *sampling,
-                          int64_t max_tokens, aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
+static aerie_status reply(aerie_session *s, const ae_ids *prompt, bool continues,
+                          const aerie_sampling *sampling, int64_t max_tokens,
+                          aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
                           aerie_error *err)
 {
-    text_stream stream = { .tokenizer = ae_model_tokenizer(s->model->model), .decoder = { .continues = continues },
-                           .on_text = on_text, .user = user };
+    text_stream stream = { .tokenizer = ae_model_tokenizer(s->model->model),
+                           .decoder = { .continues = continues },
+                           .on_text = on_text,
+                           .user = user };
     ae_engine_events events = { .user = &stream, .token = on_token, .finish = on_finish };
-    ae_request request = { .prompt = prompt->data, .n_prompt = (int64_t)prompt->len, .max_tokens = max_tokens,
-                           .sampling = ae_api_sampling(sampling), .seed = seed_of(sampling) };
+    ae_request request = { .prompt = prompt->data,
+                           .n_prompt = (int64_t)prompt->len,
+                           .max_tokens = max_tokens,
+                           .sampling = ae_api_sampling(sampling),
+                           .seed = seed_of(sampling) };
     ae_engine_stats spent = { 0 };
     int64_t reused = 0;
     aerie_status status = ae_session_reply(s->session, &request, &events, &spent, &reused, err);
     if (!status) status = ae_bytes_status(&stream.text, err);
     ae_bytes_free(&stream.text);
     if (stats)
-        *stats = (aerie_reply_stats){ .finish = public_finish(stream.why), .prompt_tokens = (int64_t)prompt->len,
-                                      .reused_tokens = reused, .reply_tokens = spent.reply_tokens,
-                                      .prompt_seconds = spent.prompt_seconds, .reply_seconds = spent.reply_seconds };
+        *stats = (aerie_reply_stats){ .finish = public_finish(stream.why),
+                                      .prompt_tokens = (int64_t)prompt->len,
+                                      .reused_tokens = reused,
+                                      .reply_tokens = spent.reply_tokens,
+                                      .prompt_seconds = spent.prompt_seconds,
+                                      .reply_seconds = spent.reply_seconds };
     return status;
 }
 
 aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages, size_t n_messages,
-                                const aerie_sampling *sampling, int64_t max_tokens, aerie_text_fn *on_text, void *user,
-                                aerie_reply_stats *stats, aerie_error *err)
+                                const aerie_sampling *sampling, int64_t max_tokens,
+                                aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
+                                aerie_error *err)
 {
     ae_ids prompt = { 0 };
     ae_template *none = NULL;
@@ -238,8 +274,9 @@ aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages,
     return status;
 }
 
-aerie_status aerie_session_complete(aerie_session *s, const char *prompt, const aerie_sampling *sampling,
-                                    int64_t max_tokens, aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
+aerie_status aerie_session_complete(aerie_session *s, const char *prompt,
+                                    const aerie_sampling *sampling, int64_t max_tokens,
+                                    aerie_text_fn *on_text, void *user, aerie_reply_stats *stats,
                                     aerie_error *err)
 {
     ae_ids ids = { 0 };

@@ -5,7 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-void aerie_free(void *memory) { ae_free(memory); }
+void aerie_free(void *memory)
+{
+    ae_free(memory);
+}
 
 aerie_status ae_api_give(ae_bytes *from, char **text, size_t *len, aerie_error *err)
 {
@@ -32,7 +35,8 @@ static int add_json(const char *text, size_t len, void *user)
 aerie_status ae_api_give_json(const json_t *value, char **text, aerie_error *err)
 {
     ae_bytes out = { 0 };
-    if (!value || json_dump_callback(value, add_json, &out, JSON_REAL_PRECISION(9) | JSON_ENCODE_ANY)) {
+    if (!value ||
+        json_dump_callback(value, add_json, &out, JSON_REAL_PRECISION(9) | JSON_ENCODE_ANY)) {
         ae_bytes_free(&out);
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a JSON text");
     }
@@ -46,8 +50,10 @@ aerie_status aerie_tokenizer_open(aerie_tokenizer **out, const char *path, aerie
     if (!t) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a tokenizer");
     aerie_status status = ae_model_open_tokenizer(&t->owned, path, err);
     t->tokenizer = t->owned;
-    if (status) aerie_tokenizer_close(t);
-    else *out = t;
+    if (status)
+        aerie_tokenizer_close(t);
+    else
+        *out = t;
     return status;
 }
 
@@ -59,13 +65,15 @@ void aerie_tokenizer_close(aerie_tokenizer *t)
 }
 
 aerie_status aerie_tokenize(const aerie_tokenizer *t, const char *text, size_t len,
-                            const aerie_tokenize_options *options, int32_t **ids, size_t *n, aerie_error *err)
+                            const aerie_tokenize_options *options, int32_t **ids, size_t *n,
+                            aerie_error *err)
 {
     ae_ids found = { 0 };
     unsigned flags = AE_ENCODE_BOS | AE_ENCODE_SPECIAL;
     if (options && options->no_bos) flags &= ~(unsigned)AE_ENCODE_BOS;
     if (options && options->no_special) flags &= ~(unsigned)AE_ENCODE_SPECIAL;
-    aerie_status status = ae_tokenizer_encode(t->tokenizer, (ae_span){ text, len }, flags, &found, NULL, err);
+    aerie_status status =
+        ae_tokenizer_encode(t->tokenizer, (ae_span){ text, len }, flags, &found, NULL, err);
     if (!status) status = ae_ids_status(&found, err);
     if (status) {
         ae_ids_free(&found);
@@ -76,8 +84,8 @@ aerie_status aerie_tokenize(const aerie_tokenizer *t, const char *text, size_t l
     return AERIE_OK;
 }
 
-aerie_status aerie_detokenize(const aerie_tokenizer *t, const int32_t *ids, size_t n, char **text, size_t *len,
-                              aerie_error *err)
+aerie_status aerie_detokenize(const aerie_tokenizer *t, const int32_t *ids, size_t n, char **text,
+                              size_t *len, aerie_error *err)
 {
     ae_bytes out = { 0 };
     aerie_status status = ae_tokenizer_decode(t->tokenizer, ids, n, false, &out, err);
@@ -95,7 +103,10 @@ const char *aerie_token_piece(const aerie_tokenizer *t, int32_t id, size_t *len)
     return piece.data;
 }
 
-int32_t aerie_tokenizer_size(const aerie_tokenizer *t) { return ae_tokenizer_size(t->tokenizer); }
+int32_t aerie_tokenizer_size(const aerie_tokenizer *t)
+{
+    return ae_tokenizer_size(t->tokenizer);
+}
 
 /* ---- templates ---- */
 
@@ -115,10 +126,15 @@ static int64_t time_of(const json_t *request)
 {
     int year, month, day, hour = 0, minute = 0, second = 0;
     const char *text = text_of(request, "now");
-    if (!text || sscanf(text, "%d-%d-%d%*1[T ]%d:%d:%d", &year, &month, &day, &hour, &minute, &second) < 3)
+    if (!text ||
+        sscanf(text, "%d-%d-%d%*1[T ]%d:%d:%d", &year, &month, &day, &hour, &minute, &second) < 3)
         return 0;
-    struct tm tm = { .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour,
-                     .tm_min = minute, .tm_sec = second };
+    struct tm tm = { .tm_year = year - 1900,
+                     .tm_mon = month - 1,
+                     .tm_mday = day,
+                     .tm_hour = hour,
+                     .tm_min = minute,
+                     .tm_sec = second };
     return (int64_t)timegm(&tm);
 }
 
@@ -133,9 +149,11 @@ static const char *source_of(const render_call *call)
 static aerie_status check_request(const render_call *call, aerie_error *err)
 {
     if (!json_is_array(json_object_get(call->request, "messages")))
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "there is no \"messages\" list of {\"role\", \"content\"} to render");
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "there is no \"messages\" list of {\"role\", \"content\"} to render");
     if (!source_of(call))
-        return aerie_fail(err, AERIE_NOT_FOUND, "there is no chat template; give a model that has one, or --template");
+        return aerie_fail(err, AERIE_NOT_FOUND,
+                          "there is no chat template; give a model that has one, or --template");
     return AERIE_OK;
 }
 
@@ -164,7 +182,8 @@ static aerie_status render(const render_call *call, ae_bytes *out, aerie_error *
     return status;
 }
 
-aerie_status aerie_render(const char *path, const char *request, char **text, size_t *len, aerie_error *err)
+aerie_status aerie_render(const char *path, const char *request, char **text, size_t *len,
+                          aerie_error *err)
 {
     aerie_status status = AERIE_OK;
     json_error_t where;
@@ -172,8 +191,9 @@ aerie_status aerie_render(const char *path, const char *request, char **text, si
     render_call call = { .request = json_loads(request, JSON_REJECT_DUPLICATES, &where) };
 
     if (!json_is_object(call.request))
-        status = aerie_fail(err, AERIE_BAD_ARGUMENT, "the request is not a JSON object: line %d: %s", where.line,
-                            call.request ? "another kind of value" : where.text);
+        status =
+            aerie_fail(err, AERIE_BAD_ARGUMENT, "the request is not a JSON object: line %d: %s",
+                       where.line, call.request ? "another kind of value" : where.text);
     if (!status && path) status = ae_chat_format_open(&call.format, path, err);
     if (!status) status = render(&call, &out, err);
     if (!status) status = ae_api_give(&out, text, len, err);

@@ -19,11 +19,11 @@ typedef struct {
 
 /* One option. `to` points at a bool, const char *, int64_t, double or cli_list, as `kind` says. */
 typedef struct {
-    const char *name;     /* "--seed" */
-    char letter;          /* 'p' for "-p"; 0: none */
+    const char *name; /* "--seed" */
+    char letter;      /* 'p' for "-p"; 0: none */
     cli_kind kind;
     void *to;
-    const char *value;    /* how the help names the value: "N" */
+    const char *value; /* how the help names the value: "N" */
     const char *help;
 } cli_option;
 
@@ -59,7 +59,8 @@ const aerie_places *cli_places(void);
 /* The path of a MODEL word; to be freed with aerie_free(). */
 aerie_status cli_find(const char *model, char **path, aerie_error *err);
 /* Finds and opens a MODEL with the common options. */
-aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common, aerie_error *err);
+aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common,
+                      aerie_error *err);
 
 /* Ctrl-C: the first sets a flag that long work looks at, a second ends the process. */
 void cli_catch_interrupt(void);
@@ -72,7 +73,8 @@ typedef struct {
     double drawn_at;
 } cli_progress;
 /* fraction 0 to 1; redraws at most some ten times a second. */
-void cli_progress_draw(cli_progress *p, double fraction, const char *format, ...) AERIE_PRINTF(3, 4);
+void cli_progress_draw(cli_progress *p, double fraction, const char *format, ...)
+    AERIE_PRINTF(3, 4);
 void cli_progress_end(cli_progress *p); /* clears the line */
 
 /* "1.2 GB", "34 s", for people. Written into a buffer of 32. */
@@ -81,7 +83,7 @@ const char *cli_seconds(char out[32], double seconds);
 
 /* The commands, one file each; argv[0] is the command's name. */
 typedef int cli_command_fn(int argc, char **argv);
-cli_command_fn cli_bench, cli_convert, cli_inspect, cli_logits, cli_perplexity, cli_render, cli_run, cli_selftest,
-    cli_tokenize, cli_train;
+cli_command_fn cli_bench, cli_convert, cli_inspect, cli_logits, cli_perplexity, cli_render, cli_run,
+    cli_selftest, cli_tokenize, cli_train;
 
 #endif

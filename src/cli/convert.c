@@ -13,9 +13,13 @@ int cli_convert(int argc, char **argv)
         { "--to", 0, CLI_TEXT, &to, "gguf|hf", "the format to write (default gguf)" },
         { 0 },
     };
-    cli_call call = { .usage = "aerie convert MODEL -o OUT [--to gguf|hf] [--type f16]",
-                      .about = "Writes a model as a GGUF file, or as a Hugging Face folder with --to hf.",
-                      .options = options, .min_words = 1, .max_words = 1 };
+    cli_call call = {
+        .usage = "aerie convert MODEL -o OUT [--to gguf|hf] [--type f16]",
+        .about = "Writes a model as a GGUF file, or as a Hugging Face folder with --to hf.",
+        .options = options,
+        .min_words = 1,
+        .max_words = 1
+    };
     aerie_error err = { 0 };
     char *path = NULL;
     int code;

@@ -18,7 +18,8 @@ typedef struct {
 /* ---- a data file, as training would read it ---- */
 
 /* Learned tokens stand out: bright on a terminal, between brackets elsewhere. */
-static int show_sample(void *user, int64_t index, const char *part, const aerie_train_token *tokens, int64_t n)
+static int show_sample(void *user, int64_t index, const char *part, const aerie_train_token *tokens,
+                       int64_t n)
 {
     const inspect_call *c = user;
     if (!c->common.json) printf("--- %s %lld: %lld tokens\n", part, (long long)index, (long long)n);
@@ -26,8 +27,9 @@ static int show_sample(void *user, int64_t index, const char *part, const aerie_
         json_t *text = json_stringn(tokens[i].text, tokens[i].text_len);
         if (!text) text = json_string("\xef\xbf\xbd");
         if (c->common.json) {
-            json_t *o = json_pack("{s:I, s:s, s:i, s:f, s:o}", "sample", (json_int_t)index, "part", part, "id",
-                                  tokens[i].id, "weight", (double)tokens[i].weight, "text", text);
+            json_t *o =
+                json_pack("{s:I, s:s, s:i, s:f, s:o}", "sample", (json_int_t)index, "part", part,
+                          "id", tokens[i].id, "weight", (double)tokens[i].weight, "text", text);
             json_dumpf(o, stdout, JSON_COMPACT);
             putchar('\n');
             json_decref(o);
@@ -43,12 +45,15 @@ static int show_sample(void *user, int64_t index, const char *part, const aerie_
 
 static aerie_status inspect_data(inspect_call *c, const char *path, aerie_error *err)
 {
-    aerie_train_options o = { .settings = c->settings.items, .n_settings = (size_t)c->settings.n,
-                              .cpu = c->common.cpu, .threads = (int)c->common.threads,
+    aerie_train_options o = { .settings = c->settings.items,
+                              .n_settings = (size_t)c->settings.n,
+                              .cpu = c->common.cpu,
+                              .threads = (int)c->common.threads,
                               .places = cli_places() };
     if (!c->recipe && c->settings.n == 0)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                          "%s is no model; to see it as training data give --recipe RECIPE.yaml", path);
+                          "%s is no model; to see it as training data give --recipe RECIPE.yaml",
+                          path);
     return aerie_train_samples(c->recipe, &o, path, c->limit, show_sample, c, err);
 }
 
@@ -62,16 +67,17 @@ static void print_memory(json_t *o, const inspect_call *c)
     double cache = json_number_value(json_object_get(m, "cache_bytes"));
     double scratch = json_number_value(json_object_get(m, "scratch_bytes"));
     if (!m) return;
-    printf("memory at a context of %lld for %lld: %s weights + %s cache + %s scratch = %s\n", (long long)c->context,
-           (long long)c->parallel, cli_bytes(a, weights), cli_bytes(b, cache), cli_bytes(d, scratch),
-           cli_bytes(sum, weights + cache + scratch));
+    printf("memory at a context of %lld for %lld: %s weights + %s cache + %s scratch = %s\n",
+           (long long)c->context, (long long)c->parallel, cli_bytes(a, weights),
+           cli_bytes(b, cache), cli_bytes(d, scratch), cli_bytes(sum, weights + cache + scratch));
 }
 
 static void print_value(const char *key, const json_t *value)
 {
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     size_t len = text ? strlen(text) : 0;
-    printf("  %-36s %.*s%s\n", key, len > 96 ? 96 : (int)len, text ? text : "", len > 96 ? " ..." : "");
+    printf("  %-36s %.*s%s\n", key, len > 96 ? 96 : (int)len, text ? text : "",
+           len > 96 ? " ..." : "");
     free(text);
 }
 
@@ -91,13 +97,16 @@ static void print_people(json_t *o, const inspect_call *c)
     const char *key;
     json_t *value;
     printf("%s\n", json_string_value(json_object_get(o, "kind")));
-    json_object_foreach(o, key, value)
-        if (!json_is_object(value) && !json_is_array(value)) print_value(key, value);
+    json_object_foreach(o, key, value) if (!json_is_object(value) && !json_is_array(value))
+        print_value(key, value);
     json_t *config = json_object_get(o, "config");
     json_object_foreach(config, key, value) print_value(key, value);
     print_memory(o, c);
-    if (c->tensors) print_tensors(json_object_get(o, "tensors"));
-    else printf("%zu tensors; --tensors lists them\n", json_array_size(json_object_get(o, "tensors")));
+    if (c->tensors)
+        print_tensors(json_object_get(o, "tensors"));
+    else
+        printf("%zu tensors; --tensors lists them\n",
+               json_array_size(json_object_get(o, "tensors")));
 }
 
 /* Adds what a context of this size would take. */
@@ -116,9 +125,10 @@ static aerie_status add_memory(json_t *o, inspect_call *c, const char *path, aer
     }
     if (!status)
         json_object_set_new(o, "memory",
-                            json_pack("{s:I, s:I, s:I, s:I, s:I}", "ctx", (json_int_t)c->context, "parallel",
-                                      (json_int_t)c->parallel, "weight_bytes", (json_int_t)need.weight_bytes,
-                                      "cache_bytes", (json_int_t)need.cache_bytes, "scratch_bytes",
+                            json_pack("{s:I, s:I, s:I, s:I, s:I}", "ctx", (json_int_t)c->context,
+                                      "parallel", (json_int_t)c->parallel, "weight_bytes",
+                                      (json_int_t)need.weight_bytes, "cache_bytes",
+                                      (json_int_t)need.cache_bytes, "scratch_bytes",
                                       (json_int_t)need.scratch_bytes));
     aerie_model_close(m);
     return status;
@@ -133,7 +143,8 @@ static aerie_status inspect_model(inspect_call *c, const char *path, aerie_error
     if (!status && c->common.json) {
         json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
         putchar('\n');
-    } else if (!status) print_people(o, c);
+    } else if (!status)
+        print_people(o, c);
     json_decref(o);
     aerie_free(text);
     return status;
@@ -143,7 +154,8 @@ static bool begins_as_gguf(const char *path)
 {
     char magic[4] = { 0 };
     FILE *file = fopen(path, "rb");
-    bool found = file && fread(magic, 1, sizeof magic, file) == sizeof magic && !memcmp(magic, "GGUF", 4);
+    bool found =
+        file && fread(magic, 1, sizeof magic, file) == sizeof magic && !memcmp(magic, "GGUF", 4);
     if (file) fclose(file);
     return found;
 }
@@ -162,21 +174,29 @@ int cli_inspect(int argc, char **argv)
         { "--ctx", 'c', CLI_INT, &c.context, "N", "memory for a context of N tokens" },
         { "--parallel", 0, CLI_INT, &c.parallel, "P", "... for P sequences at once (1)" },
         { "--tensors", 0, CLI_FLAG, &c.tensors, NULL, "list every tensor" },
-        { "--recipe", 0, CLI_TEXT, &c.recipe, "RECIPE.yaml", "a data file's tokens, masks and weights as this recipe reads it" },
-        { "--set", 0, CLI_LIST, &c.settings, "KEY=VALUE", "over the recipe's own; may be repeated" },
+        { "--recipe", 0, CLI_TEXT, &c.recipe, "RECIPE.yaml",
+          "a data file's tokens, masks and weights as this recipe reads it" },
+        { "--set", 0, CLI_LIST, &c.settings, "KEY=VALUE",
+          "over the recipe's own; may be repeated" },
         { "--limit", 0, CLI_INT, &c.limit, "N", "samples of a data file to show (3); 0: all" },
         { 0 },
     };
-    cli_call call = { .usage = "aerie inspect FILE [options]",
-                      .about = "Shows what is in a model (config, tensors, memory), an adapter (what it was trained\n"
-                               "over) or a data file (each token, its mask and its weight).",
-                      .options = options, .min_words = 1, .max_words = 1 };
+    cli_call call = {
+        .usage = "aerie inspect FILE [options]",
+        .about =
+            "Shows what is in a model (config, tensors, memory), an adapter (what it was trained\n"
+            "over) or a data file (each token, its mask and its weight).",
+        .options = options,
+        .min_words = 1,
+        .max_words = 1
+    };
     aerie_error err = { 0 };
     char *path = NULL;
     int code;
     if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
     aerie_status status;
-    if (ae_file_exists(call.words[0]) && !is_model(call.words[0])) status = inspect_data(&c, call.words[0], &err);
+    if (ae_file_exists(call.words[0]) && !is_model(call.words[0]))
+        status = inspect_data(&c, call.words[0], &err);
     else {
         status = cli_find(call.words[0], &path, &err);
         if (!status) status = inspect_model(&c, path, &err);

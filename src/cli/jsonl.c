@@ -34,8 +34,8 @@ aerie_status cli_each_line(const char *path, cli_line_fn *fn, void *user, aerie_
         json_error_t where;
         json_t *row = json_loadb(start, len, 0, &where);
         if (!json_is_object(row))
-            status = aerie_fail(err, AERIE_BAD_FILE, "%s:%zu: the line is not a JSON object: %s", path, line_number,
-                                row ? "another kind of value" : where.text);
+            status = aerie_fail(err, AERIE_BAD_FILE, "%s:%zu: the line is not a JSON object: %s",
+                                path, line_number, row ? "another kind of value" : where.text);
         else if ((status = fn(user, row, err)))
             aerie_error_prefix(err, "%s:%zu", path, line_number);
         json_decref(row);

@@ -14,17 +14,22 @@ int cli_logits(int argc, char **argv)
         { 0 },
     };
     cli_call call = { .usage = "aerie logits MODEL --file TEXT -o OUT.npy",
-                      .about = "Writes the logits of every position of a text, BOS first where the vocabulary wants one.",
-                      .options = options, .min_words = 1, .max_words = 1 };
+                      .about = "Writes the logits of every position of a text, BOS first where the "
+                               "vocabulary wants one.",
+                      .options = options,
+                      .min_words = 1,
+                      .max_words = 1 };
     aerie_error err = { 0 };
     aerie_model *m = NULL;
     ae_bytes text = { 0 };
     int code;
     if (!cli_read(&call, &common, argc, argv, &code)) return code;
-    if (!file || !out_path) return cli_misused("give --file TEXT and -o OUT.npy; usage: %s", call.usage);
+    if (!file || !out_path)
+        return cli_misused("give --file TEXT and -o OUT.npy; usage: %s", call.usage);
     aerie_status status = ae_file_read(&text, file, 0, &err);
     if (!status) status = cli_open(&m, call.words[0], &common, &err);
-    if (!status) status = aerie_logits_to_file(m, text.data ? text.data : "", text.len, out_path, &err);
+    if (!status)
+        status = aerie_logits_to_file(m, text.data ? text.data : "", text.len, out_path, &err);
     aerie_model_close(m);
     ae_bytes_free(&text);
     return status ? cli_fail(&err) : CLI_DONE;

@@ -29,10 +29,14 @@ static const command commands[] = {
 static void print_help(FILE *to)
 {
     fputs("usage: aerie COMMAND ...\n\n"
-          "Turns a base language model into an assistant, and keeps it on your own hardware.\n\n", to);
-    for (size_t i = 0; i < AE_COUNT(commands); i++) fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].about);
-    fputs("\nA MODEL is a .gguf file, a Hugging Face folder, or a name in the store ($AERIE_HOME, default\n"
-          "~/.aerie). `aerie COMMAND --help` tells a command's options. Try: aerie run nursery\n", to);
+          "Turns a base language model into an assistant, and keeps it on your own hardware.\n\n",
+          to);
+    for (size_t i = 0; i < AE_COUNT(commands); i++)
+        fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].about);
+    fputs("\nA MODEL is a .gguf file, a Hugging Face folder, or a name in the store ($AERIE_HOME, "
+          "default\n"
+          "~/.aerie). `aerie COMMAND --help` tells a command's options. Try: aerie run nursery\n",
+          to);
 }
 
 static int unknown(const char *word)

@@ -1,4 +1,5 @@
-/* options.c -- reads a command's words by its table of options, and prints its help from the same. */
+/* options.c -- reads a command's words by its table of options, and prints its help from the same.
+ */
 #include "aerie/log.h"
 #include "cli/cli.h"
 
@@ -17,7 +18,8 @@ static void common_options(cli_option out[N_COMMON], cli_common *c)
     const cli_option table[N_COMMON] = {
         { "--threads", 't', CLI_INT, &c->threads, "N", "threads; default: one per processor" },
         { "--cpu", 0, CLI_TEXT, &c->cpu, "NAME", "kernels: ref, avx2, avx512, neon or auto" },
-        { "--adapter", 0, CLI_LIST, &c->adapters, "FILE", "lay a LoRA adapter over the model; may be repeated" },
+        { "--adapter", 0, CLI_LIST, &c->adapters, "FILE",
+          "lay a LoRA adapter over the model; may be repeated" },
         { "--json", 0, CLI_FLAG, &c->json, NULL, "print JSON, and nothing else, on stdout" },
         { "--quiet", 'q', CLI_FLAG, &c->quiet, NULL, "no progress and no remarks" },
         { "--help", 'h', CLI_FLAG, &c->help, NULL, "this help" },
@@ -41,7 +43,8 @@ static void print_option(const cli_option *o)
     char left[48];
     int n = o->letter ? snprintf(left, sizeof left, "-%c, %s", o->letter, o->name)
                       : snprintf(left, sizeof left, "    %s", o->name);
-    if (o->value && n > 0 && (size_t)n < sizeof left) snprintf(left + n, sizeof left - (size_t)n, " %s", o->value);
+    if (o->value && n > 0 && (size_t)n < sizeof left)
+        snprintf(left + n, sizeof left - (size_t)n, " %s", o->value);
     printf("  %-26s %s\n", left, o->help);
 }
 
@@ -65,11 +68,14 @@ static bool set_number(const cli_option *o, const char *value, int *code)
 {
     char *end = NULL;
     errno = 0;
-    if (o->kind == CLI_INT) *(int64_t *)o->to = strtoll(value, &end, 10);
-    else *(double *)o->to = strtod(value, &end);
+    if (o->kind == CLI_INT)
+        *(int64_t *)o->to = strtoll(value, &end, 10);
+    else
+        *(double *)o->to = strtod(value, &end);
     bool finite = o->kind == CLI_INT || isfinite(*(double *)o->to);
     if (end != value && *end == '\0' && errno == 0 && finite) return true;
-    *code = cli_misused("%s wants a%s number, not '%s'", o->name, o->kind == CLI_INT ? " whole" : "", value);
+    *code = cli_misused("%s wants a%s number, not '%s'", o->name,
+                        o->kind == CLI_INT ? " whole" : "", value);
     return false;
 }
 
@@ -77,10 +83,15 @@ static bool set(const cli_option *o, const char *value, int *code)
 {
     cli_list *list;
     switch (o->kind) {
-    case CLI_FLAG: *(bool *)o->to = true; return true;
-    case CLI_TEXT: *(const char **)o->to = value; return true;
+    case CLI_FLAG:
+        *(bool *)o->to = true;
+        return true;
+    case CLI_TEXT:
+        *(const char **)o->to = value;
+        return true;
     case CLI_INT:
-    case CLI_FLOAT: return set_number(o, value, code);
+    case CLI_FLOAT:
+        return set_number(o, value, code);
     case CLI_LIST:
         list = o->to;
         if (list->n < (int)AE_COUNT(list->items)) {
@@ -104,7 +115,8 @@ static bool unknown(const cli_option *const *all, int n, const char *word, int *
 }
 
 /* One word that begins with '-'; *i moves past a value of its own. */
-static bool read_option(const cli_option *const *all, int n, int argc, char **argv, int *i, int *code)
+static bool read_option(const cli_option *const *all, int n, int argc, char **argv, int *i,
+                        int *code)
 {
     const char *word = argv[*i], *equals = strchr(word, '=');
     size_t len = equals ? (size_t)(equals - word) : strlen(word);
@@ -125,14 +137,17 @@ static bool read_option(const cli_option *const *all, int n, int argc, char **ar
     return set(o, value, code);
 }
 
-static bool read_words(cli_call *call, const cli_option *const *all, int n, int argc, char **argv, int *code)
+static bool read_words(cli_call *call, const cli_option *const *all, int n, int argc, char **argv,
+                       int *code)
 {
     bool only_words = false;
     for (int i = 1; i < argc; i++) {
-        if (!only_words && !strcmp(argv[i], "--")) only_words = true;
+        if (!only_words && !strcmp(argv[i], "--"))
+            only_words = true;
         else if (!only_words && argv[i][0] == '-' && argv[i][1] != '\0') {
             if (!read_option(all, n, argc, argv, &i, code)) return false;
-        } else if (call->n_words < call->max_words) call->words[call->n_words++] = argv[i];
+        } else if (call->n_words < call->max_words)
+            call->words[call->n_words++] = argv[i];
         else {
             *code = cli_misused("'%s' is one word too many; usage: %s", argv[i], call->usage);
             return false;
@@ -147,7 +162,8 @@ bool cli_read(cli_call *call, cli_common *common, int argc, char **argv, int *co
     const cli_option *all[MAX_OPTIONS];
     int n = 0;
     common_options(shared, common);
-    for (const cli_option *o = call->options; o && o->name && n < MAX_OPTIONS - N_COMMON; o++) all[n++] = o;
+    for (const cli_option *o = call->options; o && o->name && n < MAX_OPTIONS - N_COMMON; o++)
+        all[n++] = o;
     for (int i = 0; i < N_COMMON; i++) all[n++] = &shared[i];
 
     if (!read_words(call, all, n, argc, argv, code)) return false;

@@ -22,8 +22,9 @@ void cli_print_stats(const aerie_reply_stats *s)
             "prompt: %lld tokens (%lld already computed), %.2f s, %.1f tokens/s\n"
             "reply:  %lld tokens, %.2f s, %.1f tokens/s\n",
             (long long)s->prompt_tokens, (long long)s->reused_tokens, s->prompt_seconds,
-            s->prompt_seconds > 0 ? (double)computed / s->prompt_seconds : 0, (long long)s->reply_tokens,
-            s->reply_seconds, s->reply_seconds > 0 ? (double)s->reply_tokens / s->reply_seconds : 0);
+            s->prompt_seconds > 0 ? (double)computed / s->prompt_seconds : 0,
+            (long long)s->reply_tokens, s->reply_seconds,
+            s->reply_seconds > 0 ? (double)s->reply_tokens / s->reply_seconds : 0);
 }
 
 static aerie_status add(conversation *c, const char *role, const char *content, aerie_error *err)
@@ -65,8 +66,8 @@ static bool print_text(void *user, const char *text, size_t len)
     return !cli_interrupted();
 }
 
-/* One message and its reply. A reply that was stopped stays in the conversation as far as it came; a
- * message that could not be answered leaves it. */
+/* One message and its reply. A reply that was stopped stays in the conversation as far as it came;
+ * a message that could not be answered leaves it. */
 static void exchange(conversation *c, cli_chat *chat, const char *message)
 {
     ae_bytes reply = { 0 };
@@ -77,8 +78,8 @@ static void exchange(conversation *c, cli_chat *chat, const char *message)
         return;
     }
     cli_forget_interrupt();
-    aerie_status status = aerie_session_chat(chat->session, c->items, c->n, &chat->sampling, chat->max_tokens,
-                                             print_text, &reply, &stats, &err);
+    aerie_status status = aerie_session_chat(chat->session, c->items, c->n, &chat->sampling,
+                                             chat->max_tokens, print_text, &reply, &stats, &err);
     puts("\n");
     if (!status) status = ae_bytes_status(&reply, &err);
     if (!status) status = add(c, "assistant", reply.data ? reply.data : "", &err);
@@ -109,9 +110,10 @@ static void show_info(const cli_chat *chat)
     aerie_model_info i;
     char size[32];
     aerie_model_describe(chat->model, &i);
-    printf("  %s: %s, %.1f million parameters, %s, context %lld of %lld, %s with %d threads\n\n", i.path,
-           i.architecture, (double)i.n_parameters / 1e6, cli_bytes(size, (double)i.weight_bytes),
-           (long long)aerie_session_context(chat->session), (long long)i.context_length, i.device, i.threads);
+    printf("  %s: %s, %.1f million parameters, %s, context %lld of %lld, %s with %d threads\n\n",
+           i.path, i.architecture, (double)i.n_parameters / 1e6,
+           cli_bytes(size, (double)i.weight_bytes), (long long)aerie_session_context(chat->session),
+           (long long)i.context_length, i.device, i.threads);
 }
 
 static void set_option(cli_chat *chat, const char *name, const char *value)
@@ -123,14 +125,22 @@ static void set_option(cli_chat *chat, const char *name, const char *value)
         return;
     }
     aerie_sampling *s = &chat->sampling;
-    if (!strcmp(name, "temperature")) s->temperature = (float)x;
-    else if (!strcmp(name, "top_k")) s->top_k = (int)x;
-    else if (!strcmp(name, "top_p")) s->top_p = (float)x;
-    else if (!strcmp(name, "min_p")) s->min_p = (float)x;
-    else if (!strcmp(name, "repeat_penalty")) s->repeat_penalty = (float)x;
-    else if (!strcmp(name, "seed")) s->seed = (uint64_t)x;
-    else if (!strcmp(name, "max_tokens")) chat->max_tokens = (int64_t)x;
-    else printf("  there is no '%s' to set; /help lists what there is\n\n", name);
+    if (!strcmp(name, "temperature"))
+        s->temperature = (float)x;
+    else if (!strcmp(name, "top_k"))
+        s->top_k = (int)x;
+    else if (!strcmp(name, "top_p"))
+        s->top_p = (float)x;
+    else if (!strcmp(name, "min_p"))
+        s->min_p = (float)x;
+    else if (!strcmp(name, "repeat_penalty"))
+        s->repeat_penalty = (float)x;
+    else if (!strcmp(name, "seed"))
+        s->seed = (uint64_t)x;
+    else if (!strcmp(name, "max_tokens"))
+        chat->max_tokens = (int64_t)x;
+    else
+        printf("  there is no '%s' to set; /help lists what there is\n\n", name);
 }
 
 /* A line that begins with '/'. Returns false when the user leaves. */
@@ -143,9 +153,12 @@ static bool command(conversation *c, cli_chat *chat, char *line)
         while (*rest == ' ') rest++;
     }
     if (!strcmp(line, "/bye") || !strcmp(line, "/exit") || !strcmp(line, "/quit")) return false;
-    if (!strcmp(line, "/clear")) begin(c, chat, &err);
-    else if (!strcmp(line, "/info")) show_info(chat);
-    else if (!strcmp(line, "/verbose")) chat->verbose = !chat->verbose;
+    if (!strcmp(line, "/clear"))
+        begin(c, chat, &err);
+    else if (!strcmp(line, "/info"))
+        show_info(chat);
+    else if (!strcmp(line, "/verbose"))
+        chat->verbose = !chat->verbose;
     else if (!strcmp(line, "/system") && rest) {
         static ae_bytes held; /* lives as long as the conversation */
         ae_bytes_clear(&held);
@@ -156,7 +169,8 @@ static bool command(conversation *c, cli_chat *chat, char *line)
         char *value = strchr(rest, ' ');
         if (value) *value++ = '\0';
         set_option(chat, rest, value);
-    } else show_help();
+    } else
+        show_help();
     if (err.status) cli_fail(&err);
     return true;
 }
@@ -210,14 +224,18 @@ aerie_status cli_repl(cli_chat *chat, aerie_error *err)
         }
         ae_bytes_clear(&message);
         bool whole = true;
-        if (!strncmp(line, "\"\"\"", 3)) whole = read_block(&message, line);
-        else ae_bytes_add_text(&message, line);
+        if (!strncmp(line, "\"\"\"", 3))
+            whole = read_block(&message, line);
+        else
+            ae_bytes_add_text(&message, line);
         free(line);
         if (!whole) break;
         if (message.len == 0 || message.failed) continue;
         add_history(message.data);
-        if (message.data[0] == '/') go_on = command(&c, chat, message.data);
-        else exchange(&c, chat, message.data);
+        if (message.data[0] == '/')
+            go_on = command(&c, chat, message.data);
+        else
+            exchange(&c, chat, message.data);
     }
     if (path) write_history(path);
     ae_free(path);

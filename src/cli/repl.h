@@ -7,10 +7,10 @@
 typedef struct {
     aerie_model *model;
     aerie_session *session;
-    const char *name;     /* as the user wrote it */
-    const char *system;   /* NULL: none */
+    const char *name;   /* as the user wrote it */
+    const char *system; /* NULL: none */
     aerie_sampling sampling;
-    int64_t max_tokens;   /* 0: until the reply ends */
+    int64_t max_tokens; /* 0: until the reply ends */
     bool verbose;
 } cli_chat;
 

@@ -19,7 +19,8 @@ typedef struct {
 static bool print_text(void *user, const char *text, size_t len)
 {
     ae_bytes *keep = user;
-    if (keep) ae_bytes_add(keep, text, len);
+    if (keep)
+        ae_bytes_add(keep, text, len);
     else {
         fwrite(text, 1, len, stdout);
         fflush(stdout);
@@ -28,7 +29,8 @@ static bool print_text(void *user, const char *text, size_t len)
 }
 
 /* --template takes a known format's name, a Jinja file, or Jinja itself. *held is to be freed. */
-static aerie_status read_template(const char **out, ae_bytes *held, const char *word, aerie_error *err)
+static aerie_status read_template(const char **out, ae_bytes *held, const char *word,
+                                  aerie_error *err)
 {
     *out = word;
     if (!word || !ae_file_exists(word)) return AERIE_OK;
@@ -53,17 +55,20 @@ static aerie_status read_prompt(ae_bytes *out, const char *word, aerie_error *er
         return ae_bytes_status(out, err);
     }
     while ((n = fread(buffer, 1, sizeof buffer, stdin)) > 0) ae_bytes_add(out, buffer, n);
-    if (out->len == 0) return aerie_fail(err, AERIE_BAD_ARGUMENT, "there is no prompt; give one after the model's name");
+    if (out->len == 0)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "there is no prompt; give one after the model's name");
     return ae_bytes_status(out, err);
 }
 
 static void print_json(const ae_bytes *reply, const aerie_reply_stats *s)
 {
     static const char *const finishes[] = { "stop", "length", "interrupted" };
-    json_t *o = json_pack("{s:s%, s:s, s:I, s:I, s:f, s:f}", "reply", reply->data ? reply->data : "", reply->len,
-                          "finish", finishes[s->finish], "prompt_tokens", (json_int_t)s->prompt_tokens, "reply_tokens",
-                          (json_int_t)s->reply_tokens, "prompt_seconds", s->prompt_seconds, "reply_seconds",
-                          s->reply_seconds);
+    json_t *o =
+        json_pack("{s:s%, s:s, s:I, s:I, s:f, s:f}", "reply", reply->data ? reply->data : "",
+                  reply->len, "finish", finishes[s->finish], "prompt_tokens",
+                  (json_int_t)s->prompt_tokens, "reply_tokens", (json_int_t)s->reply_tokens,
+                  "prompt_seconds", s->prompt_seconds, "reply_seconds", s->reply_seconds);
     json_dumpf(o, stdout, JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(o);
@@ -75,9 +80,11 @@ static aerie_status reply_once(const run_call *c, const char *prompt, aerie_text
     const cli_chat *chat = &c->chat;
     aerie_message messages[2] = { { "system", chat->system }, { "user", prompt } };
     size_t skip = chat->system ? 0 : 1;
-    if (c->raw) return aerie_session_complete(chat->session, prompt, &chat->sampling, chat->max_tokens, fn, user, stats, err);
-    return aerie_session_chat(chat->session, messages + skip, 2 - skip, &chat->sampling, chat->max_tokens, fn, user,
-                              stats, err);
+    if (c->raw)
+        return aerie_session_complete(chat->session, prompt, &chat->sampling, chat->max_tokens, fn,
+                                      user, stats, err);
+    return aerie_session_chat(chat->session, messages + skip, 2 - skip, &chat->sampling,
+                              chat->max_tokens, fn, user, stats, err);
 }
 
 static aerie_status one_reply(run_call *c, const char *word, aerie_error *err)
@@ -85,11 +92,16 @@ static aerie_status one_reply(run_call *c, const char *word, aerie_error *err)
     ae_bytes prompt = { 0 }, reply = { 0 };
     aerie_reply_stats stats = { 0 };
     aerie_status status = read_prompt(&prompt, word, err);
-    if (!status) status = reply_once(c, prompt.data, print_text, c->common.json ? &reply : NULL, &stats, err);
-    if (!status && c->common.json) print_json(&reply, &stats);
-    else if (!status) putchar('\n');
+    if (!status)
+        status =
+            reply_once(c, prompt.data, print_text, c->common.json ? &reply : NULL, &stats, err);
+    if (!status && c->common.json)
+        print_json(&reply, &stats);
+    else if (!status)
+        putchar('\n');
     if (!status && c->chat.verbose) cli_print_stats(&stats);
-    if (!status && stats.finish == AERIE_FINISH_CALLER && !ferror(stdout)) status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+    if (!status && stats.finish == AERIE_FINISH_CALLER && !ferror(stdout))
+        status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
     ae_bytes_free(&prompt);
     ae_bytes_free(&reply);
     return status;
@@ -98,10 +110,15 @@ static aerie_status one_reply(run_call *c, const char *word, aerie_error *err)
 static void take_sampling(run_call *c)
 {
     c->chat.sampling = (aerie_sampling){
-        .temperature = (float)c->temperature, .top_k = (int)c->top_k, .top_p = (float)c->top_p,
-        .min_p = (float)c->min_p, .repeat_penalty = (float)c->repeat_penalty,
-        .presence_penalty = (float)c->presence_penalty, .frequency_penalty = (float)c->frequency_penalty,
-        .repeat_last_n = (int)c->repeat_last_n, .seed = (uint64_t)c->seed,
+        .temperature = (float)c->temperature,
+        .top_k = (int)c->top_k,
+        .top_p = (float)c->top_p,
+        .min_p = (float)c->min_p,
+        .repeat_penalty = (float)c->repeat_penalty,
+        .presence_penalty = (float)c->presence_penalty,
+        .frequency_penalty = (float)c->frequency_penalty,
+        .repeat_last_n = (int)c->repeat_last_n,
+        .seed = (uint64_t)c->seed,
     };
     c->chat.max_tokens = c->max_tokens > 0 ? c->max_tokens : 0;
 }
@@ -112,12 +129,16 @@ static aerie_status run(run_call *c, const char *model_word, const char *prompt,
     ae_bytes template_text = { 0 };
     aerie_status status = read_template(&chat_template, &template_text, c->template_word, err);
     if (!status) status = cli_open(&c->chat.model, model_word, &c->common, err);
-    if (!status) status = aerie_session_open(&c->chat.session, c->chat.model, c->context, chat_template, err);
+    if (!status)
+        status =
+            aerie_session_open(&c->chat.session, c->chat.model, c->context, chat_template, err);
     if (!status) {
         cli_catch_interrupt();
         c->chat.name = model_word;
-        if (prompt || c->common.json || !isatty(STDIN_FILENO)) status = one_reply(c, prompt, err);
-        else status = cli_repl(&c->chat, err);
+        if (prompt || c->common.json || !isatty(STDIN_FILENO))
+            status = one_reply(c, prompt, err);
+        else
+            status = cli_repl(&c->chat, err);
     }
     aerie_session_close(c->chat.session);
     aerie_model_close(c->chat.model);
@@ -127,34 +148,58 @@ static aerie_status run(run_call *c, const char *model_word, const char *prompt,
 
 int cli_run(int argc, char **argv)
 {
-    run_call c = { .temperature = -1, .top_p = -1, .min_p = -1, .repeat_penalty = -1, .top_k = -1, .repeat_last_n = -2 };
+    run_call c = { .temperature = -1,
+                   .top_p = -1,
+                   .min_p = -1,
+                   .repeat_penalty = -1,
+                   .top_k = -1,
+                   .repeat_last_n = -2 };
     const cli_option options[] = {
         { "--system", 0, CLI_TEXT, &c.chat.system, "TEXT", "the system message" },
-        { "--template", 0, CLI_TEXT, &c.template_word, "T", "another chat template: a name (zephyr), a file, or Jinja" },
-        { "--temp", 0, CLI_FLOAT, &c.temperature, "X", "temperature (0.8); 0: always the most likely token" },
+        { "--template", 0, CLI_TEXT, &c.template_word, "T",
+          "another chat template: a name (zephyr), a file, or Jinja" },
+        { "--temp", 0, CLI_FLOAT, &c.temperature, "X",
+          "temperature (0.8); 0: always the most likely token" },
         { "--top-k", 0, CLI_INT, &c.top_k, "N", "choose among the N most likely (40); 0: all" },
-        { "--top-p", 0, CLI_FLOAT, &c.top_p, "X", "... of the fewest that hold this probability (0.9)" },
-        { "--min-p", 0, CLI_FLOAT, &c.min_p, "X", "... at least this fraction as likely as the best (0)" },
-        { "--repeat-penalty", 0, CLI_FLOAT, &c.repeat_penalty, "X", "make tokens already seen less likely (1: off)" },
-        { "--presence-penalty", 0, CLI_FLOAT, &c.presence_penalty, "X", "... by this much once (0)" },
-        { "--frequency-penalty", 0, CLI_FLOAT, &c.frequency_penalty, "X", "... by this much for each time (0)" },
-        { "--repeat-last-n", 0, CLI_INT, &c.repeat_last_n, "N", "how far back penalties look (64); -1: all" },
+        { "--top-p", 0, CLI_FLOAT, &c.top_p, "X",
+          "... of the fewest that hold this probability (0.9)" },
+        { "--min-p", 0, CLI_FLOAT, &c.min_p, "X",
+          "... at least this fraction as likely as the best (0)" },
+        { "--repeat-penalty", 0, CLI_FLOAT, &c.repeat_penalty, "X",
+          "make tokens already seen less likely (1: off)" },
+        { "--presence-penalty", 0, CLI_FLOAT, &c.presence_penalty, "X",
+          "... by this much once (0)" },
+        { "--frequency-penalty", 0, CLI_FLOAT, &c.frequency_penalty, "X",
+          "... by this much for each time (0)" },
+        { "--repeat-last-n", 0, CLI_INT, &c.repeat_last_n, "N",
+          "how far back penalties look (64); -1: all" },
         { "--seed", 0, CLI_INT, &c.seed, "N", "the same seed gives the same reply (42)" },
-        { "--max-tokens", 'n', CLI_INT, &c.max_tokens, "N", "longest reply; default: until it ends" },
-        { "--ctx", 'c', CLI_INT, &c.context, "N", "context in tokens; default: the model's, at most 4096" },
-        { "--format", 0, CLI_TEXT, &c.format, "json|FILE", "constrain the reply (not in this version)" },
+        { "--max-tokens", 'n', CLI_INT, &c.max_tokens, "N",
+          "longest reply; default: until it ends" },
+        { "--ctx", 'c', CLI_INT, &c.context, "N",
+          "context in tokens; default: the model's, at most 4096" },
+        { "--format", 0, CLI_TEXT, &c.format, "json|FILE",
+          "constrain the reply (not in this version)" },
         { "--raw", 0, CLI_FLAG, &c.raw, NULL, "no template: go on from the prompt as it stands" },
         { "--verbose", 'v', CLI_FLAG, &c.chat.verbose, NULL, "say how long it took" },
         { 0 },
     };
-    cli_call call = { .usage = "aerie run MODEL [PROMPT] [options]",
-                      .about = "Chats with a model. With a PROMPT (or text piped in) the reply alone goes to stdout;\n"
-                               "on a terminal without one it is a conversation.",
-                      .options = options, .min_words = 1, .max_words = 2 };
+    cli_call call = {
+        .usage = "aerie run MODEL [PROMPT] [options]",
+        .about =
+            "Chats with a model. With a PROMPT (or text piped in) the reply alone goes to stdout;\n"
+            "on a terminal without one it is a conversation.",
+        .options = options,
+        .min_words = 1,
+        .max_words = 2
+    };
     aerie_error err = { 0 };
     int code;
     if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
-    if (c.format) return cli_misused("--format is not in this version; ask for JSON in the prompt, and check it");
+    if (c.format)
+        return cli_misused(
+            "--format is not in this version; ask for JSON in the prompt, and check it");
     take_sampling(&c);
-    return run(&c, call.words[0], call.n_words > 1 ? call.words[1] : NULL, &err) ? cli_fail(&err) : CLI_DONE;
+    return run(&c, call.words[0], call.n_words > 1 ? call.words[1] : NULL, &err) ? cli_fail(&err)
+                                                                                 : CLI_DONE;
 }

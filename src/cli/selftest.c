@@ -31,26 +31,31 @@ int cli_selftest(int argc, char **argv)
     cli_common common = { 0 };
     const char *golden = NULL;
     const cli_option options[] = {
-        { "--golden", 0, CLI_TEXT, &golden, "DIR", "also run the golden cases of the JSON files in DIR" },
+        { "--golden", 0, CLI_TEXT, &golden, "DIR",
+          "also run the golden cases of the JSON files in DIR" },
         { 0 },
     };
     cli_call call = { .usage = "aerie selftest [--golden DIR] [options]",
-                      .about = "Checks that this build computes what it should on this machine.", .options = options };
+                      .about = "Checks that this build computes what it should on this machine.",
+                      .options = options };
     aerie_error err = { 0 };
     int code;
     if (!cli_read(&call, &common, argc, argv, &code)) return code;
     selftest_view v = { .cases = common.json ? json_array() : NULL, .quiet = common.quiet };
-    aerie_selftest_options o = { .golden_folder = golden, .cpu = common.cpu, .threads = (int)common.threads };
+    aerie_selftest_options o = { .golden_folder = golden,
+                                 .cpu = common.cpu,
+                                 .threads = (int)common.threads };
     aerie_selftest_summary s = { 0 };
     aerie_status status = aerie_selftest(&o, show, &v, &s, &err);
     if (!status && v.cases) {
-        json_t *all = json_pack("{s:i, s:i, s:i, s:O}", "passed", s.passed, "failed", s.failed, "unknown", s.unknown,
-                                "cases", v.cases);
+        json_t *all = json_pack("{s:i, s:i, s:i, s:O}", "passed", s.passed, "failed", s.failed,
+                                "unknown", s.unknown, "cases", v.cases);
         json_dumpf(all, stdout, 0);
         putchar('\n');
         json_decref(all);
     } else if (!status) {
-        printf("%d passed, %d failed, %d of methods this build does not know\n", s.passed, s.failed, s.unknown);
+        printf("%d passed, %d failed, %d of methods this build does not know\n", s.passed, s.failed,
+               s.unknown);
     }
     json_decref(v.cases);
     if (status) return cli_fail(&err);

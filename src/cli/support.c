@@ -19,7 +19,8 @@ int cli_fail(const aerie_error *err)
 }
 
 /* The folder of installed models: beside the program (PREFIX/bin/aerie -> PREFIX/share/aerie), or
- * the source tree's when run from a build folder. Overwrites `out` with an empty text when neither. */
+ * the source tree's when run from a build folder. Overwrites `out` with an empty text when neither.
+ */
 static void find_share(char *out, size_t size)
 {
     static const char *const tries[] = { "%s/../share/aerie", "%s/../../../recipes/nursery",
@@ -49,8 +50,10 @@ const aerie_places *cli_places(void)
     static aerie_places places;
     if (places.store) return &places;
     const char *own = getenv("AERIE_HOME"), *home = getenv("HOME");
-    if (own && *own) snprintf(store, sizeof store, "%s", own);
-    else snprintf(store, sizeof store, "%s/.aerie", home && *home ? home : ".");
+    if (own && *own)
+        snprintf(store, sizeof store, "%s", own);
+    else
+        snprintf(store, sizeof store, "%s/.aerie", home && *home ? home : ".");
     find_share(share, sizeof share);
     places = (aerie_places){ store, share[0] ? share : AERIE_SHARE };
     return &places;
@@ -61,11 +64,14 @@ aerie_status cli_find(const char *model, char **path, aerie_error *err)
     return aerie_find_model(cli_places(), model, path, err);
 }
 
-aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common, aerie_error *err)
+aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common,
+                      aerie_error *err)
 {
     char *path = NULL;
-    aerie_model_options o = { .threads = (int)common->threads, .cpu = common->cpu,
-                              .adapters = common->adapters.items, .n_adapters = common->adapters.n };
+    aerie_model_options o = { .threads = (int)common->threads,
+                              .cpu = common->cpu,
+                              .adapters = common->adapters.items,
+                              .n_adapters = common->adapters.n };
     *out = NULL;
     aerie_status status = cli_find(model, &path, err);
     if (!status) status = aerie_model_open(out, path, &o, err);
@@ -89,15 +95,22 @@ void cli_catch_interrupt(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-bool cli_interrupted(void) { return interrupts != 0; }
-void cli_forget_interrupt(void) { interrupts = 0; }
+bool cli_interrupted(void)
+{
+    return interrupts != 0;
+}
+void cli_forget_interrupt(void)
+{
+    interrupts = 0;
+}
 
 enum { BAR = 24 };
 
 void cli_progress_draw(cli_progress *p, double fraction, const char *format, ...)
 {
     double now = ae_clock_seconds();
-    if (p->off || !isatty(STDERR_FILENO) || (p->shown && fraction < 1 && now - p->drawn_at < 0.1)) return;
+    if (p->off || !isatty(STDERR_FILENO) || (p->shown && fraction < 1 && now - p->drawn_at < 0.1))
+        return;
     int filled = (int)(fraction * BAR + 0.5);
     char bar[BAR + 1], text[160];
     va_list args;
@@ -133,8 +146,11 @@ const char *cli_bytes(char out[32], double bytes)
 const char *cli_seconds(char out[32], double seconds)
 {
     long s = (long)(seconds + 0.5);
-    if (s < 120) snprintf(out, 32, "%ld s", s);
-    else if (s < 7200) snprintf(out, 32, "%ld min %ld s", s / 60, s % 60);
-    else snprintf(out, 32, "%ld h %ld min", s / 3600, s % 3600 / 60);
+    if (s < 120)
+        snprintf(out, 32, "%ld s", s);
+    else if (s < 7200)
+        snprintf(out, 32, "%ld min %ld s", s / 60, s % 60);
+    else
+        snprintf(out, 32, "%ld h %ld min", s / 3600, s % 3600 / 60);
     return out;
 }

@@ -24,7 +24,8 @@ static void print_ids(const tokenize_call *c, const int32_t *ids, size_t n)
 {
     if (c->common.json) {
         json_t *pieces = json_array();
-        for (size_t i = 0; i < n; i++) json_array_append_new(pieces, piece_json(c->tokenizer, ids[i]));
+        for (size_t i = 0; i < n; i++)
+            json_array_append_new(pieces, piece_json(c->tokenizer, ids[i]));
         cli_print_json(json_pack("{s:o, s:o}", "ids", cli_ids_json(ids, n), "pieces", pieces));
         return;
     }
@@ -35,14 +36,17 @@ static void print_ids(const tokenize_call *c, const int32_t *ids, size_t n)
     }
 }
 
-static aerie_status tokenize_text(const tokenize_call *c, const char *text, size_t len, aerie_error *err)
+static aerie_status tokenize_text(const tokenize_call *c, const char *text, size_t len,
+                                  aerie_error *err)
 {
     aerie_tokenize_options o = { .no_bos = c->no_bos };
     int32_t *ids = NULL;
     size_t n = 0;
     aerie_status status = aerie_tokenize(c->tokenizer, text, len, &o, &ids, &n, err);
-    if (!status && c->jsonl) cli_print_json(json_pack("{s:o}", "ids", cli_ids_json(ids, n)));
-    else if (!status) print_ids(c, ids, n);
+    if (!status && c->jsonl)
+        cli_print_json(json_pack("{s:o}", "ids", cli_ids_json(ids, n)));
+    else if (!status)
+        print_ids(c, ids, n);
     aerie_free(ids);
     return status;
 }
@@ -50,7 +54,8 @@ static aerie_status tokenize_text(const tokenize_call *c, const char *text, size
 static aerie_status tokenize_row(void *user, json_t *row, aerie_error *err)
 {
     const json_t *text = json_object_get(row, "text");
-    if (!json_is_string(text)) return aerie_fail(err, AERIE_BAD_FILE, "the line has no \"text\" that is a string");
+    if (!json_is_string(text))
+        return aerie_fail(err, AERIE_BAD_FILE, "the line has no \"text\" that is a string");
     return tokenize_text(user, json_string_value(text), json_string_length(text), err);
 }
 
@@ -68,27 +73,38 @@ int cli_tokenize(int argc, char **argv)
     tokenize_call c = { 0 };
     const cli_option options[] = {
         { "--file", 'f', CLI_TEXT, &c.file, "FILE", "tokenize this file's text" },
-        { "--jsonl", 0, CLI_FLAG, &c.jsonl, NULL, "with --file: read {\"text\"} lines, print {\"ids\"} lines" },
+        { "--jsonl", 0, CLI_FLAG, &c.jsonl, NULL,
+          "with --file: read {\"text\"} lines, print {\"ids\"} lines" },
         { "--no-bos", 0, CLI_FLAG, &c.no_bos, NULL, "leave out the beginning-of-sequence token" },
         { 0 },
     };
-    cli_call call = { .usage = "aerie tokenize MODEL [TEXT] [options]",
-                      .about = "Turns text into token ids. MODEL may be a bare tokenizer.model or tokenizer.json.",
-                      .options = options, .min_words = 1, .max_words = 2 };
+    cli_call call = {
+        .usage = "aerie tokenize MODEL [TEXT] [options]",
+        .about =
+            "Turns text into token ids. MODEL may be a bare tokenizer.model or tokenizer.json.",
+        .options = options,
+        .min_words = 1,
+        .max_words = 2
+    };
     aerie_error err = { 0 };
     char *path = NULL;
     int code;
     if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
-    if ((call.n_words > 1) == (c.file != NULL)) return cli_misused("give a TEXT or --file FILE; usage: %s", call.usage);
+    if ((call.n_words > 1) == (c.file != NULL))
+        return cli_misused("give a TEXT or --file FILE; usage: %s", call.usage);
     if (c.jsonl && !c.file) return cli_misused("--jsonl wants --file FILE");
 
     /* A bare tokenizer file is no model that the store could know. */
-    aerie_status status = ae_file_exists(call.words[0]) ? aerie_tokenizer_open(&c.tokenizer, call.words[0], &err)
-                                                        : cli_find(call.words[0], &path, &err);
+    aerie_status status = ae_file_exists(call.words[0])
+                              ? aerie_tokenizer_open(&c.tokenizer, call.words[0], &err)
+                              : cli_find(call.words[0], &path, &err);
     if (!status && path) status = aerie_tokenizer_open(&c.tokenizer, path, &err);
     if (!status) {
-        if (!c.file) status = tokenize_text(&c, call.words[1], strlen(call.words[1]), &err);
-        else status = c.jsonl ? cli_each_line(c.file, tokenize_row, &c, &err) : tokenize_file(&c, &err);
+        if (!c.file)
+            status = tokenize_text(&c, call.words[1], strlen(call.words[1]), &err);
+        else
+            status =
+                c.jsonl ? cli_each_line(c.file, tokenize_row, &c, &err) : tokenize_file(&c, &err);
     }
     aerie_tokenizer_close(c.tokenizer);
     aerie_free(path);

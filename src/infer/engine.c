@@ -6,10 +6,10 @@
 /* A prompt on its way through the model. Its cache lives until its last reply is done. */
 typedef struct {
     const ae_request *request;
-    int64_t index;       /* of the request */
+    int64_t index; /* of the request */
     ae_kv *kv;
     bool owns_kv;
-    int64_t fed;         /* prompt tokens computed */
+    int64_t fed; /* prompt tokens computed */
     int64_t n_replies, replies_left;
     bool in_use;
 } prompt_state;
@@ -17,9 +17,9 @@ typedef struct {
 typedef struct {
     prompt_state *prompt;
     int64_t reply;
-    ae_kv *kv;           /* the prompt's own when it has one reply; else a branch, owned */
+    ae_kv *kv; /* the prompt's own when it has one reply; else a branch, owned */
     bool owns_kv;
-    ae_ids history;      /* prompt and reply */
+    ae_ids history; /* prompt and reply */
     ae_rng rng;
     int64_t n_new;
     bool in_use;
@@ -30,9 +30,9 @@ typedef struct {
     int32_t *ids, *pos;
     ae_segment *segments;
     ae_kv **caches;
-    void **owners;       /* [segments]: the prompt_state or reply_state */
+    void **owners; /* [segments]: the prompt_state or reply_state */
     bool *is_prompt;
-    int32_t *wanted;     /* row whose logits the segment wants; -1: none */
+    int32_t *wanted; /* row whose logits the segment wants; -1: none */
     int64_t n_tokens, n_segments;
 } pass;
 
@@ -56,7 +56,8 @@ aerie_status ae_engine_open(ae_engine **out, const ae_engine_options *options, a
     e->options = *options;
     if (e->options.max_batch <= 0) e->options.max_batch = 512;
     if (e->options.max_sequences <= 0) e->options.max_sequences = 32;
-    if (e->options.max_batch < e->options.max_sequences) e->options.max_batch = e->options.max_sequences;
+    if (e->options.max_batch < e->options.max_sequences)
+        e->options.max_batch = e->options.max_sequences;
     e->candidates = ae_alloc((size_t)options->net->config->vocab_size, sizeof *e->candidates);
     if (!e->candidates) {
         ae_engine_close(e);
@@ -74,9 +75,15 @@ void ae_engine_close(ae_engine *e)
     ae_free(e);
 }
 
-size_t ae_engine_scratch_peak(const ae_engine *e) { return e->step.peak; }
+size_t ae_engine_scratch_peak(const ae_engine *e)
+{
+    return e->step.peak;
+}
 
-static int64_t count_of(const ae_request *r) { return r->n_replies > 0 ? r->n_replies : 1; }
+static int64_t count_of(const ae_request *r)
+{
+    return r->n_replies > 0 ? r->n_replies : 1;
+}
 
 static int64_t context_of(const run_state *run, const ae_request *r)
 {
@@ -87,25 +94,30 @@ static aerie_status check_request(const run_state *run, const ae_request *r, aer
 {
     int64_t context = context_of(run, r);
     int64_t vocab_size = run->engine->options.net->config->vocab_size;
-    if (r->n_prompt < 1) return aerie_fail(err, AERIE_BAD_ARGUMENT, "the prompt is empty; give some text");
+    if (r->n_prompt < 1)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "the prompt is empty; give some text");
     if (r->n_prompt >= context)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                          "the prompt has %lld tokens and the context %lld; shorten it or raise --ctx",
-                          (long long)r->n_prompt, (long long)context);
+        return aerie_fail(
+            err, AERIE_BAD_ARGUMENT,
+            "the prompt has %lld tokens and the context %lld; shorten it or raise --ctx",
+            (long long)r->n_prompt, (long long)context);
     if (count_of(r) > run->max_sequences)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "%lld replies of one prompt at once; the most is %lld",
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "%lld replies of one prompt at once; the most is %lld",
                           (long long)count_of(r), (long long)run->max_sequences);
     if (r->kv && (count_of(r) != 1 || ae_kv_len(r->kv) >= r->n_prompt))
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "the cache holds the whole prompt already");
     for (int64_t i = 0; i < r->n_prompt; i++)
         if (r->prompt[i] < 0 || r->prompt[i] >= vocab_size)
-            return aerie_fail(err, AERIE_BAD_ARGUMENT, "token %d is not in the vocabulary of %lld; the "
-                              "tokenizer does not fit the model", r->prompt[i], (long long)vocab_size);
+            return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                              "token %d is not in the vocabulary of %lld; the "
+                              "tokenizer does not fit the model",
+                              r->prompt[i], (long long)vocab_size);
     return ae_sampling_check(&r->sampling, err);
 }
 
-static ae_kv *new_kv(const run_state *run, int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
-                     aerie_error *err)
+static ae_kv *new_kv(const run_state *run, int64_t capacity, const ae_kv *prefix,
+                     int64_t prefix_len, aerie_error *err)
 {
     const ae_config *c = run->engine->options.net->config;
     ae_kv *kv = NULL;
@@ -151,16 +163,24 @@ static aerie_status admit(run_state *run, aerie_error *err)
         prompt_state *p = free_prompt(run);
         if (!p || sequences_taken(run) + count_of(r) > run->max_sequences) break;
         int64_t n = count_of(r);
-        ae_kv *kv = r->kv ? r->kv : new_kv(run, n == 1 ? context_of(run, r) : r->n_prompt, NULL, 0, err);
+        ae_kv *kv =
+            r->kv ? r->kv : new_kv(run, n == 1 ? context_of(run, r) : r->n_prompt, NULL, 0, err);
         if (!kv) return AERIE_NO_MEMORY;
-        *p = (prompt_state){ .request = r, .index = run->next, .kv = kv, .owns_kv = !r->kv,
-                             .fed = ae_kv_len(kv), .n_replies = n, .replies_left = n, .in_use = true };
+        *p = (prompt_state){ .request = r,
+                             .index = run->next,
+                             .kv = kv,
+                             .owns_kv = !r->kv,
+                             .fed = ae_kv_len(kv),
+                             .n_replies = n,
+                             .replies_left = n,
+                             .in_use = true };
         run->next++;
     }
     return AERIE_OK;
 }
 
-static void pack(pass *ps, void *owner, bool is_prompt, ae_kv *kv, const int32_t *ids, int64_t n, bool wanted)
+static void pack(pass *ps, void *owner, bool is_prompt, ae_kv *kv, const int32_t *ids, int64_t n,
+                 bool wanted)
 {
     int64_t s = ps->n_segments++, first = ps->n_tokens, from = ae_kv_len(kv);
     ps->segments[s] = (ae_segment){ .first = first, .n = n, .parent = -1, .cache = s };
@@ -206,8 +226,9 @@ static aerie_status advance(run_state *run, reply_state *r, const float *logits,
 {
     const ae_engine_options *o = &run->engine->options;
     const ae_request *request = r->prompt->request;
-    int32_t id = ae_sampler_draw(&request->sampling, logits, o->net->config->vocab_size, r->history.data,
-                                 (int64_t)r->history.len, run->engine->candidates, &r->rng);
+    int32_t id =
+        ae_sampler_draw(&request->sampling, logits, o->net->config->vocab_size, r->history.data,
+                        (int64_t)r->history.len, run->engine->candidates, &r->rng);
 
     if (run->stats) run->stats->reply_tokens++;
     if (!request->ignore_eog && o->tokenizer && ae_tokenizer_is_eog(o->tokenizer, id)) {
@@ -215,9 +236,11 @@ static aerie_status advance(run_state *run, reply_state *r, const float *logits,
         return AERIE_OK;
     }
     ae_ids_add(&r->history, id);
-    if (r->history.failed) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply's tokens");
+    if (r->history.failed)
+        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply's tokens");
     r->n_new++;
-    if (run->events && run->events->token && !run->events->token(run->events->user, r->prompt->index, r->reply, id))
+    if (run->events && run->events->token &&
+        !run->events->token(run->events->user, r->prompt->index, r->reply, id))
         finish(run, r, AE_FINISH_CALLER);
     else if ((request->max_tokens > 0 && r->n_new >= request->max_tokens) ||
              (int64_t)r->history.len >= context_of(run, request))
@@ -239,13 +262,17 @@ static aerie_status start_reply(run_state *run, prompt_state *p, int64_t index, 
     reply_state *r = free_reply(run);
     ae_kv *kv = p->kv;
     if (p->n_replies > 1) {
-        kv = new_kv(run, context_of(run, request) - request->n_prompt, p->kv, request->n_prompt, err);
+        kv = new_kv(run, context_of(run, request) - request->n_prompt, p->kv, request->n_prompt,
+                    err);
         if (!kv) return AERIE_NO_MEMORY;
     }
-    *r = (reply_state){ .prompt = p, .reply = index, .kv = kv, .owns_kv = p->n_replies > 1, .in_use = true };
+    *r = (reply_state){
+        .prompt = p, .reply = index, .kv = kv, .owns_kv = p->n_replies > 1, .in_use = true
+    };
     ae_rng_seed(&r->rng, ae_mix64(request->seed) + (uint64_t)index);
     ae_ids_add_all(&r->history, request->prompt, (size_t)request->n_prompt);
-    if (r->history.failed) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply's tokens");
+    if (r->history.failed)
+        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply's tokens");
     return advance(run, r, logits, err);
 }
 
@@ -277,8 +304,12 @@ static aerie_status forward(run_state *run, aerie_error *err)
     pass *ps = &run->pass;
     ae_arena_reset_all(&e->step);
     ae_ctx cx = { .device = e->options.device, .arena = &e->step };
-    ae_batch batch = { .n_tokens = ps->n_tokens, .ids = ps->ids, .pos = ps->pos, .segments = ps->segments,
-                       .n_segments = ps->n_segments, .caches = ps->caches };
+    ae_batch batch = { .n_tokens = ps->n_tokens,
+                       .ids = ps->ids,
+                       .pos = ps->pos,
+                       .segments = ps->segments,
+                       .n_segments = ps->n_segments,
+                       .caches = ps->caches };
     int64_t n_wanted = 0;
     int32_t *rows = ae_arena_take(&e->step, (size_t)ps->n_segments, sizeof *rows);
     if (!rows) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a forward pass");
@@ -286,7 +317,8 @@ static aerie_status forward(run_state *run, aerie_error *err)
         if (ps->wanted[s] >= 0) rows[n_wanted++] = ps->wanted[s];
 
     ae_tensor *hidden = ae_net_hidden(&cx, e->options.net, &batch);
-    ae_tensor *logits = n_wanted ? ae_net_logits(&cx, e->options.net, hidden, rows, n_wanted) : NULL;
+    ae_tensor *logits =
+        n_wanted ? ae_net_logits(&cx, e->options.net, hidden, rows, n_wanted) : NULL;
     if (ae_ctx_status(&cx)) {
         if (err && err->status == AERIE_OK) *err = cx.error;
         return ae_ctx_status(&cx);
@@ -309,7 +341,8 @@ static aerie_status step(run_state *run, aerie_error *err)
     double start = ae_clock_seconds();
     aerie_status status = forward(run, err);
     if (run->stats && run->pass.n_tokens > 0) {
-        double share = (double)n_prompt / (double)run->pass.n_tokens, spent = ae_clock_seconds() - start;
+        double share = (double)n_prompt / (double)run->pass.n_tokens,
+               spent = ae_clock_seconds() - start;
         run->stats->prompt_tokens += n_prompt;
         run->stats->prompt_seconds += share * spent;
         run->stats->reply_seconds += (1 - share) * spent;
@@ -330,8 +363,8 @@ static bool take_memory(run_state *run, ae_arena *arena)
     ps->owners = ae_arena_take(arena, 2 * sequences, sizeof *ps->owners);
     ps->is_prompt = ae_arena_take(arena, 2 * sequences, sizeof *ps->is_prompt);
     ps->wanted = ae_arena_take(arena, 2 * sequences, sizeof *ps->wanted);
-    return run->prompts && run->replies && ps->ids && ps->pos && ps->segments && ps->caches && ps->owners &&
-           ps->is_prompt && ps->wanted;
+    return run->prompts && run->replies && ps->ids && ps->pos && ps->segments && ps->caches &&
+           ps->owners && ps->is_prompt && ps->wanted;
 }
 
 static void release_all(run_state *run)
@@ -348,15 +381,20 @@ aerie_status ae_engine_run(ae_engine *e, const ae_request *requests, int64_t n_r
 {
     aerie_status status = AERIE_OK;
     ae_arena arena = { 0 };
-    run_state run = { .engine = e, .requests = requests, .n_requests = n_requests, .events = events,
-                      .stats = stats, .max_batch = e->options.max_batch,
+    run_state run = { .engine = e,
+                      .requests = requests,
+                      .n_requests = n_requests,
+                      .events = events,
+                      .stats = stats,
+                      .max_batch = e->options.max_batch,
                       .max_sequences = e->options.max_sequences };
 
     if (!take_memory(&run, &arena)) {
         status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for an engine's batch");
         goto done;
     }
-    for (int64_t i = 0; i < n_requests && !status; i++) status = check_request(&run, &requests[i], err);
+    for (int64_t i = 0; i < n_requests && !status; i++)
+        status = check_request(&run, &requests[i], err);
     while (!status) {
         status = admit(&run, err);
         if (status || sequences_taken(&run) == 0) break;

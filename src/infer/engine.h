@@ -10,11 +10,11 @@
 typedef struct ae_engine ae_engine;
 
 typedef struct {
-    ae_device *device;                /* borrowed */
-    const ae_net *net;                /* borrowed */
-    const ae_tokenizer *tokenizer;    /* borrowed; tells which tokens end a reply; NULL: none does */
-    int64_t max_batch;                /* tokens of one forward pass; 0: 512 */
-    int64_t max_sequences;            /* replies decoded at once; 0: 32 */
+    ae_device *device;             /* borrowed */
+    const ae_net *net;             /* borrowed */
+    const ae_tokenizer *tokenizer; /* borrowed; tells which tokens end a reply; NULL: none does */
+    int64_t max_batch;             /* tokens of one forward pass; 0: 512 */
+    int64_t max_sequences;         /* replies decoded at once; 0: 32 */
 } ae_engine_options;
 
 aerie_status ae_engine_open(ae_engine **out, const ae_engine_options *options, aerie_error *err);
@@ -23,16 +23,16 @@ void ae_engine_close(ae_engine *e); /* NULL is fine */
 /* A prompt and what to do with it. Several replies branch from the one computed prompt. */
 typedef struct {
     const int32_t *prompt;
-    int64_t n_prompt;       /* at least 1 */
-    int64_t n_replies;      /* 0 means 1 */
-    int64_t max_tokens;     /* new tokens of a reply; 0: as many as the context holds */
-    int64_t context;        /* positions a reply and its prompt may take; 0: the model's own length */
+    int64_t n_prompt;   /* at least 1 */
+    int64_t n_replies;  /* 0 means 1 */
+    int64_t max_tokens; /* new tokens of a reply; 0: as many as the context holds */
+    int64_t context;    /* positions a reply and its prompt may take; 0: the model's own length */
     ae_sampling sampling;
-    uint64_t seed;          /* reply i draws from a generator seeded by (seed, i) */
-    bool ignore_eog;        /* go on past end-of-reply tokens (benchmarks) */
-    ae_kv *kv;              /* NULL, or a conversation's cache that already holds the first
-                             * ae_kv_len() tokens of the prompt (fewer than n_prompt); the reply is
-                             * added to it. n_replies must be 1. */
+    uint64_t seed;   /* reply i draws from a generator seeded by (seed, i) */
+    bool ignore_eog; /* go on past end-of-reply tokens (benchmarks) */
+    ae_kv *kv;       /* NULL, or a conversation's cache that already holds the first
+                      * ae_kv_len() tokens of the prompt (fewer than n_prompt); the reply is
+                      * added to it. n_replies must be 1. */
 } ae_request;
 
 typedef enum { AE_FINISH_STOP, AE_FINISH_LENGTH, AE_FINISH_CALLER } ae_finish;
@@ -40,7 +40,8 @@ typedef enum { AE_FINISH_STOP, AE_FINISH_LENGTH, AE_FINISH_CALLER } ae_finish;
 /* Any may be NULL. Called from the thread that runs the engine. */
 typedef struct {
     void *user;
-    /* A token of a reply, end-of-reply tokens left out; false ends this reply (AE_FINISH_CALLER). */
+    /* A token of a reply, end-of-reply tokens left out; false ends this reply (AE_FINISH_CALLER).
+     */
     bool (*token)(void *user, int64_t request, int64_t reply, int32_t id);
     void (*finish)(void *user, int64_t request, int64_t reply, ae_finish why);
     /* Asked before every forward pass; true ends the run with AERIE_INTERRUPTED. */
@@ -54,17 +55,19 @@ typedef struct {
 
 /* Runs all requests to their end. `stats` may be NULL. */
 aerie_status ae_engine_run(ae_engine *e, const ae_request *requests, int64_t n_requests,
-                           const ae_engine_events *events, ae_engine_stats *stats, aerie_error *err);
+                           const ae_engine_events *events, ae_engine_stats *stats,
+                           aerie_error *err);
 
 /* The natural log-probability of ids[1..n-1], each given those before it: logp [n - 1]. One
  * sequence without a cache. */
-aerie_status ae_engine_log_probs(ae_engine *e, const int32_t *ids, int64_t n, float *logp, aerie_error *err);
+aerie_status ae_engine_log_probs(ae_engine *e, const int32_t *ids, int64_t n, float *logp,
+                                 aerie_error *err);
 
 /* Logits [n, V] of every position of one sequence, handed over in runs of rows. */
-typedef aerie_status ae_logits_fn(void *user, const float *logits, int64_t n_rows, int64_t vocab_size,
-                                  aerie_error *err);
-aerie_status ae_engine_logits(ae_engine *e, const int32_t *ids, int64_t n, ae_logits_fn *fn, void *user,
-                              aerie_error *err);
+typedef aerie_status ae_logits_fn(void *user, const float *logits, int64_t n_rows,
+                                  int64_t vocab_size, aerie_error *err);
+aerie_status ae_engine_logits(ae_engine *e, const int32_t *ids, int64_t n, ae_logits_fn *fn,
+                              void *user, aerie_error *err);
 
 /* Bytes of activations the largest forward pass so far needed. */
 size_t ae_engine_scratch_peak(const ae_engine *e);

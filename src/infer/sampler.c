@@ -37,14 +37,16 @@ static void penalize(const ae_sampling *how, ae_candidate *c, int64_t vocab_size
 {
     bool repeats = how->repeat_penalty != 0 && how->repeat_penalty != 1;
     if (!repeats && how->presence_penalty == 0 && how->frequency_penalty == 0) return;
-    int64_t n = how->repeat_last_n < 0 || how->repeat_last_n > n_history ? n_history : how->repeat_last_n;
+    int64_t n =
+        how->repeat_last_n < 0 || how->repeat_last_n > n_history ? n_history : how->repeat_last_n;
     const int32_t *window = history + n_history - n;
 
     for (int64_t i = 0; i < n; i++) {
         int64_t count = occurrences(window, n, i);
         if (count == 0 || window[i] < 0 || window[i] >= vocab_size) continue;
         float *logit = &c[window[i]].logit;
-        if (repeats) *logit = *logit > 0 ? *logit / how->repeat_penalty : *logit * how->repeat_penalty;
+        if (repeats)
+            *logit = *logit > 0 ? *logit / how->repeat_penalty : *logit * how->repeat_penalty;
         *logit -= how->presence_penalty + (float)count * how->frequency_penalty;
     }
 }
@@ -65,9 +67,12 @@ static void select_best(ae_candidate *c, int64_t n, int64_t k)
             c[i++] = c[j];
             c[j--] = swap;
         }
-        if (k - 1 <= j) high = j;
-        else if (k - 1 >= i) low = i;
-        else break;
+        if (k - 1 <= j)
+            high = j;
+        else if (k - 1 >= i)
+            low = i;
+        else
+            break;
     }
 }
 
@@ -116,7 +121,8 @@ static int32_t draw(const ae_candidate *c, int64_t n, double temperature, ae_rng
 }
 
 int32_t ae_sampler_draw(const ae_sampling *how, const float *logits, int64_t vocab_size,
-                        const int32_t *history, int64_t n_history, ae_candidate *scratch, ae_rng *rng)
+                        const int32_t *history, int64_t n_history, ae_candidate *scratch,
+                        ae_rng *rng)
 {
     for (int64_t i = 0; i < vocab_size; i++) scratch[i] = (ae_candidate){ (int32_t)i, logits[i] };
     penalize(how, scratch, vocab_size, history, n_history);
@@ -143,12 +149,14 @@ aerie_status ae_sampling_check(const ae_sampling *how, aerie_error *err)
     if (how->top_k < 0)
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "top_k is %d; give 0 (off) or more", how->top_k);
     if (!(how->repeat_penalty >= 0 && how->repeat_penalty <= 100))
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "repeat_penalty is %g; give a number from 0 to 100",
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "repeat_penalty is %g; give a number from 0 to 100",
                           (double)how->repeat_penalty);
     if (how->repeat_last_n < -1)
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "repeat_last_n is %d; give -1 (all) or more",
                           how->repeat_last_n);
     if (!isfinite(how->presence_penalty) || !isfinite(how->frequency_penalty))
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "presence and frequency penalties must be finite");
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "presence and frequency penalties must be finite");
     return AERIE_OK;
 }

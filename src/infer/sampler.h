@@ -8,13 +8,13 @@
  * order is llama.cpp's default chain: penalties, top-k, top-p, min-p, temperature, draw. */
 typedef struct {
     float temperature;
-    int32_t top_k;            /* keep the k most likely */
-    float top_p;              /* keep the fewest that hold this much probability; 0 or 1: all */
-    float min_p;              /* keep those at least this fraction as likely as the best */
-    float repeat_penalty;     /* CTRL's: positive logits divided, negative multiplied; 0 or 1: none */
-    float presence_penalty;   /* subtracted once from a token seen */
-    float frequency_penalty;  /* subtracted for each time it was seen */
-    int32_t repeat_last_n;    /* how many last tokens the penalties look at; 0: none, -1: all */
+    int32_t top_k;          /* keep the k most likely */
+    float top_p;            /* keep the fewest that hold this much probability; 0 or 1: all */
+    float min_p;            /* keep those at least this fraction as likely as the best */
+    float repeat_penalty;   /* CTRL's: positive logits divided, negative multiplied; 0 or 1: none */
+    float presence_penalty; /* subtracted once from a token seen */
+    float frequency_penalty; /* subtracted for each time it was seen */
+    int32_t repeat_last_n;   /* how many last tokens the penalties look at; 0: none, -1: all */
 } ae_sampling;
 
 /* A candidate while filters narrow the choice. */
@@ -27,7 +27,8 @@ typedef struct {
  * `scratch` has room for V candidates. Ties go to the lower id. The same logits, history and rng
  * state give the same token on every machine. */
 int32_t ae_sampler_draw(const ae_sampling *how, const float *logits, int64_t vocab_size,
-                        const int32_t *history, int64_t n_history, ae_candidate *scratch, ae_rng *rng);
+                        const int32_t *history, int64_t n_history, ae_candidate *scratch,
+                        ae_rng *rng);
 
 /* AERIE_BAD_ARGUMENT with a sentence when a value is out of its range. */
 aerie_status ae_sampling_check(const ae_sampling *how, aerie_error *err);

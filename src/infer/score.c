@@ -14,7 +14,9 @@ static ae_tensor *hidden_of(ae_engine *e, ae_ctx *cx, const int32_t *ids, int64_
     }
     for (int64_t i = 0; i < n; i++) pos[i] = (int32_t)i;
     *segment = (ae_segment){ .first = 0, .n = n, .parent = -1, .cache = -1 };
-    ae_batch batch = { .n_tokens = n, .ids = ids, .pos = pos, .segments = segment, .n_segments = 1 };
+    ae_batch batch = {
+        .n_tokens = n, .ids = ids, .pos = pos, .segments = segment, .n_segments = 1
+    };
     return ae_net_hidden(cx, e->options.net, &batch);
 }
 
@@ -24,9 +26,11 @@ static aerie_status give(const ae_ctx *cx, aerie_error *err)
     return ae_ctx_status(cx);
 }
 
-aerie_status ae_engine_log_probs(ae_engine *e, const int32_t *ids, int64_t n, float *logp, aerie_error *err)
+aerie_status ae_engine_log_probs(ae_engine *e, const int32_t *ids, int64_t n, float *logp,
+                                 aerie_error *err)
 {
-    if (n < 2) return aerie_fail(err, AERIE_BAD_ARGUMENT, "a text of one token has nothing to predict");
+    if (n < 2)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "a text of one token has nothing to predict");
     ae_arena_reset_all(&e->step);
     ae_ctx cx = { .device = e->options.device, .arena = &e->step };
     ae_tensor *hidden = hidden_of(e, &cx, ids, n);
@@ -39,10 +43,12 @@ aerie_status ae_engine_log_probs(ae_engine *e, const int32_t *ids, int64_t n, fl
     return give(&cx, err);
 }
 
-aerie_status ae_engine_logits(ae_engine *e, const int32_t *ids, int64_t n, ae_logits_fn *fn, void *user,
-                              aerie_error *err)
+aerie_status ae_engine_logits(ae_engine *e, const int32_t *ids, int64_t n, ae_logits_fn *fn,
+                              void *user, aerie_error *err)
 {
-    enum { ROWS = 64 }; /* logits held at once: a long text over a large vocabulary fits no memory */
+    enum {
+        ROWS = 64
+    }; /* logits held at once: a long text over a large vocabulary fits no memory */
     if (n < 1) return aerie_fail(err, AERIE_BAD_ARGUMENT, "the text is empty");
     ae_arena_reset_all(&e->step);
     ae_ctx cx = { .device = e->options.device, .arena = &e->step };

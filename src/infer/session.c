@@ -8,18 +8,20 @@ struct ae_session {
     ae_ids held; /* the tokens of the positions in kv */
 };
 
-aerie_status ae_session_open(ae_session **out, ae_engine *engine, const ae_config *config, int64_t context,
-                             aerie_error *err)
+aerie_status ae_session_open(ae_session **out, ae_engine *engine, const ae_config *config,
+                             int64_t context, aerie_error *err)
 {
     *out = NULL;
     ae_session *s = ae_alloc(1, sizeof *s);
     if (!s) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a session");
     s->engine = engine;
     s->context = context > 0 ? context : config->max_position;
-    aerie_status status =
-        ae_kv_new(&s->kv, config->n_layers, config->n_kv_heads * config->head_dim, s->context, NULL, 0, err);
-    if (status) ae_session_close(s);
-    else *out = s;
+    aerie_status status = ae_kv_new(&s->kv, config->n_layers, config->n_kv_heads * config->head_dim,
+                                    s->context, NULL, 0, err);
+    if (status)
+        ae_session_close(s);
+    else
+        *out = s;
     return status;
 }
 
@@ -31,7 +33,10 @@ void ae_session_close(ae_session *s)
     ae_free(s);
 }
 
-int64_t ae_session_context(const ae_session *s) { return s->context; }
+int64_t ae_session_context(const ae_session *s)
+{
+    return s->context;
+}
 
 /* How far the prompt goes along with what is held. The last prompt token is always computed again:
  * its logits choose the reply's first token. */
@@ -66,8 +71,9 @@ static bool on_stop(void *user)
     return r->outer->stop && r->outer->stop(r->outer->user);
 }
 
-aerie_status ae_session_reply(ae_session *s, const ae_request *request, const ae_engine_events *events,
-                              ae_engine_stats *stats, int64_t *reused, aerie_error *err)
+aerie_status ae_session_reply(ae_session *s, const ae_request *request,
+                              const ae_engine_events *events, ae_engine_stats *stats,
+                              int64_t *reused, aerie_error *err)
 {
     static const ae_engine_events none = { 0 };
     relay to = { .outer = events ? events : &none, .session = s };
@@ -75,9 +81,10 @@ aerie_status ae_session_reply(ae_session *s, const ae_request *request, const ae
     ae_request mine = *request;
 
     if (request->n_prompt < 1 || request->n_prompt >= s->context)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                          "the conversation has %lld tokens and the context %lld; shorten it or raise --ctx",
-                          (long long)request->n_prompt, (long long)s->context);
+        return aerie_fail(
+            err, AERIE_BAD_ARGUMENT,
+            "the conversation has %lld tokens and the context %lld; shorten it or raise --ctx",
+            (long long)request->n_prompt, (long long)s->context);
     int64_t keep = common_prefix(s, request);
     ae_kv_truncate(s->kv, keep);
     s->held.len = (size_t)keep;

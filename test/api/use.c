@@ -1,6 +1,5 @@
-/* use.c -- a stranger's program: knows the installed headers and library alone. Opens a model, chats,
- * trains ten steps, opens what it trained.
- * usage: use MODEL.gguf WORK_FOLDER */
+/* use.c -- a stranger's program: knows the installed headers and library alone. Opens a model,
+ * chats, trains ten steps, opens what it trained. usage: use MODEL.gguf WORK_FOLDER */
 #include <aerie/model.h>
 #include <aerie/session.h>
 #include <aerie/train.h>
@@ -30,7 +29,9 @@ static int chat(const char *path, const char *adapter)
     aerie_sampling sampling = aerie_sampling_default();
     aerie_reply_stats stats;
     aerie_message message = { "user", "Name three animals." };
-    aerie_model_options options = { .threads = 2, .adapters = &adapter, .n_adapters = adapter != NULL };
+    aerie_model_options options = { .threads = 2,
+                                    .adapters = &adapter,
+                                    .n_adapters = adapter != NULL };
     size_t n = 0;
     int failed = 0;
     if (aerie_model_open(&model, path, &options, &err)) return fail(&err, "open");
@@ -56,8 +57,10 @@ static int write_data(const char *path)
     FILE *f = fopen(path, "w");
     if (!f) return 1;
     for (int i = 0; i < 40; i++)
-        fprintf(f, "{\"messages\":[{\"role\":\"user\",\"content\":\"Say %d.\"},"
-                   "{\"role\":\"assistant\",\"content\":\"Here is %d.\"}]}\n", i, i);
+        fprintf(f,
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"Say %d.\"},"
+                "{\"role\":\"assistant\",\"content\":\"Here is %d.\"}]}\n",
+                i, i);
     return fclose(f);
 }
 
@@ -73,10 +76,15 @@ static int train(const char *model, const char *folder, char *adapter, size_t si
     snprintf(data_key, sizeof data_key, "data=%s", data_path);
     snprintf(output_key, sizeof output_key, "output=%s", adapter);
     if (write_data(data_path)) return 1;
-    const char *settings[] = { "method=sft", model_key, data_key, output_key, "template=zephyr", "lora.r=4",
-                               "lora.alpha=8", "max_steps=10", "batch_size=4", "learning_rate=1e-3" };
-    aerie_train_options options = { .settings = settings, .n_settings = sizeof settings / sizeof *settings,
-                                    .threads = 2, .progress = count_steps, .user = &steps };
+    const char *settings[] = { "method=sft",        model_key,         data_key,
+                               output_key,          "template=zephyr", "lora.r=4",
+                               "lora.alpha=8",      "max_steps=10",    "batch_size=4",
+                               "learning_rate=1e-3" };
+    aerie_train_options options = { .settings = settings,
+                                    .n_settings = sizeof settings / sizeof *settings,
+                                    .threads = 2,
+                                    .progress = count_steps,
+                                    .user = &steps };
     if (aerie_train(NULL, &options, &summary, &err)) return fail(&err, "train");
     printf("%d steps, loss %.3f -> %.3f\n", steps, summary.first_loss, summary.last_loss);
     return steps == 10 && summary.last_loss < summary.first_loss ? 0 : 1;
@@ -88,9 +96,12 @@ int main(int argc, char **argv)
     aerie_error err = { 0 };
     aerie_model *none = NULL;
     if (argc != 3) return 2;
-    if (chat(argv[1], NULL) || train(argv[1], argv[2], adapter, sizeof adapter) || chat(argv[1], adapter)) return 1;
+    if (chat(argv[1], NULL) || train(argv[1], argv[2], adapter, sizeof adapter) ||
+        chat(argv[1], adapter))
+        return 1;
     /* A failure is a value with a sentence, and leaves nothing behind. */
-    if (aerie_model_open(&none, "/nowhere/at/all.gguf", NULL, &err) == AERIE_OK || none || !strstr(err.message, "all.gguf"))
+    if (aerie_model_open(&none, "/nowhere/at/all.gguf", NULL, &err) == AERIE_OK || none ||
+        !strstr(err.message, "all.gguf"))
         return 1;
     puts("the installed library works");
     return 0;

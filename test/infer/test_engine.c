@@ -18,8 +18,10 @@ enum { V = 97, N_PROMPTS = 9, MAX_NEW = 12 };
 
 static const char config_text[] =
     "{\"architectures\":[\"MistralForCausalLM\"],\"model_type\":\"mistral\",\"hidden_size\":48,"
-    "\"intermediate_size\":80,\"num_hidden_layers\":2,\"num_attention_heads\":6,\"num_key_value_heads\":2,"
-    "\"vocab_size\":97,\"max_position_embeddings\":128,\"rope_theta\":10000.0,\"rms_norm_eps\":1e-05,"
+    "\"intermediate_size\":80,\"num_hidden_layers\":2,\"num_attention_heads\":6,\"num_key_value_"
+    "heads\":2,"
+    "\"vocab_size\":97,\"max_position_embeddings\":128,\"rope_theta\":10000.0,\"rms_norm_eps\":1e-"
+    "05,"
     "\"sliding_window\":16,\"hidden_act\":\"silu\",\"tie_word_embeddings\":true}";
 
 typedef struct {
@@ -42,7 +44,8 @@ static int set_up(void **state)
     char folder[] = "/tmp/aerie-engine-XXXXXX", path[64];
     if (!mkdtemp(folder)) return 1;
     snprintf(path, sizeof path, "%s/config.json", folder);
-    if (ae_file_write(path, config_text, strlen(config_text), &err) || ae_device_open(&w.device, AE_CPU_AUTO, 2, &err) ||
+    if (ae_file_write(path, config_text, strlen(config_text), &err) ||
+        ae_device_open(&w.device, AE_CPU_AUTO, 2, &err) ||
         ae_model_random(&w.model, folder, 1, &err)) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
@@ -76,9 +79,14 @@ static bool keep(void *user, int64_t request, int64_t reply, int32_t id)
 
 static ae_request request_of(const world *w, int i, int64_t n_replies)
 {
-    return (ae_request){ .prompt = w->prompts[i], .n_prompt = w->lengths[i], .n_replies = n_replies,
-                         .max_tokens = 3 + i % (MAX_NEW - 3), .seed = (uint64_t)i,
-                         .sampling = { .temperature = i % 3 ? 1.0f : 0.0f, .top_k = 50, .repeat_last_n = 8,
+    return (ae_request){ .prompt = w->prompts[i],
+                         .n_prompt = w->lengths[i],
+                         .n_replies = n_replies,
+                         .max_tokens = 3 + i % (MAX_NEW - 3),
+                         .seed = (uint64_t)i,
+                         .sampling = { .temperature = i % 3 ? 1.0f : 0.0f,
+                                       .top_k = 50,
+                                       .repeat_last_n = 8,
                                        .repeat_penalty = 1.2f } };
 }
 
@@ -86,13 +94,16 @@ static ae_engine *open_engine(const world *w, int64_t max_batch, int64_t max_seq
 {
     aerie_error err = { 0 };
     ae_engine *e = NULL;
-    ae_engine_options o = { .device = w->device, .net = ae_model_net(w->model), .max_batch = max_batch,
+    ae_engine_options o = { .device = w->device,
+                            .net = ae_model_net(w->model),
+                            .max_batch = max_batch,
                             .max_sequences = max_sequences };
     assert_int_equal(ae_engine_open(&e, &o, &err), AERIE_OK);
     return e;
 }
 
-static void run_all(const world *w, int64_t max_batch, int64_t max_sequences, int64_t n_replies, replies *out)
+static void run_all(const world *w, int64_t max_batch, int64_t max_sequences, int64_t n_replies,
+                    replies *out)
 {
     aerie_error err = { 0 };
     ae_request requests[N_PROMPTS];
@@ -103,7 +114,8 @@ static void run_all(const world *w, int64_t max_batch, int64_t max_sequences, in
     aerie_status status = ae_engine_run(e, requests, N_PROMPTS, &events, NULL, &err);
     if (status) fail_msg("%s", err.message);
     for (int i = 0; i < N_PROMPTS; i++)
-        for (int64_t j = 0; j < n_replies; j++) assert_int_equal(out->n[i][j], 3 + i % (MAX_NEW - 3));
+        for (int64_t j = 0; j < n_replies; j++)
+            assert_int_equal(out->n[i][j], 3 + i % (MAX_NEW - 3));
     ae_engine_close(e);
 }
 
@@ -189,8 +201,11 @@ static void a_session_reuses_what_it_holds(void **state)
     ae_session *s = NULL;
     one_reply first = { .n = 0 }, again = { .n = 0 }, fresh = { .n = 0 };
     int64_t reused = -1;
-    ae_request r = { .prompt = w->prompts[1], .n_prompt = w->lengths[1], .max_tokens = 10,
-                     .sampling = { .temperature = 1 }, .seed = 3 };
+    ae_request r = { .prompt = w->prompts[1],
+                     .n_prompt = w->lengths[1],
+                     .max_tokens = 10,
+                     .sampling = { .temperature = 1 },
+                     .seed = 3 };
     assert_int_equal(ae_session_open(&s, e, ae_model_config(w->model), 0, &err), AERIE_OK);
     ae_engine_events events = { .user = &first, .token = keep_one };
     assert_int_equal(ae_session_reply(s, &r, &events, NULL, &reused, &err), AERIE_OK);
@@ -242,12 +257,15 @@ static void wrong_requests_and_interrupts_are_sentences(void **state)
         { { .prompt = outside, .n_prompt = 2 }, NULL, AERIE_BAD_ARGUMENT },
         { { .prompt = many, .n_prompt = 200 }, NULL, AERIE_BAD_ARGUMENT },
         { { .prompt = many, .n_prompt = 3, .n_replies = 9 }, NULL, AERIE_BAD_ARGUMENT },
-        { { .prompt = many, .n_prompt = 3, .sampling = { .temperature = -1 } }, NULL, AERIE_BAD_ARGUMENT },
+        { { .prompt = many, .n_prompt = 3, .sampling = { .temperature = -1 } },
+          NULL,
+          AERIE_BAD_ARGUMENT },
         { { .prompt = many, .n_prompt = 3 }, &stopping, AERIE_INTERRUPTED },
     };
     for (size_t i = 0; i < AE_COUNT(cases); i++) {
         aerie_error err = { 0 };
-        assert_int_equal(ae_engine_run(e, &cases[i].request, 1, cases[i].events, NULL, &err), cases[i].status);
+        assert_int_equal(ae_engine_run(e, &cases[i].request, 1, cases[i].events, NULL, &err),
+                         cases[i].status);
         assert_true(strlen(err.message) > 5);
     }
     ae_engine_close(e);
@@ -260,7 +278,9 @@ static void the_context_ends_a_reply(void **state)
     one_reply r = { .n = 0 };
     ae_engine *e = open_engine(w, 64, 4);
     ae_engine_events events = { .user = &r, .token = keep_one };
-    ae_request request = { .prompt = w->prompts[2], .n_prompt = w->lengths[2], .context = w->lengths[2] + 6 };
+    ae_request request = { .prompt = w->prompts[2],
+                           .n_prompt = w->lengths[2],
+                           .context = w->lengths[2] + 6 };
     assert_int_equal(ae_engine_run(e, &request, 1, &events, NULL, &err), AERIE_OK);
     assert_int_equal(r.n, 6);
     ae_engine_close(e);

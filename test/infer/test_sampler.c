@@ -172,8 +172,9 @@ static void the_same_seed_gives_the_same_tokens(void **state)
 static void values_out_of_range_are_a_sentence(void **state)
 {
     (void)state;
-    static const ae_sampling wrong[] = { { .temperature = -1 }, { .top_p = 1.5f }, { .min_p = -0.1f },
-                                         { .top_k = -3 }, { .repeat_last_n = -2 }, { .temperature = NAN } };
+    static const ae_sampling wrong[] = { { .temperature = -1 },   { .top_p = 1.5f },
+                                         { .min_p = -0.1f },      { .top_k = -3 },
+                                         { .repeat_last_n = -2 }, { .temperature = NAN } };
     for (size_t i = 0; i < AE_COUNT(wrong); i++) {
         aerie_error err = { 0 };
         assert_int_equal(ae_sampling_check(&wrong[i], &err), AERIE_BAD_ARGUMENT);
