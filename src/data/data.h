@@ -152,8 +152,8 @@ aerie_status ae_sample_print(ae_bytes *out, const ae_sample *s, const ae_tokeniz
 
 /* ---- order ------------------------------------------------------------------------------ */
 
-/* The order of n samples in an epoch, a shuffle told by the seed and the epoch alone: a run that goes on
- * needs to remember nothing of it. */
+/* The order of n samples in an epoch, a shuffle told by the seed and the epoch alone: a run that
+ * goes on needs to remember nothing of it. */
 void ae_epoch_order(int64_t *items, int64_t n, uint64_t seed, int64_t epoch);
 
 /* ---- packing ---------------------------------------------------------------------------- */

@@ -4,9 +4,9 @@
  * types; a device function does not allocate except from the scratch arena it is given, does not
  * log, and fails only for lack of that scratch.
  *
- * Numbers do not depend on the machine's shape: for every function, a row's result has the same bits
- * for any number of threads, any number of other rows in the call, and any split of the rows over
- * calls. Hence the rules that every implementation keeps:
+ * Numbers do not depend on the machine's shape: for every function, a row's result has the same
+ * bits for any number of threads, any number of other rows in the call, and any split of the rows
+ * over calls. Hence the rules that every implementation keeps:
  *   - an output is summed by one chain whose order depends on its own indices alone;
  *   - functions that add into gradients of weights add one row (token) after another, starting from
  *     what is there, so that splitting the rows over calls changes nothing.
@@ -19,11 +19,12 @@
 
 typedef struct ae_device ae_device;
 
-/* A run of cached or packed positions of one sequence: rows of K * d floats, `stride` floats apart. */
+/* A run of cached or packed positions of one sequence: rows of K * d floats, `stride` floats apart.
+ */
 typedef struct {
     const float *k, *v;
-    float *dk, *dv;   /* gradients, same layout; NULL outside a backward pass */
-    int64_t n;        /* positions */
+    float *dk, *dv; /* gradients, same layout; NULL outside a backward pass */
+    int64_t n;      /* positions */
     int64_t stride;
 } ae_attention_span;
 
@@ -31,18 +32,19 @@ typedef struct {
  * so that query i sees the first total - n + i + 1 positions, and of those at most the last
  * `window`. The spans of a branch begin with those of its prefix. */
 typedef struct {
-    int64_t first, n;              /* rows of q and out */
+    int64_t first, n; /* rows of q and out */
     const ae_attention_span *spans;
     int64_t n_spans;
-    int64_t total;                 /* positions in all spans */
-    int64_t group;                 /* sequences that share a span have the same group; groups ascend */
+    int64_t total; /* positions in all spans */
+    int64_t group; /* sequences that share a span have the same group; groups ascend */
 } ae_attention_sequence;
 
 typedef struct {
-    int64_t n_heads, n_kv_heads, head_dim; /* H, K, d; query head h reads key/value head h * K / H */
-    int64_t window;                        /* 0: no window; else positions seen, the token itself included */
-    float scale;                           /* multiplies q.k, normally 1 / sqrt(d) */
-    float soft_cap;                        /* 0: none; else scores become cap * tanh(score / cap) */
+    int64_t n_heads, n_kv_heads,
+        head_dim;   /* H, K, d; query head h reads key/value head h * K / H */
+    int64_t window; /* 0: no window; else positions seen, the token itself included */
+    float scale;    /* multiplies q.k, normally 1 / sqrt(d) */
+    float soft_cap; /* 0: none; else scores become cap * tanh(score / cap) */
 } ae_attention_shape;
 
 /* The terms of a log-probability: row `rows[i]` of x predicts `targets[i]`. */
@@ -63,26 +65,27 @@ typedef struct {
 } ae_rmsprop_step;
 
 struct ae_device {
-    const char *name;  /* "cpu avx512" */
+    const char *name; /* "cpu avx512" */
     int n_threads;
     void (*close)(ae_device *dev);
 
-    /* y[T, N] = x[T, K] * transpose(w[N, K]); w of any type this build reads: a block of its rows is
-     * expanded into scratch, used for all T tokens, and gone. bias [N] or NULL. */
-    aerie_status (*linear)(ae_device *dev, ae_arena *scratch, float *y, const float *x, const ae_tensor *w,
-                           const float *bias, int64_t T);
+    /* y[T, N] = x[T, K] * transpose(w[N, K]); w of any type this build reads: a block of its rows
+     * is expanded into scratch, used for all T tokens, and gone. bias [N] or NULL. */
+    aerie_status (*linear)(ae_device *dev, ae_arena *scratch, float *y, const float *x,
+                           const ae_tensor *w, const float *bias, int64_t T);
     /* dx[T, K] += dy[T, N] * w[N, K]. */
     aerie_status (*linear_dx)(ae_device *dev, ae_arena *scratch, float *dx, const float *dy,
                               const ae_tensor *w, int64_t T);
     /* dw[N, K] += transpose(dy[T, N]) * x[T, K]. */
-    void (*linear_dw)(ae_device *dev, float *dw, const float *dy, const float *x, int64_t T, int64_t N,
-                      int64_t K);
+    void (*linear_dw)(ae_device *dev, float *dw, const float *dy, const float *x, int64_t T,
+                      int64_t N, int64_t K);
     /* sum[N] += the rows of a[T, N], one after another. */
     void (*add_rows)(ae_device *dev, float *sum, const float *a, int64_t T, int64_t N);
 
-    /* y[r] = x[r] * rstd[r] * w, rstd[r] = 1 / sqrt(mean(x[r]^2) + eps). w [D], F32; rstd [T] is kept. */
-    void (*rmsnorm)(ae_device *dev, float *y, float *rstd, const float *x, const float *w, int64_t T,
-                    int64_t D, float eps);
+    /* y[r] = x[r] * rstd[r] * w, rstd[r] = 1 / sqrt(mean(x[r]^2) + eps). w [D], F32; rstd [T] is
+     * kept. */
+    void (*rmsnorm)(ae_device *dev, float *y, float *rstd, const float *x, const float *w,
+                    int64_t T, int64_t D, float eps);
     /* Adds to dx [T, D] and dw [D]; either may be NULL. */
     void (*rmsnorm_bwd)(ae_device *dev, float *dx, float *dw, const float *dy, const float *x,
                         const float *w, const float *rstd, int64_t T, int64_t D);
@@ -90,8 +93,9 @@ struct ae_device {
     /* Turns every head of x [T, heads, d] by the angles of its row. cos, sin [T, d / 2]. Pairs are
      * (i, i + d/2), or (2i, 2i + 1) when interleaved. y may be x. inverse turns back: the gradient;
      * accumulate adds to y instead (y is not x then). */
-    void (*rope)(ae_device *dev, float *y, const float *x, const float *cos, const float *sin, int64_t T,
-                 int64_t heads, int64_t d, bool interleaved, bool inverse, bool accumulate);
+    void (*rope)(ae_device *dev, float *y, const float *x, const float *cos, const float *sin,
+                 int64_t T, int64_t heads, int64_t d, bool interleaved, bool inverse,
+                 bool accumulate);
 
     /* y = gate / (1 + exp(-gate)) * up, n elements. */
     void (*swiglu)(ae_device *dev, float *y, const float *gate, const float *up, int64_t n);
@@ -102,16 +106,17 @@ struct ae_device {
     void (*add)(ae_device *dev, float *y, const float *a, const float *b, int64_t n);
     void (*add_to)(ae_device *dev, float *y, const float *a, float alpha, int64_t n);
 
-    /* y[i] = row ids[i] of w [V, D], any type. The backward pass adds dy's rows into dw in order. */
+    /* y[i] = row ids[i] of w [V, D], any type. The backward pass adds dy's rows into dw in order.
+     */
     void (*embedding)(ae_device *dev, float *y, const ae_tensor *w, const int32_t *ids, int64_t T);
     void (*embedding_bwd)(ae_device *dev, float *dw, const float *dy, const int32_t *ids, int64_t T,
                           int64_t V, int64_t D);
 
     /* Causal attention. out, q [T, H, d]; lse [T, H] is the log-sum-exp of each row's scores, kept
      * for the way back (NULL: not wanted). Never holds T x S scores. */
-    aerie_status (*attention)(ae_device *dev, ae_arena *scratch, float *out, float *lse, const float *q,
-                              const ae_attention_sequence *sequences, int64_t n_sequences,
-                              const ae_attention_shape *shape);
+    aerie_status (*attention)(ae_device *dev, ae_arena *scratch, float *out, float *lse,
+                              const float *q, const ae_attention_sequence *sequences,
+                              int64_t n_sequences, const ae_attention_shape *shape);
     /* Adds to dq [T, H, d] and to the spans' dk and dv. */
     aerie_status (*attention_bwd)(ae_device *dev, ae_arena *scratch, float *dq, const float *dout,
                                   const float *out, const float *lse, const float *q,
@@ -123,17 +128,19 @@ struct ae_device {
      *   logp [N]; lse [N] kept for the way back, in double: of a log-sum-exp of 1000 a float loses
      *   3e-5, and every probability would be wrong by as much; mean [N] or NULL: the mean over the
      *   vocabulary of every token's log-probability (label smoothing). x [T, D], w [V, D]. */
-    aerie_status (*log_prob)(ae_device *dev, ae_arena *scratch, float *logp, double *lse, float *mean,
-                             const float *x, const ae_tensor *w, const ae_predictions *p);
-    /* Adds to dx [T, D] and dw [V, D] (either may be NULL), given d/dlogp [N] and, or NULL, d/dmean. */
+    aerie_status (*log_prob)(ae_device *dev, ae_arena *scratch, float *logp, double *lse,
+                             float *mean, const float *x, const ae_tensor *w,
+                             const ae_predictions *p);
+    /* Adds to dx [T, D] and dw [V, D] (either may be NULL), given d/dlogp [N] and, or NULL,
+     * d/dmean. */
     aerie_status (*log_prob_bwd)(ae_device *dev, ae_arena *scratch, float *dx, float *dw,
-                                 const float *dlogp, const float *dmean, const double *lse, const float *x,
-                                 const ae_tensor *w, const ae_predictions *p);
+                                 const float *dlogp, const float *dmean, const double *lse,
+                                 const float *x, const ae_tensor *w, const ae_predictions *p);
 
     /* y = x where a hash of (key, row_key[row], column) falls below 1 - p, scaled by 1 / (1 - p),
      * else 0: the same mask on the way back and for any packing. y may be x. */
-    void (*dropout)(ae_device *dev, float *y, const float *x, const uint64_t *row_key, uint64_t key, float p,
-                    int64_t T, int64_t cols, bool accumulate);
+    void (*dropout)(ae_device *dev, float *y, const float *x, const uint64_t *row_key, uint64_t key,
+                    float p, int64_t T, int64_t cols, bool accumulate);
 
     /* The sum of squares, in double, over fixed chunks added in order. */
     double (*sum_squares)(ae_device *dev, const float *x, int64_t n);

@@ -56,8 +56,8 @@ aerie_status ae_model_lay_out(ae_model *m, aerie_error *err)
     return AERIE_OK;
 }
 
-/* A tied matrix is used twice, and each use adds into a gradient of its own: added into one, micro-batch
- * after micro-batch, the order of the sums would depend on where a step is cut. */
+/* A tied matrix is used twice, and each use adds into a gradient of its own: added into one,
+ * micro-batch after micro-batch, the order of the sums would depend on where a step is cut. */
 static aerie_status split_tied_grad(ae_model *m, aerie_error *err)
 {
     ae_tensor *head = &m->weights.head;

@@ -108,8 +108,8 @@ size_t ae_model_weight_bytes(const ae_model *m);
 /* A copy whose every parameter is F32 with a gradient: for training all of them. Tokenizer and
  * template are shared with `m`, which must outlive it. */
 aerie_status ae_model_trainable(ae_model **out, const ae_model *m, aerie_error *err);
-/* To be called when the gradients of an optimizer step are complete: a tied head's are kept apart until
- * then, so that their sum does not depend on the micro-batches. */
+/* To be called when the gradients of an optimizer step are complete: a tied head's are kept apart
+ * until then, so that their sum does not depend on the micro-batches. */
 void ae_model_gather_grads(ae_model *m);
 /* A new model with random weights (normal, std 0.02; residual outputs std 0.02 / sqrt(2 L); norms
  * 1) from a config.json and a tokenizer's folder: what pre-training starts from. Parameters F32

@@ -15,15 +15,15 @@ aerie_status ae_template_parse(ae_template **out, ae_span source, aerie_error *e
 void ae_template_free(ae_template *t); /* NULL is fine */
 
 typedef struct {
-    json_t *messages;    /* array of {"role", "content", ...}; borrowed */
-    json_t *tools;       /* NULL: none */
-    json_t *extra;       /* object of further variables, or NULL */
+    json_t *messages;                  /* array of {"role", "content", ...}; borrowed */
+    json_t *tools;                     /* NULL: none */
+    json_t *extra;                     /* object of further variables, or NULL */
     const char *bos_token, *eos_token; /* NULL: "" */
     bool add_generation_prompt;
-    int64_t now_unix;    /* for strftime_now, UTC; 0: the clock's time */
+    int64_t now_unix; /* for strftime_now, UTC; 0: the clock's time */
     /* Bounds; 0 means the default. */
-    uint64_t max_steps;  /* evaluated nodes, 10 million */
-    size_t max_output;   /* bytes, 16 MiB */
+    uint64_t max_steps; /* evaluated nodes, 10 million */
+    size_t max_output;  /* bytes, 16 MiB */
 } ae_template_input;
 
 /* Appends the rendered text. AERIE_BAD_TEXT with the template's own words for raise_exception. */

@@ -6,8 +6,8 @@
  *   jsoncheck count PATH     how many values the list or object at PATH has, for every line
  *   jsoncheck sum PATH       the sum of the numbers at PATH over all lines
  *
- * A PATH is keys and places with dots between, `cases.0.name`, and may end with the kind of the value:
- * :n number, :i whole number, :s text, :a list, :o object, :b true or false. */
+ * A PATH is keys and places with dots between, `cases.0.name`, and may end with the kind of the
+ * value: :n number, :i whole number, :s text, :a list, :o object, :b true or false. */
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,20 +27,28 @@ static const json_t *find(const json_t *root, const char *path)
 
     snprintf(words, sizeof words, "%s", path);
     words[strcspn(words, ":")] = '\0';
-    for (char *key = strtok(words, "."); key && value; key = strtok(NULL, ".")) value = step(value, key);
+    for (char *key = strtok(words, "."); key && value; key = strtok(NULL, "."))
+        value = step(value, key);
     return value;
 }
 
 static bool is_kind(const json_t *value, char kind)
 {
     switch (kind) {
-    case 'n': return json_is_number(value);
-    case 'i': return json_is_integer(value);
-    case 's': return json_is_string(value);
-    case 'a': return json_is_array(value);
-    case 'o': return json_is_object(value);
-    case 'b': return json_is_boolean(value);
-    default: return false;
+    case 'n':
+        return json_is_number(value);
+    case 'i':
+        return json_is_integer(value);
+    case 's':
+        return json_is_string(value);
+    case 'a':
+        return json_is_array(value);
+    case 'o':
+        return json_is_object(value);
+    case 'b':
+        return json_is_boolean(value);
+    default:
+        return false;
     }
 }
 
@@ -65,11 +73,13 @@ static void print_count(const json_t *value)
 
 static void print_value(const json_t *value)
 {
-    if (json_is_string(value)) puts(json_string_value(value));
+    if (json_is_string(value))
+        puts(json_string_value(value));
     else if (value) {
         json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
         putchar('\n');
-    } else puts("(not there)");
+    } else
+        puts("(not there)");
 }
 
 /* Everything of stdin; jansson refuses what follows the object. */
@@ -97,11 +107,16 @@ static int each_line(const char *verb, char **paths, int n)
         json_t *root = json_loads(line, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
         ok = json_is_object(root);
         n_lines++;
-        if (!ok) fprintf(stderr, "line %zu is no JSON object: %s\n", n_lines, line);
-        else if (!strcmp(verb, "lines")) ok = has_all(root, paths, n);
-        else if (!strcmp(verb, "get")) print_value(find(root, paths[0]));
-        else if (!strcmp(verb, "count")) print_count(find(root, paths[0]));
-        else sum += json_number_value(find(root, paths[0]));
+        if (!ok)
+            fprintf(stderr, "line %zu is no JSON object: %s\n", n_lines, line);
+        else if (!strcmp(verb, "lines"))
+            ok = has_all(root, paths, n);
+        else if (!strcmp(verb, "get"))
+            print_value(find(root, paths[0]));
+        else if (!strcmp(verb, "count"))
+            print_count(find(root, paths[0]));
+        else
+            sum += json_number_value(find(root, paths[0]));
         json_decref(root);
     }
     free(line);
@@ -114,7 +129,8 @@ int main(int argc, char **argv)
 {
     if (argc >= 2 && !strcmp(argv[1], "one")) return check_one(argv + 2, argc - 2);
     if (argc >= 2 && !strcmp(argv[1], "lines")) return each_line("lines", argv + 2, argc - 2);
-    if (argc == 3 && (!strcmp(argv[1], "get") || !strcmp(argv[1], "count") || !strcmp(argv[1], "sum")))
+    if (argc == 3 &&
+        (!strcmp(argv[1], "get") || !strcmp(argv[1], "count") || !strcmp(argv[1], "sum")))
         return each_line(argv[1], argv + 2, 1);
     fputs("usage: jsoncheck one|lines|get|count|sum PATH...\n", stderr);
     return 2;

@@ -11,8 +11,8 @@ static void look_at(const json_t *messages)
     size_t i;
     json_t *message;
 
-    json_array_foreach(messages, i, message)
-        if (!json_is_string(json_object_get(message, "role"))) __builtin_trap();
+    json_array_foreach(messages, i, message) if (!json_is_string(json_object_get(message, "role")))
+        __builtin_trap();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

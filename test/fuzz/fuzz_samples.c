@@ -1,7 +1,7 @@
 /* fuzz_samples.c -- reads bytes as records and makes training samples of what they hold: rendered,
  * encoded, cut, glued into blocks, shown. */
-#include "data/data.h"
 #include "../data/tiny_vocab.h"
+#include "data/data.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -81,7 +81,8 @@ static void write_byte_level(const char *folder)
     char *text = json_dumps(root, 0);
     write_text(folder, "tokenizer.json", text);
     write_text(folder, "tokenizer_config.json",
-               "{\"eos_token\": \"<|endoftext|>\", \"model_max_length\": 1000000000000000019884624838656}");
+               "{\"eos_token\": \"<|endoftext|>\", \"model_max_length\": "
+               "1000000000000000019884624838656}");
     free(text);
     json_decref(root);
 }
