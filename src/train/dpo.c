@@ -104,27 +104,59 @@ static void add_up(ae_loss_sums *sums, const ae_dpo_term *term, const ae_dpo_pai
     sums->logp_rejected += pair->rejected;
 }
 
+static ae_dpo_pair pair_of(const ae_sample *s, const double policy[2], const double *reference)
+{
+    return (ae_dpo_pair){ .chosen = policy[0],
+                          .rejected = policy[1],
+                          .ref_chosen = reference ? reference[0] : 0,
+                          .ref_rejected = reference ? reference[1] : 0,
+                          .n_chosen = (double)s->n_chosen,
+                          .n_rejected = (double)s->n_rejected };
+}
+
 static void loss(const ae_loss_call *call, ae_loss_sums *sums)
 {
     ae_dpo_options options = options_of(call->recipe);
 
     for (int64_t k = 0; k < call->n_items; k++) {
         const ae_sample *p = &call->set->items[call->items[k]];
-        const double *reference = call->reference ? call->reference + 2 * call->items[k] : NULL;
         int64_t chosen = call->first[k], rejected = chosen + p->n_chosen;
-        ae_dpo_pair pair = { .chosen = weighted_sum(call, chosen, p->n_chosen),
-                             .rejected = weighted_sum(call, rejected, p->n_rejected),
-                             .ref_chosen = reference ? reference[0] : 0,
-                             .ref_rejected = reference ? reference[1] : 0,
-                             .n_chosen = (double)p->n_chosen,
-                             .n_rejected = (double)p->n_rejected };
+        double policy[2] = { weighted_sum(call, chosen, p->n_chosen),
+                             weighted_sum(call, rejected, p->n_rejected) };
+        ae_dpo_pair pair =
+            pair_of(p, policy, call->reference ? call->reference + 2 * call->items[k] : NULL);
         ae_dpo_term term;
-        ae_dpo_term_of(&term, &options, &pair);
+        if (call->terms)
+            term = call->terms[k];
+        else
+            ae_dpo_term_of(&term, &options, &pair);
         add_up(sums, &term, &pair);
         if (!call->dlogp) continue;
         give_back(call, chosen, p->n_chosen, term.d_chosen);
         give_back(call, rejected, p->n_rejected, term.d_rejected);
     }
+}
+
+static bool is_coupled(const ae_recipe *recipe)
+{
+    return ae_dpo_is_of_step((ae_dpo_loss)recipe->loss_type);
+}
+
+static aerie_status couple(const ae_couple_call *call, ae_dpo_term *out, aerie_error *err)
+{
+    ae_dpo_options options = options_of(call->recipe);
+    ae_dpo_pair *pairs = ae_alloc((size_t)call->n_items, sizeof *pairs);
+    aerie_status status;
+
+    if (!pairs) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the pairs of a step");
+    for (int64_t k = 0; k < call->n_items; k++) {
+        int64_t item = call->items[k];
+        pairs[k] = pair_of(&call->set->items[item], call->values + 2 * item,
+                           call->reference ? call->reference + 2 * item : NULL);
+    }
+    status = ae_dpo_terms_of(out, &options, pairs, call->n_items, err);
+    ae_free(pairs);
+    return status;
 }
 
 static void reference(const ae_loss_call *call, double *out)
@@ -147,4 +179,6 @@ const ae_objective ae_objective_dpo = {
     .lay = lay,
     .loss = loss,
     .reference = reference,
+    .is_coupled = is_coupled,
+    .couple = couple,
 };

@@ -155,6 +155,8 @@ static const struct {
     [AE_DPO_APO_DOWN] = { "apo_down", loss_apo_down },
     [AE_DPO_DISCOPOP] = { "discopop", loss_discopop },
     [AE_DPO_SIGMOID_NORM] = { "sigmoid_norm", loss_sigmoid_norm },
+    [AE_DPO_AOT] = { "aot", loss_sigmoid },
+    [AE_DPO_AOT_UNPAIRED] = { "aot_unpaired", loss_sigmoid },
 };
 
 const char *ae_dpo_loss_name(int loss)

@@ -198,28 +198,49 @@ static bool read_pairs(ae_golden *g, const json_t *c, double *fields[6], int64_t
     return true;
 }
 
+/* Where the pair's loss stands in the file: at its own place, or, when a step's pairs are sorted,
+ * at its rank. */
+static int64_t place_of(const ae_dpo_options *o, double *const in[6], int64_t n, int64_t i)
+{
+    const double *minus = o->loss == AE_DPO_AOT ? in[1] : in[2];
+    int64_t rank = 0;
+
+    if (!ae_dpo_is_of_step(o->loss)) return i;
+    for (int64_t k = 0; k < n; k++) rank += in[0][k] - minus[k] < in[0][i] - minus[i];
+    return rank;
+}
+
 static void dpo_of_logps(ae_golden *g, const json_t *c, const ae_dpo_options *o)
 {
     const json_t *outputs = json_object_get(c, "outputs");
     double *in[6], *out[5], loss = 0, correct = 0;
+    ae_dpo_pair *pairs;
+    ae_dpo_term *terms;
+    aerie_error err = { 0 };
     int64_t n;
 
     if (!read_pairs(g, c, in, &n)) return;
     for (int k = 0; k < 5; k++)
         if (!(out[k] = ae_golden_take(g, n, sizeof **out))) return;
+    pairs = ae_golden_take(g, n, sizeof *pairs);
+    terms = ae_golden_take(g, n, sizeof *terms);
+    if (!pairs || !terms) return;
+    for (int64_t i = 0; i < n; i++)
+        pairs[i] = (ae_dpo_pair){ in[0][i], in[1][i], in[2][i], in[3][i], in[4][i], in[5][i] };
+    if (!ae_golden_ok(g, ae_dpo_terms_of(terms, o, pairs, n, &err), &err)) return;
     for (int64_t i = 0; i < n; i++) {
-        ae_dpo_pair pair = { in[0][i], in[1][i], in[2][i], in[3][i], in[4][i], in[5][i] };
-        ae_dpo_term t;
-        ae_dpo_term_of(&t, o, &pair);
-        loss += t.loss / (double)n;
-        correct += (t.reward_chosen > t.reward_rejected) / (double)n;
-        out[0][i] = t.loss;
-        out[1][i] = t.d_chosen / (double)n;
-        out[2][i] = t.d_rejected / (double)n;
-        out[3][i] = t.reward_chosen;
-        out[4][i] = t.reward_rejected;
+        const ae_dpo_term *t = &terms[i];
+        loss += t->loss / (double)n;
+        correct += (t->reward_chosen > t->reward_rejected) / (double)n;
+        out[0][place_of(o, in, n, i)] = t->loss;
+        out[1][i] = t->d_chosen / (double)n;
+        out[2][i] = t->d_rejected / (double)n;
+        out[3][i] = t->reward_chosen;
+        out[4][i] = t->reward_rejected;
     }
     ae_golden_number(g, "loss", loss, json_object_get(outputs, "loss"));
+    if (json_object_get(outputs, "per_sorted"))
+        ae_golden_numbers(g, "per_sorted", out[0], n, json_object_get(outputs, "per_sorted"));
     static const char *const names[5] = { "per_pair", "grad_policy_chosen_logps",
                                           "grad_policy_rejected_logps", "rewards_chosen",
                                           "rewards_rejected" };

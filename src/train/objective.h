@@ -25,12 +25,23 @@ typedef struct {
     int64_t n_items;
     const ae_row *row;
     const int64_t *first;
-    const float *logp;       /* [N] */
-    const float *mean;       /* [N], or NULL when the method doesn't smooth */
-    float *dlogp, *dmean;    /* [N], to be filled; NULL in evaluation */
-    const double *reference; /* [n_reference] for every item of the set, or NULL */
-    double share;            /* of the whole step */
+    const float *logp;        /* [N] */
+    const float *mean;        /* [N], or NULL when the method doesn't smooth */
+    float *dlogp, *dmean;     /* [N], to be filled; NULL in evaluation */
+    const double *reference;  /* [n_reference] for every item of the set, or NULL */
+    const ae_dpo_term *terms; /* of items[0] and on, when items are coupled, else NULL */
+    double share;             /* of the whole step */
 } ae_loss_call;
+
+/* All items of a step (or of an evaluation), when the loss of one depends on the others. */
+typedef struct {
+    const ae_recipe *recipe;
+    const ae_samples *set;
+    const int64_t *items;
+    int64_t n_items;
+    const double *values;    /* what the policy makes of the reference's numbers, as below */
+    const double *reference; /* see ae_loss_call */
+} ae_couple_call;
 
 typedef struct {
     bool of_pairs;   /* an item is a pair, else a sequence */
@@ -45,6 +56,10 @@ typedef struct {
     void (*loss)(const ae_loss_call *call, ae_loss_sums *sums);
     /* The reference's numbers of every item of the row; NULL when there are none. */
     void (*reference)(const ae_loss_call *call, double *out);
+    /* Whether items are coupled; then a step's log-probabilities are computed before its gradients,
+     * and couple() makes a term of each item. NULL: never. */
+    bool (*is_coupled)(const ae_recipe *recipe);
+    aerie_status (*couple)(const ae_couple_call *call, ae_dpo_term *out, aerie_error *err);
 } ae_objective;
 
 enum { AE_SEGMENTS_PER_ITEM = 4 };

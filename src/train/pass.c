@@ -59,6 +59,7 @@ static ae_loss_call call_of(const ae_pass *p, const laid_row *laid, const int64_
                            .logp = ae_f32(logp),
                            .mean = mean ? ae_f32(mean) : NULL,
                            .reference = p->reference,
+                           .terms = p->terms,
                            .share = share };
 }
 
@@ -67,7 +68,7 @@ static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *
 {
     ae_tape tape = { 0 };
     laid_row laid;
-    ae_ctx cx = { .device = p->device, .arena = p->arena };
+    ae_ctx cx = { .device = p->device, .arena = p->arena, .dropout_key = p->dropout_key };
     ae_tensor *logp, *mean = NULL;
     ae_loss_call call;
     aerie_status status;
@@ -76,11 +77,8 @@ static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *
     status = lay_row(p, &laid, items, n, err);
     if (status) return status;
     if (laid.row.n_predictions == 0) return AERIE_OK; /* nothing to learn here */
-    if (kind == AE_PASS_TRAIN) {
-        cx.tape = &tape;
-        cx.dropout_key = p->dropout_key;
-        cx.dropout_rows = laid.row.dropout_rows;
-    }
+    cx.dropout_rows = laid.row.dropout_rows;
+    if (kind == AE_PASS_TRAIN) cx.tape = &tape;
     logp = forward(&cx, p, &laid.row, &mean);
     if (!logp) return aerie_fail(err, cx.error.status, "%s", cx.error.message);
     call = call_of(p, &laid, items, n, share, logp, mean);
@@ -97,18 +95,60 @@ static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *
     return ae_tape_backward(&tape, &(ae_backward){ .device = p->device, .arena = p->arena }, err);
 }
 
-aerie_status ae_pass_items(const ae_pass *p, ae_pass_kind kind, const int64_t *items, int64_t n,
-                           double share, ae_loss_sums *sums, aerie_error *err)
+static aerie_status run_items(const ae_pass *p, ae_pass_kind kind, const int64_t *items, int64_t n,
+                              double share, ae_loss_sums *sums, double *reference, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
+    ae_pass row = *p;
 
     while (n > 0 && !status) {
         int64_t k =
             ae_plan_micro(p->recipe, p->objective, p->set, items, n, p->recipe->micro_batch_tokens);
-        status = run_row(p, kind, items, k, share, sums, NULL, err);
+        status = run_row(&row, kind, items, k, share, sums, reference, err);
+        if (row.terms) row.terms += k;
         items += k;
         n -= k;
     }
+    return status;
+}
+
+/* Computes the log-probabilities of all items, under the dropout that the gradients will meet, and
+ * makes their terms. */
+static aerie_status couple(const ae_pass *p, ae_dpo_term *terms, const int64_t *items, int64_t n,
+                           aerie_error *err)
+{
+    size_t n_values = (size_t)p->objective->count(p->set) * (size_t)p->objective->n_reference;
+    double *values = ae_alloc(n_values, sizeof *values);
+    ae_couple_call call = { .recipe = p->recipe,
+                            .set = p->set,
+                            .items = items,
+                            .n_items = n,
+                            .values = values,
+                            .reference = p->reference };
+    aerie_status status;
+
+    if (!values)
+        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a step's log-probabilities");
+    status = run_items(p, AE_PASS_REFERENCE, items, n, 1, NULL, values, err);
+    if (!status) status = p->objective->couple(&call, terms, err);
+    ae_free(values);
+    return status;
+}
+
+aerie_status ae_pass_items(const ae_pass *p, ae_pass_kind kind, const int64_t *items, int64_t n,
+                           double share, ae_loss_sums *sums, aerie_error *err)
+{
+    ae_pass coupled = *p;
+    ae_dpo_term *terms;
+    aerie_status status;
+
+    if (!p->objective->is_coupled || !p->objective->is_coupled(p->recipe))
+        return run_items(p, kind, items, n, share, sums, NULL, err);
+    coupled.terms = terms = ae_alloc((size_t)n, sizeof *terms);
+    if (!terms) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the terms of a step");
+    status = couple(p, terms, items, n, err);
+    if (!status) status = run_items(&coupled, kind, items, n, share, sums, NULL, err);
+    ae_free(terms);
     return status;
 }
 

@@ -12,8 +12,9 @@ typedef struct {
     const double *reference; /* see ae_loss_call */
     ae_device *device;
     const ae_net *net;
-    ae_arena *arena;      /* reset by every row */
-    uint64_t dropout_key; /* 0: off */
+    ae_arena *arena;          /* reset by every row */
+    uint64_t dropout_key;     /* 0: off */
+    const ae_dpo_term *terms; /* see ae_loss_call; ae_pass_items() sets it */
 } ae_pass;
 
 typedef enum {

@@ -92,6 +92,11 @@ static aerie_status check_method(const ae_recipe *r, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'rpo_alpha' wants every token of the chosen answer and 'ld_alpha' takes "
                           "some away; give one of them");
+    if (ae_dpo_is_of_step((ae_dpo_loss)r->loss_type) && r->divergence != AE_REVERSE_KL)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'loss_type: %s' compares log-probabilities themselves; leave out "
+                          "'f_divergence_type'",
+                          ae_dpo_loss_name(r->loss_type));
     if (r->divergence == AE_ALPHA_DIVERGENCE && r->f_alpha == 1)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'f_alpha: 1' divides by zero; that limit is reverse_kl");

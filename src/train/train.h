@@ -46,6 +46,8 @@ typedef enum {
     AE_DPO_APO_DOWN,
     AE_DPO_DISCOPOP,
     AE_DPO_SIGMOID_NORM,
+    AE_DPO_AOT, /* of a whole step: see ae_dpo_terms_of() */
+    AE_DPO_AOT_UNPAIRED,
     AE_N_DPO
 } ae_dpo_loss;
 
@@ -79,7 +81,13 @@ typedef struct {
     double d_chosen, d_rejected; /* d loss / d log-probability, of this pair alone */
     double reward_chosen, reward_rejected;
 } ae_dpo_term;
+/* A loss of a whole step as if the step had this pair alone: sigmoid's. */
 void ae_dpo_term_of(ae_dpo_term *out, const ae_dpo_options *options, const ae_dpo_pair *pair);
+/* Losses whose terms depend on the other pairs of the step. */
+bool ae_dpo_is_of_step(ae_dpo_loss loss);
+/* The n pairs of a step, of any loss. Their losses add up to the step's (before it is divided). */
+aerie_status ae_dpo_terms_of(ae_dpo_term *out, const ae_dpo_options *options,
+                             const ae_dpo_pair *pairs, int64_t n, aerie_error *err);
 /* "sigmoid", "ipo"...; NULL out of range. */
 const char *ae_dpo_loss_name(int loss);
 const char *ae_divergence_name(int divergence);

@@ -81,6 +81,78 @@ static void test_gradients_are_slopes(void **state)
             }
 }
 
+static double step_value(const ae_dpo_options *o, const ae_dpo_pair *pairs, int64_t n)
+{
+    ae_dpo_term terms[16];
+    double sum = 0;
+
+    assert_int_equal(ae_dpo_terms_of(terms, o, pairs, n, NULL), AERIE_OK);
+    for (int64_t i = 0; i < n; i++) sum += terms[i].loss;
+    return sum;
+}
+
+/* d (the step's loss) / d (a log-probability of one of its answers). */
+static double step_slope(const ae_dpo_options *o, ae_dpo_pair *pairs, int64_t n, double *at)
+{
+    const double h = 1e-6, was = *at;
+    double up, down;
+
+    *at = was + h;
+    up = step_value(o, pairs, n);
+    *at = was - h;
+    down = step_value(o, pairs, n);
+    *at = was;
+    return (up - down) / (2 * h);
+}
+
+/* Sorting sends every slope back to the pair that it came from. */
+static void test_gradients_of_a_step_are_slopes(void **state)
+{
+    static const int of_step[] = { AE_DPO_AOT, AE_DPO_AOT_UNPAIRED };
+    ae_rng rng;
+
+    (void)state;
+    ae_rng_seed(&rng, seed);
+    for (int round = 0; round < 60; round++) {
+        ae_dpo_options o = options_of(of_step[round % 2], AE_REVERSE_KL);
+        int64_t n = 1 + (int64_t)ae_rng_below(&rng, 16);
+        ae_dpo_pair pairs[16];
+        ae_dpo_term terms[16];
+        o.reference_free = round % 5 == 4;
+        o.rpo_alpha = round % 3 == 2 ? 0.7 : 0;
+        for (int64_t i = 0; i < n; i++) pairs[i] = random_pair(&rng);
+        assert_int_equal(ae_dpo_terms_of(terms, &o, pairs, n, NULL), AERIE_OK);
+        for (int64_t i = 0; i < n; i++) {
+            double chosen = step_slope(&o, pairs, n, &pairs[i].chosen);
+            double rejected = step_slope(&o, pairs, n, &pairs[i].rejected);
+            if (fabs(terms[i].d_chosen - chosen) > 1e-6 ||
+                fabs(terms[i].d_rejected - rejected) > 1e-6)
+                fail_msg("%s, pair %d of %d, seed %llu: slopes %.9g %.9g, gradients %.9g %.9g",
+                         ae_dpo_loss_name((int)o.loss), (int)i, (int)n, (unsigned long long)seed,
+                         chosen, rejected, terms[i].d_chosen, terms[i].d_rejected);
+        }
+    }
+}
+
+/* Any order of the same pairs has the same loss and, pair by pair, the same slopes. */
+static void test_a_step_has_no_order(void **state)
+{
+    ae_dpo_options o = options_of(AE_DPO_AOT_UNPAIRED, AE_REVERSE_KL);
+    ae_dpo_pair pairs[9], turned[9];
+    ae_dpo_term a[9], b[9];
+    ae_rng rng;
+
+    (void)state;
+    ae_rng_seed(&rng, seed);
+    for (int i = 0; i < 9; i++) pairs[i] = turned[8 - i] = random_pair(&rng);
+    assert_int_equal(ae_dpo_terms_of(a, &o, pairs, 9, NULL), AERIE_OK);
+    assert_int_equal(ae_dpo_terms_of(b, &o, turned, 9, NULL), AERIE_OK);
+    for (int i = 0; i < 9; i++) {
+        assert_true(a[i].loss == b[8 - i].loss && a[i].d_chosen == b[8 - i].d_chosen);
+        assert_true(a[i].d_rejected == b[8 - i].d_rejected);
+    }
+}
+
 /* Losses of the margin alone push the two answers with equal force. */
 static void test_margin_losses_are_balanced(void **state)
 {
@@ -155,6 +227,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients_are_slopes),
+        cmocka_unit_test(test_gradients_of_a_step_are_slopes),
+        cmocka_unit_test(test_a_step_has_no_order),
         cmocka_unit_test(test_margin_losses_are_balanced),
         cmocka_unit_test(test_extreme_margins_stay_finite),
         cmocka_unit_test(test_policy_equal_to_reference_gives_ln_2),

@@ -146,6 +146,8 @@ static void test_slips_get_a_sentence(void **state)
           "both given" },
         { "method: dpo\nmodel: m\nauto_learning_rate: 1e-4\n", "recipe.yaml",
           "counts learned tokens" },
+        { "method: dpo\nmodel: m\nloss_type: aot\nf_divergence_type: forward_kl\n", "recipe.yaml",
+          "leave out 'f_divergence_type'" },
         { "model_config: m\ndata: x\noutput: y\n", "recipe.yaml", "method: pretrain" },
         { "a: [1, 2\nb: 3\n", "recipe.yaml:", "not YAML" },
         { "- a\n- b\n", "recipe.yaml", "a mapping of keys to values" },

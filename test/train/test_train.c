@@ -42,6 +42,24 @@ static void test_micro_batches_change_no_bit(void **state)
     check_micro_batches("dpo", "lora.r=3", "lora.dropout=0.3");
     check_micro_batches("dpo", "beta=0.5", "loss_type=ipo");
     check_micro_batches("dpo", "beta=0.5", "shared_prefix=false");
+    check_micro_batches("dpo", "lora.r=3", "loss_type=aot");
+    check_micro_batches("dpo", "label_smoothing=0.1", "loss_type=aot_unpaired");
+}
+
+/* A step of one pair has nothing to sort: the loss is sigmoid's. What was computed before the
+ * gradients, dropout included, is what they find. */
+static void test_a_coupled_step_of_one_pair_is_sigmoid(void **state)
+{
+    tiny_run one = RUN("one.gguf", "dpo", "batch_size=1", "max_steps=6", "lora.r=3",
+                       "lora.dropout=0.3", "label_smoothing=0.1", "loss_type=aot_unpaired");
+    tiny_run two = RUN("two.gguf", "dpo", "batch_size=1", "max_steps=6", "lora.r=3",
+                       "lora.dropout=0.3", "label_smoothing=0.1", "loss_type=sigmoid");
+    ae_bytes a = tiny_output(&t, &one, NULL), b = tiny_output(&t, &two, NULL);
+
+    (void)state;
+    tiny_assert_same(&a, &b, "a step of one pair");
+    ae_bytes_free(&a);
+    ae_bytes_free(&b);
 }
 
 static void check_threads(const char *method, const char *a, const char *b)
@@ -140,6 +158,8 @@ static void test_dpo_starts_at_ln_2(void **state)
     check_dpo_start("lora.r=4", "shared_prefix=true");
     check_dpo_start("lora.r=4", "shared_prefix=false");
     check_dpo_start("lora.r=0", "shared_prefix=true");
+    check_dpo_start("lora.r=4", "loss_type=aot");
+    check_dpo_start("lora.r=4", "loss_type=aot_unpaired");
 }
 
 /* Full training over half-precision weights: the frozen file and its float32 copy agree bit for
@@ -448,6 +468,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_micro_batches_change_no_bit),
+        cmocka_unit_test(test_a_coupled_step_of_one_pair_is_sigmoid),
         cmocka_unit_test(test_threads_change_no_bit),
         cmocka_unit_test(test_recomputing_changes_no_bit),
         cmocka_unit_test(test_sft_learns),
