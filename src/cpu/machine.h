@@ -134,6 +134,12 @@ void ae_cpu_dropout(ae_device *dev, float *y, const float *x, const uint64_t *ro
 double ae_cpu_sum_squares(ae_device *dev, const float *x, int64_t n);
 void ae_cpu_adamw(ae_device *dev, float *w, float *m, float *v, const float *grad, int64_t n,
                   const ae_adamw_step *step);
+aerie_status ae_cpu_row_norms(ae_device *dev, ae_arena *scratch, float *norm, const ae_tensor *w,
+                              const ae_tensor *a, const ae_tensor *b, float scale);
+void ae_cpu_scale_cols(ae_device *dev, float *y, const float *x, const float *by, const float *bias,
+                       int64_t T, int64_t N, bool accumulate);
+void ae_cpu_dot_cols(ae_device *dev, float *sum, const float *a, const float *b, const float *by,
+                     int64_t T, int64_t N);
 void ae_cpu_rmsprop(ae_device *dev, float *w, float *v, const float *grad, int64_t n,
                     const ae_rmsprop_step *step);
 

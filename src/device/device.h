@@ -142,6 +142,17 @@ struct ae_device {
     void (*dropout)(ae_device *dev, float *y, const float *x, const uint64_t *row_key, uint64_t key,
                     float p, int64_t T, int64_t cols, bool accumulate);
 
+    /* norm[N]: the lengths of the rows of w + scale * b * a.  w [N, K] of any type, a [R, K], b [N, R],
+     * F32. */
+    aerie_status (*row_norms)(ae_device *dev, ae_arena *scratch, float *norm, const ae_tensor *w,
+                              const ae_tensor *a, const ae_tensor *b, float scale);
+    /* y = x * by + bias (NULL: none) by column, or added to y.  x, y [T, N], by, bias [N]. */
+    void (*scale_cols)(ae_device *dev, float *y, const float *x, const float *by, const float *bias,
+                       int64_t T, int64_t N, bool accumulate);
+    /* sum[N] += a * b * by by column, the rows one after another.  a, b [T, N]. */
+    void (*dot_cols)(ae_device *dev, float *sum, const float *a, const float *b, const float *by,
+                     int64_t T, int64_t N);
+
     /* The sum of squares, in double, over fixed chunks added in order. */
     double (*sum_squares)(ae_device *dev, const float *x, int64_t n);
     /* One AdamW update in one pass (Loshchilov and Hutter; PyTorch's order: decay first). */

@@ -12,6 +12,10 @@ typedef struct {
     float scale;   /* alpha / R, or alpha / sqrt(R) for rsLoRA */
     float dropout; /* 0: none */
     uint64_t site; /* tells its dropout from others' */
+    /* DoRA: the sum of the weight's output and this, without dropout's thinning of the former, is
+     * scaled to m / norm. Only the first over a weight may have it. */
+    ae_tensor *m; /* [out, 1], F32; NULL: none */
+    float *norm;  /* [out]: lengths of the rows of W + scale * B A; of this A and B */
 } ae_lora;
 
 enum { AE_MAX_LORA = 4 };

@@ -83,6 +83,11 @@ ae_tensor *ae_swiglu(ae_ctx *cx, const ae_tensor *gate, const ae_tensor *up);
 ae_tensor *ae_add(ae_ctx *cx, const ae_tensor *a, const ae_tensor *b);
 ae_tensor *ae_add_scaled(ae_ctx *cx, const ae_tensor *a, const ae_tensor *b, float alpha);
 
+/* y = x * m / norm + bias by column, norm a constant.   x [T, N], m [N, 1], norm [N],
+ * bias [1, N] or NULL. */
+ae_tensor *ae_rescale(ae_ctx *cx, const ae_tensor *x, const ae_tensor *m, const float *norm,
+                      const ae_tensor *bias);
+
 /* y[i] = row ids[i] of w.   w [V, D] of any type, y [T, D]. Every id is checked. */
 ae_tensor *ae_embedding(ae_ctx *cx, const ae_tensor *w, const int32_t *ids, int64_t T);
 

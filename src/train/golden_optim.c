@@ -125,6 +125,20 @@ void ae_golden_schedule(ae_golden *g, const json_t *c)
     }
 }
 
+/* DoRA's magnitudes, and the norms as training makes them. False: the case says why. */
+static bool add_magnitudes(ae_golden *g, const json_t *c, ae_lora *lora, const ae_tensor *w)
+{
+    aerie_error err = { 0 };
+
+    lora->m = ae_golden_tensor(g, ae_golden_at(c, "inputs", "m"), 1, true);
+    lora->norm = ae_golden_take(g, w->rows, sizeof *lora->norm);
+    if (!lora->m || !lora->norm) return false;
+    if (g->device->row_norms(g->device, &g->arena, lora->norm, w, lora->a, lora->b, lora->scale))
+        return ae_golden_ok(g, aerie_fail(&err, AERIE_NO_MEMORY, "no memory"), &err);
+    ae_golden_floats(g, "c", lora->norm, w->rows, ae_golden_at(c, "outputs", "c"));
+    return true;
+}
+
 void ae_golden_lora(ae_golden *g, const json_t *c)
 {
     const json_t *in = json_object_get(c, "inputs"), *out = json_object_get(c, "outputs");
@@ -144,14 +158,11 @@ void ae_golden_lora(ae_golden *g, const json_t *c)
     const float *dy = ae_golden_float_list(g, json_object_get(in, "grad_y"), &n);
     ae_tensor *y;
 
-    if (json_object_get(in, "m")) { /* DoRA's magnitudes */
-        g->unknown = true;
-        return;
-    }
     if (!w || !x || !lora.a || !lora.b || !dy) {
         ae_golden_problem(g, "the case lacks a matrix");
         return;
     }
+    if (json_object_get(in, "m") && !add_magnitudes(g, c, &lora, w)) return;
     y = ae_project(&cx, &p, x);
     if (!ae_golden_ok(g, ae_ctx_status(&cx), &cx.error)) return;
     if (n != y->rows * y->cols) {
@@ -164,5 +175,7 @@ void ae_golden_lora(ae_golden *g, const json_t *c)
     ae_golden_floats(g, "grad_A", lora.a->grad, rank * width, json_object_get(out, "grad_A"));
     ae_golden_floats(g, "grad_B", lora.b->grad, lora.b->rows * rank,
                      json_object_get(out, "grad_B"));
+    if (lora.m)
+        ae_golden_floats(g, "grad_m", lora.m->grad, w->rows, json_object_get(out, "grad_m"));
     ae_golden_floats(g, "grad_x", x->grad, x->rows * width, json_object_get(out, "grad_x"));
 }

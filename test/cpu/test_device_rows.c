@@ -121,8 +121,8 @@ static buffer everything(ae_device *dev, ae_arena *arena)
     ae_rng rng;
     ae_rng_seed(&rng, 9);
     buffer a = buffer_random(&rng, N), b = buffer_random(&rng, N), w = buffer_random(&rng, D);
-    buffer out = buffer_random(&rng, 12 * N + D + T + 1);
-    float *o = out.at, *rest = o + 12 * N;
+    buffer out = buffer_random(&rng, 13 * N + D + T + 1);
+    float *o = out.at, *rest = o + 13 * N;
 
     (void)arena;
     dev->rmsnorm(dev, o, rest, a.at, w.at, T, D, 1e-5f);
@@ -135,6 +135,8 @@ static buffer everything(ae_device *dev, ae_arena *arena)
     for (int64_t i = 9 * N; i < 12 * N; i++) o[i] = fabsf(o[i]);
     dev->adamw(dev, o + 7 * N, o + 8 * N, o + 9 * N, a.at, N, &step);
     dev->rmsprop(dev, o + 10 * N, o + 11 * N, a.at, N, &rms);
+    dev->scale_cols(dev, o + 12 * N, a.at, w.at, w.at, T, D, false);
+    dev->dot_cols(dev, rest + T, a.at, b.at, w.at, T, D);
     rest[T + D] = (float)dev->sum_squares(dev, a.at, N);
     buffer_free(a), buffer_free(b), buffer_free(w);
     return out;

@@ -95,6 +95,37 @@ static void test_linear_frozen(void **state)
     }
 }
 
+static const float norms[D] = { 0.5f, 1, 2, 3, 0.25f, 1, 1, 2, 0, 1, 1, 4,
+                                1,    1, 1, 1, 1,     2, 3, 4, 5, 6, 7, 8 };
+
+static ae_tensor *rescale(ae_ctx *cx, const void *params)
+{
+    const operands *o = params;
+    return ae_rescale(cx, o->a, o->b, norms, o->c);
+}
+
+static int make_rescale(fixture *f, operands *o, ae_tensor **inputs)
+{
+    inputs[0] = o->a = fixture_tensor(f, T, D, 1, true);
+    inputs[1] = o->b = fixture_tensor(f, D, 1, 1, true);
+    inputs[2] = o->c = fixture_tensor(f, 1, D, 1, true);
+    return 3;
+}
+
+static int make_rescale_magnitudes(fixture *f, operands *o, ae_tensor **inputs)
+{
+    o->a = fixture_tensor(f, T, D, 1, false);
+    inputs[0] = o->b = fixture_tensor(f, D, 1, 1, true);
+    return 1;
+}
+
+static void test_rescale(void **state)
+{
+    (void)state;
+    check("rescale", rescale, make_rescale);
+    check("rescale, magnitudes alone", rescale, make_rescale_magnitudes);
+}
+
 static ae_tensor *rmsnorm(ae_ctx *cx, const void *params)
 {
     const operands *o = params;
@@ -302,10 +333,11 @@ static void test_log_prob(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),      cmocka_unit_test(test_linear_frozen),
-        cmocka_unit_test(test_rmsnorm),     cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_elementwise), cmocka_unit_test(test_gather),
-        cmocka_unit_test(test_dropout),     cmocka_unit_test(test_log_prob),
+        cmocka_unit_test(test_linear),        cmocka_unit_test(test_rescale),
+        cmocka_unit_test(test_linear_frozen), cmocka_unit_test(test_rmsnorm),
+        cmocka_unit_test(test_rope),          cmocka_unit_test(test_elementwise),
+        cmocka_unit_test(test_gather),        cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_log_prob),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

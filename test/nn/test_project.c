@@ -26,9 +26,11 @@ static void open_setting(setting *s, fixture *f, float dropout)
     s->projection.w = fixture_tensor(f, OUT, IN, 1, false);
     s->projection.bias = fixture_tensor(f, 1, OUT, 1, false);
     for (int i = 0; i < 2; i++) {
-        s->loras[i] =
-            (ae_lora){ fixture_tensor(f, R, IN, 1, true), fixture_tensor(f, OUT, R, 1, true),
-                       0.5f + (float)i, dropout, (uint64_t)i };
+        s->loras[i] = (ae_lora){ .a = fixture_tensor(f, R, IN, 1, true),
+                                 .b = fixture_tensor(f, OUT, R, 1, true),
+                                 .scale = 0.5f + (float)i,
+                                 .dropout = dropout,
+                                 .site = (uint64_t)i };
         s->projection.lora[s->projection.n_lora++] = &s->loras[i];
     }
 }
@@ -94,6 +96,57 @@ static void test_new_adapter(void **state)
     const ae_tensor *without = ae_project(&cx, &s.projection, s.x);
     assert_memory_equal(with->data, without->data, sizeof(float) * T * OUT);
     fixture_close(&f);
+}
+
+/* m / c times (W + sBA) x + bias, with rows of quantized weights expanded for c. */
+static void check_dora(ae_dtype dtype)
+{
+    enum { WIDE = 256 };
+    fixture f;
+    fixture_open(&f, AE_CPU_AUTO, 2, 5);
+    ae_tensor *w = fixture_frozen(&f, dtype, OUT, WIDE, 0.1f);
+    ae_lora lora = { .a = fixture_tensor(&f, R, WIDE, 0.1f, true),
+                     .b = fixture_tensor(&f, OUT, R, 1, true),
+                     .scale = 0.7f,
+                     .m = fixture_tensor(&f, OUT, 1, 1, true) };
+    const ae_tensor *x = fixture_tensor(&f, T, WIDE, 1, true),
+                    *bias = fixture_tensor(&f, 1, OUT, 1, false);
+    float norm[OUT], row[WIDE];
+    size_t row_bytes;
+    lora.norm = norm;
+    assert_true(ae_dtype_bytes(&row_bytes, dtype, 1, WIDE));
+    assert_int_equal(f.device->row_norms(f.device, &f.step, norm, w, lora.a, lora.b, lora.scale),
+                     AERIE_OK);
+    const ae_projection p = { .w = w, .bias = bias, .lora = { &lora }, .n_lora = 1 };
+    ae_ctx cx = fixture_ctx(&f, NULL);
+    const ae_tensor *y = ae_project(&cx, &p, x);
+    assert_non_null(y);
+    for (int64_t o = 0; o < OUT; o++) {
+        double squares = 0, sums[T] = { 0 };
+        ae_dtype_decode_row(dtype, (const char *)w->data + (size_t)o * row_bytes, WIDE, row);
+        for (int64_t i = 0; i < WIDE; i++) {
+            double v = row[i];
+            for (int64_t r = 0; r < R; r++)
+                v += lora.scale * (double)ae_f32(lora.b)[o * R + r] * ae_f32(lora.a)[r * WIDE + i];
+            squares += v * v;
+            for (int64_t t = 0; t < T; t++) sums[t] += v * ae_f32(x)[t * WIDE + i];
+        }
+        for (int64_t t = 0; t < T; t++) {
+            double want = ae_f32(lora.m)[o] / sqrt(squares) * sums[t] + ae_f32(bias)[o];
+            if (!(fabs(ae_f32(y)[t * OUT + o] - want) < 2e-5))
+                fail_msg("%g, not %g", ae_f32(y)[t * OUT + o], want);
+        }
+    }
+    fixture_close(&f);
+}
+
+static void test_dora(void **state)
+{
+    (void)state;
+    check_dora(AE_F32);
+    check_dora(AE_F16);
+    check_dora(AE_Q8_0);
+    check_dora(AE_Q4_K);
 }
 
 static ae_tensor *matrix(fixture *f, const json_t *rows)
@@ -176,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_formula),
         cmocka_unit_test(test_new_adapter),
+        cmocka_unit_test(test_dora),
         cmocka_unit_test(test_golden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
