@@ -100,7 +100,7 @@ static aerie_status one_reply(run_call *c, const char *word, aerie_error *err)
     else if (!status)
         putchar('\n');
     if (!status && c->chat.verbose) cli_print_stats(&stats);
-    if (!status && stats.finish == AERIE_FINISH_CALLER && !ferror(stdout))
+    if (!status && stats.finish == AERIE_FINISH_CALLER && cli_interrupted())
         status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
     ae_bytes_free(&prompt);
     ae_bytes_free(&reply);

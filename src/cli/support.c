@@ -102,6 +102,7 @@ bool cli_interrupted(void)
 void cli_forget_interrupt(void)
 {
     interrupts = 0;
+    clearerr(stdout); /* a write that the signal cut short is no full disk */
 }
 
 enum { BAR = 24 };
