@@ -47,6 +47,10 @@ AERIE_API int32_t aerie_tokenizer_size(const aerie_tokenizer *t);
 AERIE_API aerie_status aerie_render(const char *path, const char *request, char **text, size_t *len,
                                     aerie_error *err);
 
+/* The i-th known chat format ("zephyr"), NULL past the end: a name that stands for its template
+ * wherever one is asked for. */
+AERIE_API const char *aerie_template_name(size_t i);
+
 #ifdef __cplusplus
 }
 #endif

@@ -110,6 +110,11 @@ int32_t aerie_tokenizer_size(const aerie_tokenizer *t)
 
 /* ---- templates ---- */
 
+const char *aerie_template_name(size_t i)
+{
+    return ae_template_known_name(i);
+}
+
 /* What a render request says, over what the model at `path` brings. */
 typedef struct {
     json_t *request;

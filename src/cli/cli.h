@@ -62,6 +62,9 @@ aerie_status cli_find(const char *model, char **path, aerie_error *err);
 aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common,
                       aerie_error *err);
 
+/* What --template stands for: a known format's name, a file's Jinja, or Jinja itself. */
+aerie_status cli_read_template(ae_bytes *out, const char *word, aerie_error *err);
+
 /* Ctrl-C: the first sets a flag that long work looks at, a second ends the process. */
 void cli_catch_interrupt(void);
 bool cli_interrupted(void);

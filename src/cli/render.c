@@ -121,10 +121,7 @@ int cli_render(int argc, char **argv)
     if (c.ids && call.n_words == 0) return cli_misused("--ids needs a MODEL for its tokenizer");
 
     aerie_status status = AERIE_OK;
-    if (c.template_file && ae_file_exists(c.template_file))
-        status = ae_file_read(&c.template_text, c.template_file, 1 << 20, &err);
-    else if (c.template_file)
-        ae_bytes_add_text(&c.template_text, c.template_file);
+    if (c.template_file) status = cli_read_template(&c.template_text, c.template_file, &err);
     if (!status && call.n_words > 0) status = cli_find(call.words[0], &path, &err);
     c.path = path;
     if (!status)

@@ -28,17 +28,6 @@ static bool print_text(void *user, const char *text, size_t len)
     return !cli_interrupted() && !ferror(stdout);
 }
 
-/* --template takes a known format's name, a Jinja file, or Jinja itself. *held is to be freed. */
-static aerie_status read_template(const char **out, ae_bytes *held, const char *word,
-                                  aerie_error *err)
-{
-    *out = word;
-    if (!word || !ae_file_exists(word)) return AERIE_OK;
-    aerie_status status = ae_file_read(held, word, 1 << 20, err);
-    if (!status) *out = held->data;
-    return status;
-}
-
 /* The words of the call, then what is piped in, as Ollama has it. */
 static aerie_status read_prompt(ae_bytes *out, const char *word, aerie_error *err)
 {
@@ -125,13 +114,13 @@ static void take_sampling(run_call *c)
 
 static aerie_status run(run_call *c, const char *model_word, const char *prompt, aerie_error *err)
 {
-    const char *chat_template = NULL;
     ae_bytes template_text = { 0 };
-    aerie_status status = read_template(&chat_template, &template_text, c->template_word, err);
+    aerie_status status = AERIE_OK;
+    if (c->template_word) status = cli_read_template(&template_text, c->template_word, err);
     if (!status) status = cli_open(&c->chat.model, model_word, &c->common, err);
     if (!status)
-        status =
-            aerie_session_open(&c->chat.session, c->chat.model, c->context, chat_template, err);
+        status = aerie_session_open(&c->chat.session, c->chat.model, c->context, template_text.data,
+                                    err);
     if (!status) {
         cli_catch_interrupt();
         c->chat.name = model_word;

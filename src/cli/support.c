@@ -1,6 +1,8 @@
 /* support.c -- failures, places, interrupts and progress, the same for every command. */
 #include "cli/cli.h"
 
+#include "aerie/text.h"
+
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,6 +79,39 @@ aerie_status cli_open(aerie_model **out, const char *model, const cli_common *co
     if (!status) status = aerie_model_open(out, path, &o, err);
     aerie_free(path);
     return status;
+}
+
+static aerie_status no_such_template(const char *word, aerie_error *err)
+{
+    const char *names[64];
+    size_t n = 0;
+    while (n < AE_COUNT(names) && aerie_template_name(n)) {
+        names[n] = aerie_template_name(n);
+        n++;
+    }
+    const char *near = ae_nearest(word, names, n);
+    return aerie_fail(err, AERIE_NOT_FOUND,
+                      "--template: '%s' is neither a known chat format nor a file nor Jinja%s%s%s",
+                      word, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+aerie_status cli_read_template(ae_bytes *out, const char *word, aerie_error *err)
+{
+    for (size_t i = 0; aerie_template_name(i); i++)
+        if (!strcmp(word, aerie_template_name(i))) {
+            ae_bytes_add_text(out, word);
+            return ae_bytes_status(out, err);
+        }
+    if (ae_file_exists(word)) {
+        aerie_status status = ae_file_read(out, word, 1 << 20, err);
+        if (!status && out->len == 0)
+            status = aerie_fail(err, AERIE_BAD_FILE, "%s: the template is empty", word);
+        return status;
+    }
+    /* A text without a brace would be the whole prompt, whatever the messages: a slip in a name. */
+    if (!strchr(word, '{')) return no_such_template(word, err);
+    ae_bytes_add_text(out, word);
+    return ae_bytes_status(out, err);
 }
 
 static volatile sig_atomic_t interrupts;

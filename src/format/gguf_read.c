@@ -144,8 +144,8 @@ static aerie_status check_header(ae_gguf *g, ae_gguf_cursor *c)
 {
     if (g->size < 4 || memcmp(g->data, "GGUF", 4) != 0)
         return aerie_fail(c->err, AERIE_BAD_FILE,
-                          "%s: is not a GGUF file: it does not begin with "
-                          "'GGUF'",
+                          "%s: is not a GGUF file: it does not begin with 'GGUF'; a model is a "
+                          ".gguf file, or the folder of a Hugging Face model",
                           g->name);
     c->at = 4;
     g->version = ae_gguf_take_u32(c, "the version");
