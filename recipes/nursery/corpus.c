@@ -72,15 +72,15 @@ void nu_corpus_document(nu_text *out, nu_chance *c)
 {
     size_t at = nu_chance_below(c, 100);
 
-    if (at < 16)
+    if (at < 14)
         nu_story_make(out, c);
-    else if (at < 20)
+    else if (at < 18)
         nu_story_talk(out, c);
-    else if (at < 25)
+    else if (at < 23)
         nu_story_lesson(out, c);
-    else if (at < 37)
+    else if (at < 31)
         put_echo(out, c);
-    else if (at < 57)
+    else if (at < 63)
         put_questions(out, c);
     else
         put_notes(out, c);
