@@ -13,6 +13,8 @@ static aerie_status open_adapters(aerie_model *m, const aerie_model_options *o, 
             ae_adapter_open(&m->adapters[i], o->adapters[i], m->model, false, err);
         if (status) return status;
         m->n_adapters++;
+        status = ae_adapter_norms(m->adapters[i], m->model, m->device, false, err);
+        if (status) return status;
     }
     return AERIE_OK;
 }

@@ -38,7 +38,7 @@ aerie_status ae_adapter_begin(ae_adapter **out, const ae_model *m, bool trainabl
     a->trainable = trainable;
     size_t n = (size_t)a->n_layers * AE_N_PROJ;
     a->loras = ae_arena_take(&a->arena, n, sizeof *a->loras);
-    a->params = ae_arena_take(&a->arena, 2 * n, sizeof *a->params);
+    a->params = ae_arena_take(&a->arena, 3 * n, sizeof *a->params);
     if (!a->loras || !a->params) {
         ae_adapter_close(a);
         return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter");
@@ -69,12 +69,25 @@ static ae_tensor *new_matrix(ae_adapter *a, int64_t rows, int64_t cols)
 /* "model.layers.0.self_attn.q_proj.weight" -> "model.layers.0.self_attn.q_proj.lora_A.weight" */
 static const char *param_name(ae_adapter *a, const ae_param_site *site, const char *which)
 {
-    char weight[AE_PARAM_NAME], name[AE_PARAM_NAME + 16];
+    char weight[AE_PARAM_NAME], name[AE_PARAM_NAME + 32];
 
     ae_param_hf_name(site, weight);
     int stem = (int)(strlen(weight) - strlen("weight"));
-    int len = snprintf(name, sizeof name, "%.*s%s.weight", stem, weight, which);
+    int len = snprintf(name, sizeof name, "%.*s%s", stem, weight, which);
     return ae_arena_strndup(&a->arena, name, (size_t)len);
+}
+
+static aerie_status add_magnitudes(ae_adapter *a, ae_lora *lora, const ae_param_site *site,
+                                   aerie_error *err)
+{
+    const char *name = param_name(a, site, "lora_magnitude_vector");
+
+    lora->m = new_matrix(a, site->rows, 1);
+    lora->norm = ae_arena_take(&a->arena, (size_t)site->rows, sizeof *lora->norm);
+    if (!name || !lora->m || !lora->norm)
+        return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter's magnitudes");
+    a->params[a->n_params++] = (ae_named_param){ name, lora->m, false };
+    return AERIE_OK;
 }
 
 aerie_status ae_adapter_add(ae_adapter *a, const ae_model *m, int64_t layer, int projection,
@@ -85,8 +98,8 @@ aerie_status ae_adapter_add(ae_adapter *a, const ae_model *m, int64_t layer, int
     const ae_lora_options *o = &a->options;
     double rank = (double)o->rank;
     ae_tensor *down = new_matrix(a, o->rank, site.cols), *up = new_matrix(a, site.rows, o->rank);
-    const char *down_name = param_name(a, &site, "lora_A"),
-               *up_name = param_name(a, &site, "lora_B");
+    const char *down_name = param_name(a, &site, "lora_A.weight"),
+               *up_name = param_name(a, &site, "lora_B.weight");
 
     if (!down || !up || !down_name || !up_name)
         return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter of rank %lld",
@@ -101,7 +114,7 @@ aerie_status ae_adapter_add(ae_adapter *a, const ae_model *m, int64_t layer, int
     a->params[a->n_params++] = (ae_named_param){ down_name, down, true };
     a->params[a->n_params++] = (ae_named_param){ up_name, up, true };
     a->options.targets[projection] = true;
-    return AERIE_OK;
+    return o->dora ? add_magnitudes(a, lora, &site, err) : AERIE_OK;
 }
 
 /* Seeded by its name, as a random model's weights are. */
@@ -129,7 +142,8 @@ aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_o
     for (int64_t layer = 0; layer < a->n_layers; layer++)
         for (int p = 0; !status && p < AE_N_PROJ; p++)
             if (options->targets[p]) status = ae_adapter_add(a, m, layer, p, err);
-    for (int64_t i = 0; !status && i < a->n_params; i += 2) fill_uniform(&a->params[i], seed);
+    for (int64_t i = 0; !status && i < a->n_params; i += options->dora ? 3 : 2)
+        fill_uniform(&a->params[i], seed);
     if (status)
         ae_adapter_close(a);
     else
@@ -207,6 +221,32 @@ aerie_status ae_adapter_set_beneath(ae_adapter *a, ae_adapter *const *beneath, i
 
 /* ---- over a model ---- */
 
+static aerie_status norms_of_layer(ae_lora *loras, ae_decoder_layer layer, ae_device *device,
+                                   bool start)
+{
+    ae_arena scratch = { 0 };
+    aerie_status status = AERIE_OK;
+
+    for (int p = 0; p < AE_N_PROJ && !status; p++) {
+        const ae_tensor *w = ae_layer_projection(&layer, p)->w;
+        const ae_lora *l = &loras[p];
+        if (!l->m) continue;
+        status = device->row_norms(device, &scratch, l->norm, w, l->a, l->b, l->scale);
+        if (start) memcpy(l->m->data, l->norm, (size_t)w->rows * sizeof(float));
+    }
+    ae_arena_free(&scratch);
+    return status;
+}
+
+aerie_status ae_adapter_norms(ae_adapter *a, const ae_model *m, ae_device *device, bool start,
+                              aerie_error *err)
+{
+    for (int64_t layer = 0; layer < a->n_layers; layer++)
+        if (norms_of_layer(&a->loras[layer * AE_N_PROJ], m->net.layers[layer], device, start))
+            return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the norms of an adapter's rows");
+    return AERIE_OK;
+}
+
 static aerie_status lay_over(ae_decoder_layer *layer, const ae_lora *loras, aerie_error *err)
 {
     for (int p = 0; p < AE_N_PROJ; p++) {
@@ -218,6 +258,11 @@ static aerie_status lay_over(ae_decoder_layer *layer, const ae_lora *loras, aeri
                               "an adapter for a %s of %lld x %lld does not fit one of %lld x %lld",
                               ae_proj_name(p), (long long)lora->b->rows, (long long)lora->a->cols,
                               (long long)projection->w->rows, (long long)projection->w->cols);
+        if (lora->m && projection->n_lora > 0)
+            return aerie_fail(err, AERIE_UNSUPPORTED,
+                              "a DoRA adapter scales the rows of the model's own weights and can "
+                              "lie over no other adapter; lay it over the model first, or use one "
+                              "without DoRA");
         projection->lora[projection->n_lora++] = lora;
     }
     return AERIE_OK;

@@ -22,7 +22,8 @@ struct ae_adapter {
 /* An adapter without projections, shaped for the model. */
 aerie_status ae_adapter_begin(ae_adapter **out, const ae_model *m, bool trainable,
                               aerie_error *err);
-/* Makes A and B of one projection, zero. Rank, alpha, dropout and rslora are set. */
+/* Makes A and B of one projection (and DoRA's magnitudes), zero. Rank, alpha, dropout and rslora
+ * are set. */
 aerie_status ae_adapter_add(ae_adapter *a, const ae_model *m, int64_t layer, int projection,
                             aerie_error *err);
 /* 1 <= rank and so on, before anything is made. */
@@ -34,9 +35,11 @@ aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_m
 aerie_status ae_adapter_read_peft(ae_adapter **out, const char *folder, const ae_model *m,
                                   bool trainable, aerie_error *err);
 
-/* Fills every projection for which `list` has both matrices; `name` says what they are called. The
+typedef enum { AE_LORA_A, AE_LORA_B, AE_LORA_M } ae_lora_part;
+/* Fills every projection for which `list` has all parts; `name` says what they are called. The
  * rows of B of q and k are put from the file's layout into the model's. */
-typedef void ae_adapter_name_fn(const ae_param_site *site, bool b, char out[AE_PARAM_NAME + 64]);
+typedef void ae_adapter_name_fn(const ae_param_site *site, ae_lora_part part,
+                                char out[AE_PARAM_NAME + 64]);
 aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_list *list,
                              ae_adapter_name_fn *name, bool interleaved, const char *path,
                              aerie_error *err);

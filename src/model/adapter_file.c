@@ -8,12 +8,14 @@
 
 #define OWN "aerie.adapter."
 
-static void gguf_name(const ae_param_site *site, bool b, char out[AE_PARAM_NAME + 64])
+/* llama.cpp has no DoRA: the third suffix is this project's, and makes it refuse the file. */
+static void gguf_name(const ae_param_site *site, ae_lora_part part, char out[AE_PARAM_NAME + 64])
 {
+    static const char *const suffixes[] = { "lora_a", "lora_b", "lora_magnitude" };
     char weight[AE_PARAM_NAME];
 
     ae_param_gguf_name(site, weight);
-    snprintf(out, AE_PARAM_NAME + 64, "%s.lora_%c", weight, b ? 'b' : 'a');
+    snprintf(out, AE_PARAM_NAME + 64, "%s.%s", weight, suffixes[part]);
 }
 
 /* ---- reading ---- */
@@ -42,42 +44,81 @@ static aerie_status read_matrix(const ae_tensor *out, const ae_stored_tensor *t,
     return AERIE_OK;
 }
 
+/* Magnitudes lie in files as vectors. */
+static ae_stored_tensor as_column(const ae_stored_tensor *t)
+{
+    ae_stored_tensor column = *t;
+
+    if (t->rows == 1) {
+        column.rows = t->cols;
+        column.cols = 1;
+    }
+    return column;
+}
+
+/* What the file has of one projection. */
+typedef struct {
+    const ae_stored_tensor *part[3];
+    char name[3][AE_PARAM_NAME + 64];
+} stored_lora;
+
 static aerie_status fill_one(ae_adapter *a, const ae_model *m, const ae_param_site *site,
-                             const ae_stored_tensor *down, const ae_stored_tensor *up,
-                             bool interleaved, const char *path, aerie_error *err)
+                             const stored_lora *stored, bool interleaved, const char *path,
+                             aerie_error *err)
 {
     int projection = site->param->projection;
-    bool reorder = site->param->permuted && interleaved != m->config.rope_interleaved;
+    bool to = m->config.rope_interleaved;
+    bool reorder = site->param->permuted && interleaved != to;
     int64_t head_dim = reorder ? m->config.head_dim : 0;
     aerie_status status = ae_adapter_add(a, m, site->layer, projection, err);
     const ae_lora *lora = &a->loras[site->layer * AE_N_PROJ + projection];
+    ae_stored_tensor column;
 
-    if (!status) status = read_matrix(lora->a, down, 0, false, path, err);
-    if (!status) status = read_matrix(lora->b, up, head_dim, m->config.rope_interleaved, path, err);
-    return status;
+    if (!status) status = read_matrix(lora->a, stored->part[AE_LORA_A], 0, false, path, err);
+    if (!status) status = read_matrix(lora->b, stored->part[AE_LORA_B], head_dim, to, path, err);
+    if (status || !lora->m) return status;
+    column = as_column(stored->part[AE_LORA_M]);
+    return read_matrix(lora->m, &column, head_dim, to, path, err);
+}
+
+/* How many of the projection's n parts the list has. All, or none. */
+static aerie_status find_parts(stored_lora *out, size_t *found, size_t n,
+                               const ae_tensor_list *list, const ae_param_site *site,
+                               ae_adapter_name_fn *name, const char *path, aerie_error *err)
+{
+    size_t there = 0, missing = 0;
+
+    *found = 0;
+    for (size_t k = 0; k < n; k++) {
+        name(site, (ae_lora_part)k, out->name[k]);
+        out->part[k] = ae_tensor_list_find(list, out->name[k]);
+        if (out->part[k]) {
+            ++*found;
+            there = k;
+        } else {
+            missing = k;
+        }
+    }
+    if (*found == 0 || *found == n) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_FILE, "%s: has '%s', but not '%s'", path, out->name[there],
+                      out->name[missing]);
 }
 
 aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_list *list,
                              ae_adapter_name_fn *name, bool interleaved, const char *path,
                              aerie_error *err)
 {
-    char down_name[AE_PARAM_NAME + 64], up_name[AE_PARAM_NAME + 64];
     aerie_status status = AERIE_OK;
-    size_t used = 0;
+    stored_lora stored;
+    size_t used = 0, found;
 
     for (int64_t i = 0; !status && i < a->n_layers * AE_N_PROJ; i++) {
         ae_param_site site =
             ae_param_of_projection(&m->config, &m->weights, i / AE_N_PROJ, (int)(i % AE_N_PROJ));
-        name(&site, false, down_name);
-        name(&site, true, up_name);
-        const ae_stored_tensor *down = ae_tensor_list_find(list, down_name);
-        const ae_stored_tensor *up = ae_tensor_list_find(list, up_name);
-        if (!down && !up) continue;
-        if (!down || !up)
-            return aerie_fail(err, AERIE_BAD_FILE, "%s: has '%s', but not '%s'", path,
-                              down ? down_name : up_name, down ? up_name : down_name);
-        used += 2;
-        status = fill_one(a, m, &site, down, up, interleaved, path, err);
+        status = find_parts(&stored, &found, a->options.dora ? 3 : 2, list, &site, name, path, err);
+        if (status || found == 0) continue;
+        used += found;
+        status = fill_one(a, m, &site, &stored, interleaved, path, err);
     }
     if (!status && (used == 0 || used != ae_tensor_list_len(list)))
         return aerie_fail(
@@ -108,6 +149,7 @@ static aerie_status read_options(ae_lora_options *o, const ae_gguf *g, aerie_err
         status = ae_gguf_f32(g, OWN "dropout", &o->dropout, err);
     if (!status && ae_gguf_has(g, OWN "rslora"))
         status = ae_gguf_bool(g, OWN "rslora", &o->rslora, err);
+    if (!status && ae_gguf_has(g, OWN "dora")) status = ae_gguf_bool(g, OWN "dora", &o->dora, err);
     /* Other programs divide by the rank always: the file's alpha is made for that. */
     if (o->rslora && o->rank > 0) o->alpha = (float)(o->alpha / sqrt((double)o->rank));
     if (status) return status;
@@ -209,6 +251,7 @@ static void write_header(const ae_adapter *a, const ae_model *m, const char *has
     ae_gguf_set_text(w, "adapter.type", "lora");
     ae_gguf_set_f32(w, "adapter.lora.alpha", (float)alpha);
     ae_gguf_set_bool(w, OWN "rslora", o->rslora);
+    if (o->dora) ae_gguf_set_bool(w, OWN "dora", true);
     ae_gguf_set_f32(w, OWN "dropout", o->dropout);
     ae_gguf_set_text(w, OWN "base_hash", hash);
     if (m->config.name[0]) ae_gguf_set_text(w, OWN "base_name", m->config.name);
@@ -224,7 +267,7 @@ static void write_history(const ae_adapter *a, ae_gguf_writer *w)
     if (n) ae_gguf_set_texts(w, OWN "beneath", hashes, n);
 }
 
-static void send_b(const ae_tensor *b, int64_t head_dim, bool to_interleaved, ae_gguf_writer *w)
+static void send_rows(const ae_tensor *b, int64_t head_dim, bool to_interleaved, ae_gguf_writer *w)
 {
     for (int64_t r = 0; r < b->rows; r++) {
         int64_t row = head_dim ? ae_rope_row(r, head_dim, to_interleaved) : r;
@@ -244,13 +287,16 @@ static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce
         ae_param_site site =
             ae_param_of_projection(&m->config, &m->weights, i / AE_N_PROJ, (int)(i % AE_N_PROJ));
         bool reorder = site.param->permuted && interleaved != a->rope_interleaved;
-        for (int b = 0; b < 2; b++) {
-            const ae_tensor *t = b ? lora->b : lora->a;
-            gguf_name(&site, b, name);
+        const ae_tensor *parts[] = { lora->a, lora->b, lora->m };
+        for (int k = 0; k < (lora->m ? 3 : 2); k++) {
+            const ae_tensor *t = parts[k];
+            bool vector = k == AE_LORA_M;
+            gguf_name(&site, (ae_lora_part)k, name);
             if (announce)
-                ae_gguf_writer_tensor(w, name, AE_F32, t->rows, t->cols);
+                ae_gguf_writer_tensor(w, name, AE_F32, vector ? 1 : t->rows,
+                                      vector ? t->rows : t->cols);
             else
-                send_b(t, b && reorder ? m->config.head_dim : 0, interleaved, w);
+                send_rows(t, k != AE_LORA_A && reorder ? m->config.head_dim : 0, interleaved, w);
         }
     }
 }

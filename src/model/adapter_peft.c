@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static void peft_name(const ae_param_site *site, bool b, char out[AE_PARAM_NAME + 64])
+static void peft_name(const ae_param_site *site, ae_lora_part part, char out[AE_PARAM_NAME + 64])
 {
+    static const char *const suffixes[] = { "lora_A.weight", "lora_B.weight",
+                                            "lora_magnitude_vector" };
     char weight[AE_PARAM_NAME];
 
     ae_param_hf_name(site, weight);
-    snprintf(out, AE_PARAM_NAME + 64, "base_model.model.%.*slora_%c.weight",
-             (int)(strlen(weight) - strlen("weight")), weight, b ? 'B' : 'A');
+    snprintf(out, AE_PARAM_NAME + 64, "base_model.model.%.*s%s",
+             (int)(strlen(weight) - strlen("weight")), weight, suffixes[part]);
 }
 
 static bool is_set(const json_t *root, const char *key)
@@ -24,9 +26,8 @@ static bool is_set(const json_t *root, const char *key)
 /* What PEFT can do and this build does not: better refused than half applied. */
 static aerie_status check_plain(const json_t *root, const char *path, aerie_error *err)
 {
-    static const char *const extras[] = { "use_dora",      "modules_to_save", "rank_pattern",
-                                          "alpha_pattern", "fan_in_fan_out",  "layer_replication",
-                                          "use_qalora" };
+    static const char *const extras[] = { "modules_to_save", "rank_pattern",      "alpha_pattern",
+                                          "fan_in_fan_out",  "layer_replication", "use_qalora" };
     const char *type = json_string_value(json_object_get(root, "peft_type"));
     const char *bias = json_string_value(json_object_get(root, "bias"));
 
@@ -63,6 +64,7 @@ static aerie_status read_options(ae_lora_options *o, const char *path, aerie_err
     o->alpha = (float)json_number_value(json_object_get(root, "lora_alpha"));
     o->dropout = (float)json_number_value(json_object_get(root, "lora_dropout"));
     o->rslora = json_is_true(json_object_get(root, "use_rslora"));
+    o->dora = json_is_true(json_object_get(root, "use_dora"));
     ae_lora_options probe = *o;
     probe.targets[AE_PROJ_Q] = true; /* which there are is seen by the tensors */
     status = ae_adapter_check_options(&probe, path, err);

@@ -133,7 +133,7 @@ typedef struct ae_adapter ae_adapter;
 typedef struct {
     int64_t rank;
     float alpha, dropout;
-    bool rslora;
+    bool rslora, dora;
     bool targets[AE_N_PROJ];
 } ae_lora_options;
 
@@ -141,6 +141,11 @@ typedef struct {
  * allocated. */
 aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_options *options,
                             uint64_t seed, aerie_error *err);
+/* DoRA: makes the norms of the rows that its numbers ask for; to be called before the net is used,
+ * and again whenever A or B have changed. `start`: sets the magnitudes to them, so that a new
+ * adapter changes nothing. Does nothing for another adapter. */
+aerie_status ae_adapter_norms(ae_adapter *a, const ae_model *m, ae_device *device, bool start,
+                              aerie_error *err);
 /* An adapter file (GGUF of type adapter) or a PEFT folder. `trainable`: with gradients. An adapter
  * that says which model it was trained over opens over no other. */
 aerie_status ae_adapter_open(ae_adapter **out, const char *path, const ae_model *m, bool trainable,

@@ -160,6 +160,10 @@ const ae_key ae_recipe_keys[] = {
     TEXTS("lora.target_modules", lora_targets, "all-linear", true,
           "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or all-linear"),
     FLAG("lora.rslora", lora_rslora, "false", true, "scale by alpha / sqrt(r)"),
+    FLAG(
+        "lora.dora", lora_dora, "false", true,
+        "DoRA: a trained magnitude for each row of a weight, the adapter turns its direction; over "
+        "the model itself alone"),
     WORD("recompute", recompute, recompute_word, "auto", false,
          "keep layer inputs only and compute the rest again on the way back: less memory, a third "
          "more arithmetic, the same numbers; auto: when a row would take more than 1 GiB"),

@@ -36,7 +36,8 @@ static ae_lora_options lora_options(const ae_recipe *r)
     ae_lora_options o = { .rank = r->lora_r,
                           .alpha = (float)r->lora_alpha,
                           .dropout = (float)r->lora_dropout,
-                          .rslora = r->lora_rslora };
+                          .rslora = r->lora_rslora,
+                          .dora = r->lora_dora };
 
     for (int64_t i = 0; i < r->lora_targets.n; i++)
         for (int k = 0; k < AE_N_PROJ; k++)
@@ -55,7 +56,9 @@ static aerie_status open_adapters(ae_trainer *t, aerie_error *err)
 
     for (int64_t i = 0; i < r->adapters.n && !status; i++) {
         status = ae_adapter_open(&t->adapters[i], r->adapters.items[i], t->model, false, err);
-        if (!status) t->n_adapters++;
+        if (status) break;
+        t->n_adapters++;
+        status = ae_adapter_norms(t->adapters[i], t->model, t->device, false, err);
     }
     if (!status)
         status =
@@ -65,7 +68,8 @@ static aerie_status open_adapters(ae_trainer *t, aerie_error *err)
         status = ae_adapter_new(&t->adapters[n], t->model, &options, (uint64_t)r->seed, err);
     if (status) return status;
     t->n_adapters++;
-    status = ae_adapter_set_beneath(t->adapters[n], t->adapters, n, err);
+    status = ae_adapter_norms(t->adapters[n], t->model, t->device, true, err);
+    if (!status) status = ae_adapter_set_beneath(t->adapters[n], t->adapters, n, err);
     if (status) return status;
     return ae_net_with_adapters(&t->net, &t->nets, t->model, t->adapters, t->n_adapters, err);
 }

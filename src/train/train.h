@@ -138,7 +138,7 @@ typedef struct {
     int64_t seed;
     int64_t lora_r; /* 0: all parameters are trained */
     double lora_alpha, lora_dropout;
-    bool lora_rslora;
+    bool lora_rslora, lora_dora;
     ae_texts lora_targets;
     int64_t save_steps, logging_steps, eval_steps, threads;
 } ae_recipe;

@@ -72,6 +72,13 @@ static aerie_status make_references(ae_trainer *t, aerie_error *err)
     return status;
 }
 
+/* What the net needs to know of numbers that have changed: of DoRA, the norms of its rows. */
+static aerie_status follow(ae_trainer *t, aerie_error *err)
+{
+    if (!t->recipe->lora_dora || t->recipe->lora_r == 0) return AERIE_OK;
+    return ae_adapter_norms(t->adapters[t->n_adapters - 1], t->model, t->device, false, err);
+}
+
 static aerie_status evaluate(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
                              aerie_error *err)
 {
@@ -82,7 +89,8 @@ static aerie_status evaluate(ae_trainer *t, aerie_train_progress *p, ae_loss_sum
 
     if (!items) return AERIE_NO_MEMORY;
     *sums = (ae_loss_sums){ 0 };
-    status = ae_pass_items(&pass, AE_PASS_EVALUATE, items, n, 1, sums, err);
+    status = follow(t, err);
+    if (!status) status = ae_pass_items(&pass, AE_PASS_EVALUATE, items, n, 1, sums, err);
     ae_free(items);
     if (status) return status;
     ae_metrics_of_sums(p, sums);
@@ -118,6 +126,8 @@ static aerie_status train_step(ae_trainer *t, aerie_train_progress *p, ae_loss_s
     pass.dropout_key = ae_mix64((uint64_t)t->recipe->seed ^ ae_mix64((uint64_t)step)) | 1;
     *sums = (ae_loss_sums){ 0 };
     ae_optimizer_zero_grads(&t->optimizer);
+    status = follow(t, err);
+    if (status) return status;
     status =
         ae_pass_items(&pass, AE_PASS_TRAIN, items, n, ae_pass_share(&pass, items, n), sums, err);
     if (status) return status;

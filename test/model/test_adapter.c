@@ -182,7 +182,7 @@ static void write_peft(const char *folder, const ae_adapter *a, const char *conf
     for (int64_t i = 0; i < n; i++) {
         const int64_t dims[2] = { p[i].tensor->rows, p[i].tensor->cols };
         snprintf(name, sizeof name, "base_model.model.%s", p[i].name);
-        ae_safetensors_writer_tensor(w, name, AE_F32, dims, 2);
+        ae_safetensors_writer_tensor(w, name, AE_F32, dims, dims[1] == 1 ? 1 : 2);
     }
     if (extra) ae_safetensors_writer_tensor(w, extra, AE_F32, &one, 1);
     for (int64_t i = 0; i < n; i++)
@@ -221,9 +221,10 @@ static void peft_folder(void **state)
     assert_non_null(strstr(err.message, "24 of its 25 tensors"));
     err = (aerie_error){ 0 };
     write_peft(folder, a,
-               "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"use_dora\": true}", NULL);
+               "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"use_qalora\": true}",
+               NULL);
     assert_int_equal(ae_adapter_open(&bad, folder, hf, false, &err), AERIE_UNSUPPORTED);
-    assert_non_null(strstr(err.message, "use_dora"));
+    assert_non_null(strstr(err.message, "use_qalora"));
     err = (aerie_error){ 0 };
     write_peft(folder, a, "{\"peft_type\": \"LORA\", \"r\": 5, \"lora_alpha\": 8}", NULL);
     assert_int_equal(ae_adapter_open(&bad, folder, hf, false, &err), AERIE_BAD_FILE);
@@ -283,6 +284,130 @@ static void stacked(void **state)
     scratch_remove(scratch);
 }
 
+/* One that turns and stretches: nothing is where it began. */
+static ae_adapter *new_dora(const ae_model *m)
+{
+    ae_lora_options o = { .rank = 4, .alpha = 8, .dora = true };
+    ae_adapter *a;
+    ae_named_param p[MAX];
+    aerie_error err = { 0 };
+    ae_rng rng;
+
+    for (int i = 0; i < AE_N_PROJ; i++) o.targets[i] = i != AE_PROJ_UP;
+    if (ae_adapter_new(&a, m, &o, 5, &err)) fail_msg("%s", err.message);
+    assert_int_equal(ae_adapter_norms(a, m, device, true, NULL), AERIE_OK);
+    int64_t n = ae_adapter_params(a, p, MAX), vocab = ae_model_config(m)->vocab_size;
+    float *plain = logits_with(m, NULL, 0), *with = logits_with(m, &a, 1);
+    assert_int_equal(n, 3 * 2 * (AE_N_PROJ - 1));
+    assert_memory_equal(plain, with, AE_COUNT(ids) * (size_t)vocab * sizeof *with);
+    ae_free(plain);
+    ae_free(with);
+    ae_rng_seed(&rng, 1);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k < p[i].tensor->rows * p[i].tensor->cols; k++)
+            ae_f32(p[i].tensor)[k] += 0.1f * ae_rng_normal(&rng);
+    assert_int_equal(ae_adapter_norms(a, m, device, false, NULL), AERIE_OK);
+    return a;
+}
+
+/* Every row of W + 2 B A, brought to the length that its magnitude says. */
+static void merge_dora(ae_model *m, const ae_adapter *a)
+{
+    ae_named_param base[MAX], p[MAX];
+    int64_t n_base = ae_model_params(m, base, MAX), n = ae_adapter_params(a, p, MAX);
+
+    for (int64_t i = 0; i < n; i += 3) {
+        char name[128];
+        const char *end = strstr(p[i].name, "lora_A.weight");
+        assert_non_null(end);
+        snprintf(name, sizeof name, "%.*sweight", (int)(end - p[i].name), p[i].name);
+        ae_tensor *w = find(base, n_base, name);
+        const float *down = ae_f32(p[i].tensor), *up = ae_f32(p[i + 1].tensor);
+        for (int64_t r = 0; r < w->rows; r++) {
+            float *row = ae_f32(w) + r * w->cols;
+            double squares = 0;
+            for (int64_t c = 0; c < w->cols; c++) {
+                double sum = 0;
+                for (int64_t k = 0; k < 4; k++)
+                    sum += (double)up[r * 4 + k] * down[k * w->cols + c];
+                row[c] += (float)(2 * sum);
+                squares += (double)row[c] * row[c];
+            }
+            for (int64_t c = 0; c < w->cols; c++)
+                row[c] *= (float)(ae_f32(p[i + 2].tensor)[r] / sqrt(squares));
+        }
+    }
+}
+
+static void same_numbers(const ae_model *m, ae_adapter *a, const float *want, double most)
+{
+    int64_t n = (int64_t)AE_COUNT(ids) * ae_model_config(m)->vocab_size;
+
+    assert_int_equal(ae_adapter_norms(a, m, device, false, NULL), AERIE_OK);
+    float *got = logits_with(m, &a, 1);
+    if (!(apart(want, got, n) <= most)) fail_msg("%g apart", apart(want, got, n));
+    ae_free(got);
+    ae_adapter_close(a);
+}
+
+/* DoRA: what it computes, and that a PEFT folder and a file of this project's keep it in either
+ * layout of rotation. */
+static void dora(void **state)
+{
+    char *scratch = scratch_make(), *gguf = join(scratch, "base.gguf");
+    char *folder = join(scratch, "peft"), *file = join(scratch, "a.gguf");
+    ae_model *hf = open_or_fail(SHAPES "mistral"), *merged, *m;
+    ae_adapter *a = new_dora(hf), *bad = NULL;
+    aerie_error err = { 0 };
+
+    (void)state;
+    assert_int_equal(ae_model_trainable(&merged, hf, NULL), AERIE_OK);
+    merge_dora(merged, a);
+    float *want = logits_with(merged, NULL, 0), *plain = logits_with(hf, NULL, 0);
+    assert_true(apart(want, plain, (int64_t)AE_COUNT(ids) * ae_model_config(hf)->vocab_size) >
+                0.01);
+    assert_int_equal(ae_model_save_gguf(hf, gguf, AE_F32, NULL), AERIE_OK);
+    m = open_or_fail(gguf);
+
+    write_peft(folder, a,
+               "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"use_dora\": true}", NULL);
+    same_numbers(hf, open_adapter(folder, hf), want, 3e-6);
+    ae_adapter *over_gguf = open_adapter(folder, m);
+    assert_int_equal(ae_adapter_save(over_gguf, file, m, NULL), AERIE_OK);
+    same_numbers(m, over_gguf, want, 3e-6);
+    same_numbers(m, open_adapter(file, m), want, 3e-6);
+    assert_int_equal(ae_adapter_save(a, file, hf, NULL), AERIE_OK);
+    same_numbers(hf, open_adapter(file, hf), want, 3e-6);
+
+    write_peft(folder, a, "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8}", NULL);
+    assert_int_equal(ae_adapter_open(&bad, folder, hf, false, &err), AERIE_UNSUPPORTED);
+    ae_adapter *lora = new_adapter(hf, false), *both[2] = { lora, a };
+    ae_arena arena = { 0 };
+    ae_net net;
+    err = (aerie_error){ 0 };
+    assert_int_equal(ae_net_with_adapters(&net, &arena, hf, both, 2, &err), AERIE_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "over no other adapter"));
+    write_peft(folder, lora,
+               "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"use_dora\": true}", NULL);
+    err = (aerie_error){ 0 };
+    assert_int_equal(ae_adapter_open(&bad, folder, hf, false, &err), AERIE_BAD_FILE);
+    assert_non_null(strstr(err.message, "but not"));
+    assert_non_null(strstr(err.message, "lora_magnitude_vector"));
+
+    ae_free(want);
+    ae_free(plain);
+    ae_arena_free(&arena);
+    ae_adapter_close(lora);
+    ae_adapter_close(a);
+    ae_model_close(merged);
+    ae_model_close(m);
+    ae_model_close(hf);
+    ae_free(gguf);
+    ae_free(folder);
+    ae_free(file);
+    scratch_remove(scratch);
+}
+
 static void bad_options(void **state)
 {
     ae_model *m = open_or_fail(SHAPES "tied");
@@ -307,7 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_as_merged), cmocka_unit_test(file_keeps_it),
         cmocka_unit_test(peft_folder),    cmocka_unit_test(stacked),
-        cmocka_unit_test(bad_options),
+        cmocka_unit_test(bad_options),    cmocka_unit_test(dora),
     };
 
     if (ae_device_open(&device, AE_CPU_AUTO, 1, NULL)) return 1;

@@ -42,6 +42,7 @@ static void test_micro_batches_change_no_bit(void **state)
     check_micro_batches("dpo", "lora.r=3", "lora.dropout=0.3");
     check_micro_batches("dpo", "beta=0.5", "loss_type=ipo");
     check_micro_batches("dpo", "beta=0.5", "shared_prefix=false");
+    check_micro_batches("sft", "lora.r=3", "lora.dora=true");
     check_micro_batches("dpo", "lora.r=3", "loss_type=aot");
     check_micro_batches("dpo", "label_smoothing=0.1", "loss_type=aot_unpaired");
 }
@@ -85,6 +86,7 @@ static void test_threads_change_no_bit(void **state)
     check_threads("sft", "recompute=false", "weight_decay=0.1");
     check_threads("dpo", "lora.r=4", "lora.dropout=0.1");
     check_threads("sft", "optim=rmsprop", "weight_decay=0.1");
+    check_threads("sft", "lora.r=4", "lora.dora=true");
     check_threads("dpo", "shared_prefix=true", "loss_type=ipo");
 }
 
@@ -137,11 +139,11 @@ static int watch(void *user, const aerie_train_progress *p)
     return 0;
 }
 
-static void check_dpo_start(const char *a, const char *b)
+static void check_dpo_start_for(const char *epochs, const char *a, const char *b)
 {
     watched w = { 0 };
-    tiny_run r = RUN("dpo.gguf", "dpo", a, b, "batch_size=23", "num_train_epochs=12", "beta=0.5",
-                     "learning_rate=0.01");
+    tiny_run r =
+        RUN("dpo.gguf", "dpo", a, b, "batch_size=23", epochs, "beta=0.5", "learning_rate=0.01");
     r.run = (ae_train_run){ .progress = watch, .user = &w };
     ae_bytes bytes = tiny_output(&t, &r, NULL);
 
@@ -152,12 +154,19 @@ static void check_dpo_start(const char *a, const char *b)
     ae_bytes_free(&bytes);
 }
 
+static void check_dpo_start(const char *a, const char *b)
+{
+    check_dpo_start_for("num_train_epochs=12", a, b);
+}
+
 static void test_dpo_starts_at_ln_2(void **state)
 {
     (void)state;
     check_dpo_start("lora.r=4", "shared_prefix=true");
     check_dpo_start("lora.r=4", "shared_prefix=false");
     check_dpo_start("lora.r=0", "shared_prefix=true");
+    /* Held to the length of its rows, it learns more slowly. */
+    check_dpo_start_for("num_train_epochs=40", "lora.r=4", "lora.dora=true");
     check_dpo_start("lora.r=4", "loss_type=aot");
     check_dpo_start("lora.r=4", "loss_type=aot_unpaired");
 }
@@ -274,6 +283,24 @@ static void test_the_reference_is_computed_once(void **state)
     ae_free(cache);
 }
 
+/* The file says, by its hash, what lies beneath. */
+static void check_history(const ae_bytes *file, const char *below)
+{
+    ae_model *m = NULL;
+    ae_adapter *frozen = NULL;
+    char hash[65];
+    bool found = false;
+
+    assert_int_equal(ae_model_open(&m, t.model_path, NULL), AERIE_OK);
+    assert_int_equal(ae_adapter_open(&frozen, below, m, false, NULL), AERIE_OK);
+    ae_adapter_hash(frozen, hash);
+    for (size_t at = 0; at + 64 <= file->len && !found; at++)
+        found = memcmp(file->data + at, hash, 64) == 0;
+    assert_true(found);
+    ae_adapter_close(frozen);
+    ae_model_close(m);
+}
+
 /* A new adapter over a frozen one: the reference is the model with the frozen one, so that the
  * start is ln 2 again; and the frozen one counts. */
 static void test_an_adapter_over_an_adapter(void **state)
@@ -295,7 +322,31 @@ static void test_an_adapter_over_an_adapter(void **state)
     assert_true(fabs(w.loss - ln2) < 1e-15 && w.margin == 0);
     assert_true(with.n_steps == without.n_steps);
     assert_true(w.grad_norm > 0 && w.grad_norm != plain.grad_norm);
+    check_history(&a, below);
     ae_bytes_free(&adapter);
+    ae_bytes_free(&a);
+    ae_bytes_free(&b);
+    ae_free(below);
+}
+
+/* What DoRA trains with is what its file says: the norms follow every update. */
+static void test_norms_follow_the_adapter(void **state)
+{
+    char *below = tiny_path(&t, "dora.gguf", ""), setting[400];
+    tiny_run first =
+        RUN("dora.gguf", "sft", "lora.r=4", "lora.dora=true", "max_steps=5", "learning_rate=0.02");
+    aerie_train_summary trained, opened;
+    ae_bytes a, b;
+
+    (void)state;
+    first.eval = &t.samples;
+    a = tiny_output(&t, &first, &trained);
+    snprintf(setting, sizeof setting, "adapters=%s", below);
+    tiny_run over = RUN("over-dora.gguf", "sft", "lora.r=1", setting, "max_steps=1",
+                        "batch_size=37", "learning_rate=0");
+    b = tiny_output(&t, &over, &opened);
+    assert_true(trained.first_loss - trained.eval_loss > 0.01);
+    assert_true(fabs(trained.eval_loss - opened.first_loss) < 1e-7);
     ae_bytes_free(&a);
     ae_bytes_free(&b);
     ae_free(below);
@@ -480,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_evaluation_is_the_loss_of_its_data),
         cmocka_unit_test(test_a_loss_that_is_not_finite_stops),
         cmocka_unit_test(test_an_automatic_rate_counts_learned_tokens),
+        cmocka_unit_test(test_norms_follow_the_adapter),
         cmocka_unit_test(test_metrics_are_json_lines),
         cmocka_unit_test(test_a_dry_run_writes_nothing),
         cmocka_unit_test(test_empty_data_is_a_sentence),
