@@ -83,19 +83,18 @@ static void adamw(ae_optimizer *o, ae_device *device, const ae_recipe *recipe, d
                   double grad_scale, int64_t t)
 {
     ae_adamw_step step = {
-        .learning_rate = (float)rate,
-        .beta1 = (float)recipe->adam_beta1,
-        .beta2 = (float)recipe->adam_beta2,
-        .epsilon = (float)recipe->adam_epsilon,
-        .grad_scale = (float)grad_scale,
+        .learning_rate = rate,
+        .beta1 = recipe->adam_beta1,
+        .beta2 = recipe->adam_beta2,
+        .epsilon = recipe->adam_epsilon,
+        .grad_scale = grad_scale,
     };
 
-    /* Of the betas as the device has them: 1 - 0.999f is 1.3e-5 away from 0.001. */
-    step.correction1 = 1 - pow((double)step.beta1, (double)t);
-    step.correction2 = 1 - pow((double)step.beta2, (double)t);
+    step.correction1 = 1 - pow(step.beta1, (double)t);
+    step.correction2 = 1 - pow(step.beta2, (double)t);
     for (int64_t i = 0; i < o->n; i++) {
         const ae_tensor *p = o->params[i].tensor;
-        step.weight_decay = o->params[i].decays ? (float)recipe->weight_decay : 0.0f;
+        step.weight_decay = o->params[i].decays ? recipe->weight_decay : 0;
         device->adamw(device, ae_f32(p), o->m[i], o->v[i], p->grad, size_of(p), &step);
     }
 }
