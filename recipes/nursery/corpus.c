@@ -4,23 +4,44 @@
  * word out), in the layout of notes; fine-tuning then only has to teach it to be asked. */
 #include "nursery.h"
 
+static void make_scene(nu_scene *scene, nu_chance *c)
+{
+    if (nu_chance_percent(c, 30)) {
+        nu_world_person(scene, c, NU_ALL);
+        scene->n = 3 + nu_chance_below(c, 2);
+    } else {
+        nu_world_scene(scene, c, NU_ALL, 3 + nu_chance_below(c, 4));
+    }
+}
+
 /* Several questions on one text. */
 static void put_questions(nu_text *out, nu_chance *c)
 {
     nu_scene scene;
     nu_question q = { 0 };
 
-    if (nu_chance_percent(c, 30)) {
-        nu_world_person(&scene, c, NU_ALL);
-        scene.n = 3 + nu_chance_below(c, 2);
-    } else {
-        nu_world_scene(&scene, c, NU_ALL, 3 + nu_chance_below(c, 4));
-    }
+    make_scene(&scene, c);
     nu_text_put(out, "Text: ");
     nu_world_scene_text(out, &scene);
-    for (size_t n = 2 + nu_chance_below(c, 3); n; n--) {
+    for (size_t n = 2 + nu_chance_below(c, 4); n; n--) {
         nu_world_question(&q, c, &scene, NU_ALL, NU_ASK_ANY);
         nu_text_put(out, "\nQuestion: %s\nAnswer: %s", q.ask.data, q.reply.data);
+    }
+    nu_world_question_free(&q);
+}
+
+/* Texts with the question before them: the answer has to be looked for on the way. */
+static void put_questions_first(nu_text *out, nu_chance *c)
+{
+    nu_scene scene;
+    nu_question q = { 0 };
+
+    for (size_t n = 2 + nu_chance_below(c, 2), i = 0; i < n; i++) {
+        make_scene(&scene, c);
+        nu_world_question(&q, c, &scene, NU_ALL, NU_ASK_ANY);
+        nu_text_put(out, "%sQuestion: %s\nText: ", i ? "\n\n" : "", q.ask.data);
+        nu_world_scene_text(out, &scene);
+        nu_text_put(out, "\nAnswer: %s", q.reply.data);
     }
     nu_world_question_free(&q);
 }
@@ -42,7 +63,8 @@ static void put_notes(nu_text *out, nu_chance *c)
 
     for (size_t i = 0; i < n; i++) {
         nu_task t = { 0 };
-        const nu_kind *kind = pick_kind(c);
+        /* Rules are the hardest to learn of all notes. */
+        const nu_kind *kind = nu_chance_percent(c, 15) ? nu_task_kind("system") : pick_kind(c);
         kind->make(&t, c, NU_ALL);
         /* A list begins on its own line, everything else on the note's. */
         const char *gap = nu_text_begins_with(nu_text_str(&t.good), "-") ? "\n" : " ";
@@ -72,16 +94,18 @@ void nu_corpus_document(nu_text *out, nu_chance *c)
 {
     size_t at = nu_chance_below(c, 100);
 
-    if (at < 14)
+    if (at < 11)
         nu_story_make(out, c);
-    else if (at < 18)
+    else if (at < 14)
         nu_story_talk(out, c);
-    else if (at < 23)
+    else if (at < 19)
         nu_story_lesson(out, c);
-    else if (at < 31)
+    else if (at < 26)
         put_echo(out, c);
-    else if (at < 63)
+    else if (at < 48)
         put_questions(out, c);
+    else if (at < 60)
+        put_questions_first(out, c);
     else
         put_notes(out, c);
 }
