@@ -41,9 +41,10 @@ AERIE_API int32_t aerie_tokenizer_size(const aerie_tokenizer *t);
 
 /* Renders a chat template. `request` is a JSON object:
  *   {"messages": [{"role", "content"}...], "template"?: Jinja text, "tools"?: [...],
- *    "add_generation_prompt"?: true, "bos_token"?, "eos_token"?, "now"?: "2026-01-31T12:00:00"}
- * What it leaves out comes from `path` (a model's file or folder; NULL: the request must bring its
- * template). *text is the caller's. */
+ *    "add_generation_prompt"?: true or false, "bos_token"?, "eos_token"?, "now"?:
+ * "2026-01-31T12:00:00"} Template, bos_token and eos_token, when left out, are those of `path` (a
+ * model's file or folder; NULL: the request must bring its template); add_generation_prompt is then
+ * undefined, which templates take for false. *text is the caller's. */
 AERIE_API aerie_status aerie_render(const char *path, const char *request, char **text, size_t *len,
                                     aerie_error *err);
 

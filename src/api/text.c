@@ -179,7 +179,8 @@ static aerie_status render(const render_call *call, ae_bytes *out, aerie_error *
         .extra = json_object_get(request, "extra"),
         .bos_token = bos ? bos : call->format.bos,
         .eos_token = eos ? eos : call->format.eos,
-        .add_generation_prompt = generation ? json_is_true(generation) : true,
+        .add_generation_prompt = json_is_true(generation),
+        .generation_unsaid = !generation,
         .now_unix = time_of(request),
     };
     status = ae_template_render(t, &in, out, err);

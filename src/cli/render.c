@@ -78,6 +78,9 @@ static aerie_status render_messages(const render_call *c, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_FILE, "%s:%d: %s", c->messages, where.line, where.text);
     json_t *request =
         json_is_array(given) ? json_pack("{s:O}", "messages", given) : json_incref(given);
+    /* What is asked for is a prompt, unless the call or the file says otherwise. */
+    if (!json_object_get(request, "add_generation_prompt"))
+        json_object_set_new(request, "add_generation_prompt", json_true());
     aerie_status status = render(c, request, &text, &len, err);
     if (!status && c->ids)
         status = print_render_ids(c, text, len, err);

@@ -89,7 +89,9 @@ static void assign_input(jinja *j)
     assign_json(j, "messages", in->messages);
     assign_json(j, "tools", in->tools);
     jinja_assign(j, ae_span_text("documents"), jinja_none());
-    jinja_assign(j, ae_span_text("add_generation_prompt"), jinja_bool(in->add_generation_prompt));
+    if (!in->generation_unsaid)
+        jinja_assign(j, ae_span_text("add_generation_prompt"),
+                     jinja_bool(in->add_generation_prompt));
     assign_text(j, "bos_token", in->bos_token);
     assign_text(j, "eos_token", in->eos_token);
     if (!json_is_object(in->extra)) return;

@@ -20,7 +20,8 @@ typedef struct {
     json_t *extra;                     /* object of further variables, or NULL */
     const char *bos_token, *eos_token; /* NULL: "" */
     bool add_generation_prompt;
-    int64_t now_unix; /* for strftime_now, UTC; 0: the clock's time */
+    bool generation_unsaid; /* add_generation_prompt is undefined, as where a caller says nothing */
+    int64_t now_unix;       /* for strftime_now, UTC; 0: the clock's time */
     /* Bounds; 0 means the default. */
     uint64_t max_steps; /* evaluated nodes, 10 million */
     size_t max_output;  /* bytes, 16 MiB */

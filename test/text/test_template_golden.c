@@ -141,11 +141,9 @@ static bool check_javascript(json_t *line, void *user)
         .bos_token = json_string_value(bos),
         .eos_token = json_string_value(eos),
         .add_generation_prompt = json_is_true(prompt),
+        .generation_unsaid = !prompt,
         .now_unix = 1752148800, /* 2025-07-10, the day of the recording */
     };
-    /* This one takes a missing flag, which transformers always passes, for a set one. */
-    if (!prompt && strcmp(name, "ai21labs/AI21-Jamba-Large-1.6") == 0)
-        in.add_generation_prompt = true;
     ae_bytes out = { 0 };
     aerie_error err = { 0 };
     aerie_status status =
