@@ -24,7 +24,8 @@ AERIE_API aerie_status aerie_tokenizer_open(aerie_tokenizer **out, const char *p
 AERIE_API void aerie_tokenizer_close(aerie_tokenizer *t);
 
 typedef struct {
-    bool no_bos;     /* leave out the beginning-of-sequence token that the vocabulary wants */
+    bool no_bos; /* leave out the beginning-of-sequence token that the vocabulary wants; it is never
+                  * put before a text that begins with it */
     bool no_special; /* take special tokens written in the text as ordinary text */
 } aerie_tokenize_options;
 

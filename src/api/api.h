@@ -38,6 +38,11 @@ aerie_status ae_api_need_tokenizer(const aerie_model *m, aerie_error *err);
 aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char *wanted,
                              aerie_error *err);
 
+/* Appends a text's ids; BOS exactly once: not again where the text (a rendered template, say)
+ * begins with it. `flags` as ae_tokenizer_encode() has them. */
+aerie_status ae_api_encode(ae_ids *ids, const ae_tokenizer *t, ae_span text, unsigned flags,
+                           aerie_error *err);
+
 /* Renders messages and turns them into prompt ids. */
 aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_template *t,
                              const aerie_message *messages, size_t n_messages, aerie_error *err);

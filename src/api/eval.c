@@ -25,9 +25,9 @@ static aerie_status text_ids(ae_ids *ids, const aerie_model *m, const char *text
 {
     aerie_status status = ae_api_need_tokenizer(m, err);
     if (!status)
-        status = ae_tokenizer_encode(ae_model_tokenizer(m->model), (ae_span){ text, len }, flags,
-                                     ids, NULL, err);
-    return status ? status : ae_ids_status(ids, err);
+        status =
+            ae_api_encode(ids, ae_model_tokenizer(m->model), (ae_span){ text, len }, flags, err);
+    return status;
 }
 
 typedef struct {

@@ -89,12 +89,6 @@ static ae_span token_text(const ae_tokenizer *t, int32_t id)
     return id < 0 ? (ae_span){ "", 0 } : ae_tokenizer_piece(t, id);
 }
 
-/* A template may write the BOS itself: then the tokenizer must not add a second one. */
-static bool starts_with(const ae_bytes *text, ae_span head)
-{
-    return head.len > 0 && text->len >= head.len && !memcmp(text->data, head.data, head.len);
-}
-
 static aerie_status render_chat(ae_bytes *text, const aerie_model *m, const ae_template *t,
                                 const aerie_message *messages, size_t n_messages, aerie_error *err)
 {
@@ -127,13 +121,9 @@ aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_templat
     ae_bytes text = { 0 };
     aerie_status status = ae_api_need_tokenizer(m, err);
     if (!status) status = render_chat(&text, m, t, messages, n_messages, err);
-    if (!status) {
-        const ae_tokenizer *tokenizer = ae_model_tokenizer(m->model);
-        ae_span bos = token_text(tokenizer, ae_tokenizer_vocab(tokenizer)->bos);
-        unsigned flags = AE_ENCODE_SPECIAL | (starts_with(&text, bos) ? 0 : AE_ENCODE_BOS);
-        status = ae_tokenizer_encode(tokenizer, ae_span_of(&text), flags, ids, NULL, err);
-    }
-    if (!status) status = ae_ids_status(ids, err);
+    if (!status)
+        status = ae_api_encode(ids, ae_model_tokenizer(m->model), ae_span_of(&text),
+                               AE_ENCODE_BOS | AE_ENCODE_SPECIAL, err);
     ae_bytes_free(&text);
     return status;
 }
@@ -282,9 +272,8 @@ aerie_status aerie_session_complete(aerie_session *s, const char *prompt,
     ae_ids ids = { 0 };
     aerie_status status = ae_api_need_tokenizer(s->model, err);
     if (!status)
-        status = ae_tokenizer_encode(ae_model_tokenizer(s->model->model), ae_span_text(prompt),
-                                     AE_ENCODE_BOS | AE_ENCODE_SPECIAL, &ids, NULL, err);
-    if (!status) status = ae_ids_status(&ids, err);
+        status = ae_api_encode(&ids, ae_model_tokenizer(s->model->model), ae_span_text(prompt),
+                               AE_ENCODE_BOS | AE_ENCODE_SPECIAL, err);
     if (!status) status = reply(s, &ids, true, sampling, max_tokens, on_text, user, stats, err);
     ae_ids_free(&ids);
     return status;

@@ -64,6 +64,21 @@ void aerie_tokenizer_close(aerie_tokenizer *t)
     ae_free(t);
 }
 
+static bool begins_with(ae_span text, ae_span head)
+{
+    return head.len > 0 && text.len >= head.len && !memcmp(text.data, head.data, head.len);
+}
+
+aerie_status ae_api_encode(ae_ids *ids, const ae_tokenizer *t, ae_span text, unsigned flags,
+                           aerie_error *err)
+{
+    int32_t bos = ae_tokenizer_vocab(t)->bos;
+    if (flags & AE_ENCODE_SPECIAL && bos >= 0 && begins_with(text, ae_tokenizer_piece(t, bos)))
+        flags &= ~(unsigned)AE_ENCODE_BOS;
+    aerie_status status = ae_tokenizer_encode(t, text, flags, ids, NULL, err);
+    return status ? status : ae_ids_status(ids, err);
+}
+
 aerie_status aerie_tokenize(const aerie_tokenizer *t, const char *text, size_t len,
                             const aerie_tokenize_options *options, int32_t **ids, size_t *n,
                             aerie_error *err)
@@ -72,9 +87,7 @@ aerie_status aerie_tokenize(const aerie_tokenizer *t, const char *text, size_t l
     unsigned flags = AE_ENCODE_BOS | AE_ENCODE_SPECIAL;
     if (options && options->no_bos) flags &= ~(unsigned)AE_ENCODE_BOS;
     if (options && options->no_special) flags &= ~(unsigned)AE_ENCODE_SPECIAL;
-    aerie_status status =
-        ae_tokenizer_encode(t->tokenizer, (ae_span){ text, len }, flags, &found, NULL, err);
-    if (!status) status = ae_ids_status(&found, err);
+    aerie_status status = ae_api_encode(&found, t->tokenizer, (ae_span){ text, len }, flags, err);
     if (status) {
         ae_ids_free(&found);
         return status;
@@ -194,7 +207,8 @@ aerie_status aerie_render(const char *path, const char *request, char **text, si
     aerie_status status = AERIE_OK;
     json_error_t where;
     ae_bytes out = { 0 };
-    render_call call = { .request = json_loads(request, JSON_REJECT_DUPLICATES, &where) };
+    render_call call = { .request =
+                             json_loads(request, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where) };
 
     if (!json_is_object(call.request))
         status =

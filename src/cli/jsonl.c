@@ -32,7 +32,7 @@ aerie_status cli_each_line(const char *path, cli_line_fn *fn, void *user, aerie_
         line_number++;
         if (len == 0 || (len == 1 && *start == '\r')) continue;
         json_error_t where;
-        json_t *row = json_loadb(start, len, 0, &where);
+        json_t *row = json_loadb(start, len, JSON_ALLOW_NUL, &where);
         if (!json_is_object(row))
             status = aerie_fail(err, AERIE_BAD_FILE, "%s:%zu: the line is not a JSON object: %s",
                                 path, line_number, row ? "another kind of value" : where.text);

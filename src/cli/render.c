@@ -55,10 +55,8 @@ static aerie_status print_render_ids(const render_call *c, const char *text, siz
     aerie_tokenizer *t = NULL;
     int32_t *ids = NULL;
     size_t n = 0;
-    /* The template writes BOS itself when it wants one. */
-    aerie_tokenize_options o = { .no_bos = true };
     aerie_status status = aerie_tokenizer_open(&t, c->path, err);
-    if (!status) status = aerie_tokenize(t, text, len, &o, &ids, &n, err);
+    if (!status) status = aerie_tokenize(t, text, len, NULL, &ids, &n, err);
     if (!status) cli_print_json(json_pack("{s:o}", "ids", cli_ids_json(ids, n)));
     aerie_free(ids);
     aerie_tokenizer_close(t);

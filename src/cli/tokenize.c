@@ -8,7 +8,7 @@
 typedef struct {
     cli_common common;
     const char *file;
-    bool no_bos, jsonl;
+    bool no_bos, special, no_special, jsonl;
     aerie_tokenizer *tokenizer;
 } tokenize_call;
 
@@ -39,7 +39,7 @@ static void print_ids(const tokenize_call *c, const int32_t *ids, size_t n)
 static aerie_status tokenize_text(const tokenize_call *c, const char *text, size_t len,
                                   aerie_error *err)
 {
-    aerie_tokenize_options o = { .no_bos = c->no_bos };
+    aerie_tokenize_options o = { .no_bos = c->no_bos, .no_special = c->no_special };
     int32_t *ids = NULL;
     size_t n = 0;
     aerie_status status = aerie_tokenize(c->tokenizer, text, len, &o, &ids, &n, err);
@@ -68,6 +68,12 @@ static aerie_status tokenize_file(tokenize_call *c, aerie_error *err)
     return status;
 }
 
+static bool is_sentencepiece(const char *path)
+{
+    size_t n = strlen(path);
+    return n >= 6 && !strcmp(path + n - 6, ".model");
+}
+
 int cli_tokenize(int argc, char **argv)
 {
     tokenize_call c = { 0 };
@@ -76,6 +82,10 @@ int cli_tokenize(int argc, char **argv)
         { "--jsonl", 0, CLI_FLAG, &c.jsonl, NULL,
           "with --file: read {\"text\"} lines, print {\"ids\"} lines" },
         { "--no-bos", 0, CLI_FLAG, &c.no_bos, NULL, "leave out the beginning-of-sequence token" },
+        { "--special", 0, CLI_FLAG, &c.special, NULL,
+          "special tokens written in the text become those tokens (the default)" },
+        { "--no-special", 0, CLI_FLAG, &c.no_special, NULL,
+          "... stay text (the default for a bare tokenizer.model, as SentencePiece has it)" },
         { 0 },
     };
     cli_call call = {
@@ -93,6 +103,8 @@ int cli_tokenize(int argc, char **argv)
     if ((call.n_words > 1) == (c.file != NULL))
         return cli_misused("give a TEXT or --file FILE; usage: %s", call.usage);
     if (c.jsonl && !c.file) return cli_misused("--jsonl wants --file FILE");
+    if (c.special && c.no_special) return cli_misused("--special and --no-special at once");
+    if (!c.special && is_sentencepiece(call.words[0])) c.no_special = true;
 
     /* A bare tokenizer file is no model that the store could know. */
     aerie_status status = ae_file_exists(call.words[0])
