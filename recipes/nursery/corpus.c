@@ -4,6 +4,13 @@
  * word out), in the layout of notes; fine-tuning then only has to teach it to be asked. */
 #include "nursery.h"
 
+/* Most answers begin a line, as a reply in a chat will: a word there is another token than the same
+ * word after a blank, and one that the model never wrote it can't copy. */
+static const char *pick_gap(nu_chance *c)
+{
+    return nu_chance_percent(c, 75) ? "\n" : " ";
+}
+
 static void make_scene(nu_scene *scene, nu_chance *c)
 {
     if (nu_chance_percent(c, 30)) {
@@ -21,11 +28,12 @@ static void put_questions(nu_text *out, nu_chance *c)
     nu_question q = { 0 };
 
     make_scene(&scene, c);
-    nu_text_put(out, "Text: ");
+    nu_text_put(out, "Text:%s", pick_gap(c));
     nu_world_scene_text(out, &scene);
+    const char *gap = pick_gap(c);
     for (size_t n = 2 + nu_chance_below(c, 4); n; n--) {
         nu_world_question(&q, c, &scene, NU_ALL, NU_ASK_ANY);
-        nu_text_put(out, "\nQuestion: %s\nAnswer: %s", q.ask.data, q.reply.data);
+        nu_text_put(out, "\nQuestion: %s\nAnswer:%s%s", q.ask.data, gap, q.reply.data);
     }
     nu_world_question_free(&q);
 }
@@ -39,9 +47,9 @@ static void put_questions_first(nu_text *out, nu_chance *c)
     for (size_t n = 2 + nu_chance_below(c, 2), i = 0; i < n; i++) {
         make_scene(&scene, c);
         nu_world_question(&q, c, &scene, NU_ALL, NU_ASK_ANY);
-        nu_text_put(out, "%sQuestion: %s\nText: ", i ? "\n\n" : "", q.ask.data);
+        nu_text_put(out, "%sQuestion: %s\nText:%s", i ? "\n\n" : "", q.ask.data, pick_gap(c));
         nu_world_scene_text(out, &scene);
-        nu_text_put(out, "\nAnswer: %s", q.reply.data);
+        nu_text_put(out, "\nAnswer:%s%s", pick_gap(c), q.reply.data);
     }
     nu_world_question_free(&q);
 }
@@ -66,8 +74,7 @@ static void put_notes(nu_text *out, nu_chance *c)
         /* Rules are the hardest to learn of all notes. */
         const nu_kind *kind = nu_chance_percent(c, 15) ? nu_task_kind("system") : pick_kind(c);
         kind->make(&t, c, NU_ALL);
-        /* A list begins on its own line, everything else on the note's. */
-        const char *gap = nu_text_begins_with(nu_text_str(&t.good), "-") ? "\n" : " ";
+        const char *gap = t.good.data[0] == '-' ? "\n" : pick_gap(c);
         nu_text_put(out, "%s%s%s%s", i ? "\n\n" : "", t.note.data, gap, t.good.data);
         nu_task_free(&t);
     }

@@ -153,10 +153,10 @@ static bool print_gains(const judged *models, size_t n_models)
 
 static void print_indented(const char *label, const char *text)
 {
-    printf("  %-6s", label);
+    printf("  %-7s", label);
     for (; *text; text++) {
         putchar(*text);
-        if (*text == '\n') printf("        ");
+        if (*text == '\n') printf("         ");
     }
     putchar('\n');
 }

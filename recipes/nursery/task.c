@@ -8,10 +8,10 @@ const nu_kind nu_kinds[] = {
     { "context", 22, nu_make_context, nu_score_context },
     { "bullets", 14, nu_make_bullets, nu_score_bullets },
     { "json", 16, nu_make_json, nu_score_json },
-    { "use", 12, nu_make_use, nu_score_use },
-    { "avoid", 12, nu_make_avoid, nu_score_avoid },
-    { "end", 12, nu_make_end, nu_score_end },
-    { "system", 12, nu_make_system, nu_score_system },
+    { "use", 10, nu_make_use, nu_score_use },
+    { "avoid", 10, nu_make_avoid, nu_score_avoid },
+    { "end", 10, nu_make_end, nu_score_end },
+    { "system", 18, nu_make_system, nu_score_system },
     { "talk", 0, nu_make_talk, NULL },
 };
 const size_t nu_n_kinds = sizeof nu_kinds / sizeof *nu_kinds;

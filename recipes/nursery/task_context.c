@@ -34,7 +34,7 @@ void nu_make_context(nu_task *t, nu_chance *c, nu_split split)
     nu_question q = { 0 };
     nu_text facts = { 0 };
 
-    nu_world_scene(&scene, c, split, 3 + nu_chance_below(c, 3));
+    nu_world_scene(&scene, c, split, 2 + nu_chance_below(c, 3));
     nu_world_scene_text(&facts, &scene);
     nu_world_question(&q, c, &scene, split, NU_ASK_ANY);
     ask_user(t, c, facts.data, q.ask.data);
