@@ -213,6 +213,7 @@ static void test_out_of_memory(void **state)
 static void test_shipped_recipes_are_read(void **state)
 {
     static const char *const shipped[] = { "recipes/nursery/pretrain.yaml",
+                                           "recipes/nursery/pretrain-more.yaml",
                                            "recipes/nursery/sft.yaml", "recipes/nursery/dpo.yaml" };
 
     (void)state;
