@@ -12,8 +12,15 @@ static void close_cpu(ae_device *dev)
     ae_free(cpu);
 }
 
+static size_t no_packed_form(const ae_device *dev, ae_dtype dtype, int64_t rows, int64_t cols)
+{
+    (void)dev, (void)dtype, (void)rows, (void)cols;
+    return 0;
+}
+
 static const ae_device cpu_functions = {
     .close = close_cpu,
+    .packed_bytes = no_packed_form,
     .linear = ae_cpu_linear,
     .linear_dx = ae_cpu_linear_dx,
     .linear_dw = ae_cpu_linear_dw,
@@ -45,6 +52,8 @@ static const char *choice_name(ae_cpu_choice choice)
     switch (choice) {
     case AE_CPU_AVX2:
         return "AVX2";
+    case AE_CPU_AVX_VNNI:
+        return "AVX-VNNI";
     case AE_CPU_AVX512:
         return "AVX-512";
     case AE_CPU_NEON:

@@ -69,8 +69,23 @@ struct ae_device {
     int n_threads;
     void (*close)(ae_device *dev);
 
+    /* Inference over quantized weights. A device may keep a weight in an arrangement of its own,
+     * from which a product runs at the speed of memory. packed_bytes() tells how large that is; 0:
+     * there is none for this type and shape. pack() writes it to `out`, 64-byte aligned, by all
+     * threads. Whoever packs puts it into w->packed; w->data is not read by linear() and log_prob()
+     * from then on, but stays what it was for everybody else.
+     *
+     * The numbers of a packed product, on every device and for any T (docs/numerics.md):
+     *   x is rounded to 8 bits in blocks of 32 of a row: dx = max|x| / 127, q = round(x / dx) to
+     *   nearest even; an output starts from 0 and adds its blocks of weights (16 or 32 of a row) in
+     *   order, each the exact integer sum of products times (weight scale * dx), fused; a type with
+     *   minima then adds -(minimum) * (dx * sum of q), fused; the bias comes last. */
+    size_t (*packed_bytes)(const ae_device *dev, ae_dtype dtype, int64_t rows, int64_t cols);
+    void (*pack)(ae_device *dev, void *out, const ae_tensor *w);
+
     /* y[T, N] = x[T, K] * transpose(w[N, K]); w of any type this build reads: a block of its rows
-     * is expanded into scratch, used for all T tokens, and gone. bias [N] or NULL. */
+     * is expanded into scratch, used for all T tokens, and gone; or the packed product where w has
+     * its packed form. bias [N] or NULL. */
     aerie_status (*linear)(ae_device *dev, ae_arena *scratch, float *y, const float *x,
                            const ae_tensor *w, const float *bias, int64_t T);
     /* dx[T, K] += dy[T, N] * w[N, K]. */
@@ -164,12 +179,19 @@ struct ae_device {
 };
 
 /* Which kernels the CPU device may use: the best of what the machine has and the mask allows. */
-typedef enum { AE_CPU_AUTO, AE_CPU_REF, AE_CPU_AVX2, AE_CPU_AVX512, AE_CPU_NEON } ae_cpu_choice;
+typedef enum {
+    AE_CPU_AUTO,
+    AE_CPU_REF,
+    AE_CPU_AVX2,
+    AE_CPU_AVX_VNNI, /* AVX2 with AVX-VNNI's dot products of bytes */
+    AE_CPU_AVX512,   /* with VNNI where the machine has it */
+    AE_CPU_NEON      /* with dot products where the machine has them */
+} ae_cpu_choice;
 
 /* Opens the CPU device. threads 0: one per processor. AERIE_UNSUPPORTED when the machine lacks what
  * `cpu` names. On AERIE_OK *out is the caller's, to be closed with (*out)->close(*out). */
 aerie_status ae_device_open(ae_device **out, ae_cpu_choice cpu, int threads, aerie_error *err);
-/* "auto", "ref", "avx2", "avx512", "neon". */
+/* "auto", "ref", "avx2", "avxvnni", "avx512", "neon". */
 aerie_status ae_cpu_choice_parse(ae_cpu_choice *out, const char *word, aerie_error *err);
 
 #endif

@@ -4,9 +4,14 @@
 #include <strings.h>
 
 static const ae_dtype_info types[] = {
-    { AE_F32, "F32", 1, 4 },       { AE_F16, "F16", 1, 2 },       { AE_BF16, "BF16", 1, 2 },
-    { AE_Q4_0, "Q4_0", 32, 18 },   { AE_Q4_1, "Q4_1", 32, 20 },   { AE_Q8_0, "Q8_0", 32, 34 },
-    { AE_Q4_K, "Q4_K", 256, 144 }, { AE_Q6_K, "Q6_K", 256, 210 },
+    { AE_F32, "F32", 1, 4 },           { AE_F16, "F16", 1, 2 },
+    { AE_BF16, "BF16", 1, 2 },         { AE_Q4_0, "Q4_0", 32, 18 },
+    { AE_Q4_1, "Q4_1", 32, 20 },       { AE_Q5_0, "Q5_0", 32, 22 },
+    { AE_Q5_1, "Q5_1", 32, 24 },       { AE_Q8_0, "Q8_0", 32, 34 },
+    { AE_Q2_K, "Q2_K", 256, 84 },      { AE_Q3_K, "Q3_K", 256, 110 },
+    { AE_Q4_K, "Q4_K", 256, 144 },     { AE_Q5_K, "Q5_K", 256, 176 },
+    { AE_Q6_K, "Q6_K", 256, 210 },     { AE_IQ4_NL, "IQ4_NL", 32, 18 },
+    { AE_IQ4_XS, "IQ4_XS", 256, 136 },
 };
 
 const ae_dtype_info *ae_dtype_info_of(ae_dtype dtype)

@@ -14,9 +14,16 @@ typedef enum {
     AE_F16 = 1,
     AE_Q4_0 = 2,
     AE_Q4_1 = 3,
+    AE_Q5_0 = 6,
+    AE_Q5_1 = 7,
     AE_Q8_0 = 8,
+    AE_Q2_K = 10,
+    AE_Q3_K = 11,
     AE_Q4_K = 12,
+    AE_Q5_K = 13,
     AE_Q6_K = 14,
+    AE_IQ4_NL = 20,
+    AE_IQ4_XS = 23,
     AE_BF16 = 30,
     AE_DTYPE_NONE = -1
 } ae_dtype;
@@ -45,6 +52,8 @@ typedef struct {
     int64_t rows, cols;
     void *data;  /* borrowed; for a frozen weight it lies in a mapped file and is never written */
     float *grad; /* [rows, cols], summed into by backward passes; NULL: no gradient is wanted */
+    const void *packed; /* the same numbers as ae_device.pack() laid them out, for inference; borrowed;
+                         * NULL: there is no such form */
 } ae_tensor;
 
 static inline float *ae_f32(const ae_tensor *t)
@@ -68,6 +77,8 @@ uint16_t ae_f32_to_bf16(float value);
 /* A row of n elements as F32, for every type that this build reads: the plain definition of the
  * formats, with ggml's bits. False when n is no multiple of the block. `in` may be unaligned. */
 bool ae_dtype_decode_row(ae_dtype dtype, const void *in, int64_t n, float *out);
+/* What the nibbles of IQ4_NL and IQ4_XS stand for. */
+extern const int8_t ae_iq4_values[16];
 /* A row of F32 as F32, F16, BF16 or Q8_0 (ggml's bits); false for a type that this build does not
  * write, or when n is no multiple of the block. `out` may be unaligned. */
 bool ae_dtype_encode_row(ae_dtype dtype, const float *in, int64_t n, void *out);

@@ -24,7 +24,7 @@ static void dpo_at_the_start(ae_golden *g, const json_t *c)
 static void cross_entropy(ae_golden *g, const json_t *c)
 {
     float x[4], identity[16] = { 0 };
-    ae_tensor logits = { AE_F32, 1, 4, x, NULL }, head = { AE_F32, 4, 4, identity, NULL };
+    ae_tensor logits = { AE_F32, 1, 4, x, NULL, NULL }, head = { AE_F32, 4, 4, identity, NULL, NULL };
     int32_t rows[4] = { 0 }, targets[4] = { 0, 1, 2, 3 };
     ae_predictions p = { rows, targets, 4 };
     ae_ctx cx = { .device = g->device, .arena = &g->arena };
@@ -45,7 +45,7 @@ static void cross_entropy(ae_golden *g, const json_t *c)
 static void adamw_constant(ae_golden *g, const json_t *c)
 {
     float value[3] = { 1, -2, 0.5f }, grad[3] = { 0.25f, -3, 1e-3f };
-    ae_tensor t = { AE_F32, 1, 3, value, grad };
+    ae_tensor t = { AE_F32, 1, 3, value, grad, NULL };
     ae_named_param named = { .name = "w", .tensor = &t };
     ae_recipe r = { .adam_beta1 = 0.9, .adam_beta2 = 0.999, .adam_epsilon = 1e-12 };
     ae_optimizer o;
@@ -65,7 +65,7 @@ static void adamw_constant(ae_golden *g, const json_t *c)
 static void rmsprop_constant(ae_golden *g, const json_t *c)
 {
     float value[2] = { 1, -2 }, grad[2] = { 0.25f, -3 };
-    ae_tensor t = { AE_F32, 1, 2, value, grad };
+    ae_tensor t = { AE_F32, 1, 2, value, grad, NULL };
     ae_named_param named = { .name = "w", .tensor = &t };
     ae_recipe r = { .rmsprop_alpha = 0.9, .adam_epsilon = 1e-12 };
     double moved = 0;
