@@ -354,20 +354,27 @@ static void unread_types_are_named(void **state)
     const ae_stored_tensor *t;
 
     (void)state;
-    put_header(&file, 3, 0);
-    put_tensor(&file, "a", 256, 1, 11, 0); /* Q3_K */
+    put_header(&file, 4, 0);
+    put_tensor(&file, "a", 256, 1, 16, 0); /* IQ2_XXS */
     put_tensor(&file, "b", 8, 1, 4321, 128);
+    put_tensor(&file, "gone", 32, 1, 4, 192); /* Q4_2 once, given up before GGUF */
     put_tensor(&file, "c", 8, 2, 0, 128);
     put_padding(&file, 32);
     put_zeros(&file, 128 + 64);
     assert_int_equal(ae_gguf_open_memory(&g, file.data, file.len, "memory", &err), AERIE_OK);
     t = ae_tensor_list_find(ae_gguf_tensors(g), "a");
-    assert_true(t->dtype == AE_DTYPE_NONE && t->bytes == 110);
+    assert_true(t->dtype == AE_DTYPE_NONE && t->bytes == 66);
     assert_int_equal(ae_stored_tensor_view(&view, t, &err), AERIE_UNSUPPORTED);
-    assert_string_equal(err.message, "tensor 'a' is of type Q3_K, which this build does not read");
+    assert_string_equal(err.message,
+                        "tensor 'a' is of type IQ2_XXS, which this build does not read");
     t = ae_tensor_list_find(ae_gguf_tensors(g), "b");
     assert_true(t->dtype == AE_DTYPE_NONE && !t->data);
     assert_string_equal(t->type_name, "number 4321");
+    t = ae_tensor_list_find(ae_gguf_tensors(g), "gone");
+    assert_true(t->dtype == AE_DTYPE_NONE && !t->data);
+    assert_int_equal(ae_stored_tensor_view(&view, t, &err), AERIE_UNSUPPORTED);
+    assert_string_equal(err.message,
+                        "tensor 'gone' is of type number 4, which this build does not read");
     t = ae_tensor_list_find(ae_gguf_tensors(g), "c");
     assert_true(t->rows == 2 && t->cols == 8 && t->n_dims == 2 && t->dims[0] == 2 &&
                 t->dims[1] == 8);

@@ -4,8 +4,9 @@
 
 #include "format/format.h"
 
-static const ae_dtype all_types[] = { AE_F32,  AE_F16,  AE_BF16, AE_Q4_0,
-                                      AE_Q4_1, AE_Q8_0, AE_Q4_K, AE_Q6_K };
+static const ae_dtype all_types[] = { AE_F32,  AE_F16,  AE_BF16, AE_Q4_0,   AE_Q4_1,
+                                      AE_Q5_0, AE_Q5_1, AE_Q8_0, AE_Q2_K,   AE_Q3_K,
+                                      AE_Q4_K, AE_Q5_K, AE_Q6_K, AE_IQ4_NL, AE_IQ4_XS };
 
 static void the_table_agrees_with_itself(void **state)
 {
@@ -18,9 +19,10 @@ static void the_table_agrees_with_itself(void **state)
         assert_true(ae_dtype_by_name(info->name) == all_types[i]);
     }
     assert_true(ae_dtype_by_name("q4_k") == AE_Q4_K);
-    assert_true(ae_dtype_by_name("Q3_K") == AE_DTYPE_NONE);
+    assert_true(ae_dtype_by_name("IQ2_XXS") == AE_DTYPE_NONE);
     assert_null(ae_dtype_info_of(AE_DTYPE_NONE));
-    assert_null(ae_dtype_of_gguf(11));
+    assert_null(ae_dtype_of_gguf(4)); /* Q4_2 once, given up before GGUF */
+    assert_null(ae_dtype_of_gguf(16));
     assert_null(ae_dtype_of_gguf(UINT32_MAX));
 }
 

@@ -13,7 +13,11 @@ import gguf
 from gguf import GGMLQuantizationType as Q
 
 COLS = 512
-READ = {Q.F16: (), Q.BF16: (), Q.Q4_0: (0,), Q.Q4_1: (0, 2), Q.Q8_0: (0,), Q.Q4_K: (0, 2), Q.Q6_K: (208,)}
+# Where the half-precision scales lie in a block of each type.
+READ = {
+    Q.F16: (), Q.BF16: (), Q.Q4_0: (0,), Q.Q4_1: (0, 2), Q.Q5_0: (0,), Q.Q5_1: (0, 2), Q.Q8_0: (0,),
+    Q.Q2_K: (80, 82), Q.Q3_K: (108,), Q.Q4_K: (0, 2), Q.Q5_K: (0, 2), Q.Q6_K: (208,), Q.IQ4_NL: (0,), Q.IQ4_XS: (0,),
+}
 WRITTEN = (Q.F16, Q.BF16, Q.Q8_0)
 
 
@@ -51,7 +55,7 @@ def main():
     rng = np.random.default_rng(20240501)
     w = gguf.GGUFWriter(sys.argv[1] if len(sys.argv) > 1 else "test/golden/quant/rows.gguf", "rows")
     for qtype in READ:
-        raw = random_blocks(qtype, 2, rng)
+        raw = random_blocks(qtype, 2 if gguf.GGML_QUANT_SIZES[qtype][0] == 256 else 1, rng)
         w.add_tensor(qtype.name, raw, raw_dtype=qtype)
         w.add_tensor(qtype.name + ".f32", gguf.quants.dequantize(raw, qtype).astype(np.float32))
     x = awkward_rows(rng)
