@@ -371,6 +371,7 @@ static void unread_types_are_named(void **state)
     assert_true(t->dtype == AE_DTYPE_NONE && !t->data);
     assert_string_equal(t->type_name, "number 4321");
     t = ae_tensor_list_find(ae_gguf_tensors(g), "gone");
+    err = (aerie_error){ 0 };
     assert_true(t->dtype == AE_DTYPE_NONE && !t->data);
     assert_int_equal(ae_stored_tensor_view(&view, t, &err), AERIE_UNSUPPORTED);
     assert_string_equal(err.message,
