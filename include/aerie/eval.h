@@ -1,4 +1,4 @@
-/* eval.h -- numbers about a model: likelihood of a text, logits, speed. */
+/* eval.h -- numbers about a model: likelihood of a text, logits. */
 #ifndef AERIE_EVAL_H
 #define AERIE_EVAL_H
 
@@ -27,19 +27,6 @@ AERIE_API aerie_status aerie_perplexity(aerie_model *m, const char *text, size_t
 /* Writes the float32 logits [T, V] of a text as a NumPy .npy file. Atomic. */
 AERIE_API aerie_status aerie_logits_to_file(aerie_model *m, const char *text, size_t len,
                                             const char *out_path, aerie_error *err);
-
-typedef struct {
-    int64_t prompt_tokens, reply_tokens;                      /* of each run */
-    double prompt_tokens_per_second, reply_tokens_per_second; /* best of the runs */
-} aerie_bench_result;
-
-/* Times a prompt of n_prompt tokens and n_reply tokens decoded after it (either may be 0), `repeat`
- * times. */
-AERIE_API aerie_status aerie_bench(aerie_model *m, int64_t n_prompt, int64_t n_reply, int repeat,
-                                   aerie_bench_result *out, aerie_error *err);
-
-/* The process's largest resident size so far, in bytes. */
-AERIE_API uint64_t aerie_peak_memory(void);
 
 #ifdef __cplusplus
 }

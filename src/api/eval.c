@@ -1,15 +1,10 @@
-/* eval.c -- the public face of likelihoods, logits and speed. */
+/* eval.c -- the public face of likelihoods and logits. */
 #include "aerie/eval.h"
 
 #include "api/api.h"
 
 #include <math.h>
 #include <string.h>
-
-uint64_t aerie_peak_memory(void)
-{
-    return ae_peak_rss_bytes();
-}
 
 static aerie_status open_engine(ae_engine **out, aerie_model *m, aerie_error *err)
 {
@@ -149,52 +144,5 @@ aerie_status aerie_logits_to_file(aerie_model *m, const char *text, size_t len,
     ae_file_writer_abandon(&w);
     ae_engine_close(engine);
     ae_ids_free(&ids);
-    return status;
-}
-
-/* ---- bench ---- */
-
-/* Ids that cost what real ones cost: spread over the vocabulary, the same in every run. */
-static void fill_ids(int32_t *ids, int64_t n, int64_t vocab_size)
-{
-    for (int64_t i = 0; i < n; i++)
-        ids[i] = (int32_t)(ae_mix64((uint64_t)i) % (uint64_t)vocab_size);
-}
-
-static aerie_status bench_once(ae_engine *engine, const int32_t *ids, int64_t n_prompt,
-                               int64_t n_reply, ae_engine_stats *stats, aerie_error *err)
-{
-    ae_request r = { .prompt = ids,
-                     .n_prompt = n_prompt > 0 ? n_prompt : 1,
-                     .max_tokens = n_reply + 1,
-                     .context = n_prompt + n_reply + 8,
-                     .ignore_eog = true };
-    return ae_engine_run(engine, &r, 1, NULL, stats, err);
-}
-
-aerie_status aerie_bench(aerie_model *m, int64_t n_prompt, int64_t n_reply, int repeat,
-                         aerie_bench_result *out, aerie_error *err)
-{
-    const ae_config *c = ae_model_config(m->model);
-    if (n_prompt < 0 || n_reply < 0 || n_prompt + n_reply < 1 || n_prompt + n_reply > INT32_MAX / 2)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                          "give a prompt (-p) or a reply (-n) of at least one token");
-    ae_engine *engine = NULL;
-    int32_t *ids = ae_alloc((size_t)n_prompt + 1, sizeof *ids);
-    aerie_status status =
-        ids ? open_engine(&engine, m, err) : aerie_fail(err, AERIE_NO_MEMORY, "no memory to bench");
-    *out = (aerie_bench_result){ .prompt_tokens = n_prompt, .reply_tokens = n_reply };
-    if (ids) fill_ids(ids, n_prompt + 1, c->vocab_size);
-    for (int i = 0; i < (repeat > 0 ? repeat : 1) && !status; i++) {
-        ae_engine_stats s = { 0 };
-        status = bench_once(engine, ids, n_prompt, n_reply, &s, err);
-        double prompt = s.prompt_seconds > 0 ? (double)s.prompt_tokens / s.prompt_seconds : 0;
-        double reply = s.reply_seconds > 0 ? (double)n_reply / s.reply_seconds : 0;
-        if (n_prompt > 0 && prompt > out->prompt_tokens_per_second)
-            out->prompt_tokens_per_second = prompt;
-        if (reply > out->reply_tokens_per_second) out->reply_tokens_per_second = reply;
-    }
-    ae_engine_close(engine);
-    ae_free(ids);
     return status;
 }
