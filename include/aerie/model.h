@@ -10,17 +10,25 @@ extern "C" {
 
 typedef struct aerie_model aerie_model;
 
+/* How much of a model is loaded, 0 to 1; false stops with AERIE_INTERRUPTED. */
+typedef bool aerie_load_fn(void *user, double share);
+
 /* Zero means the default everywhere. */
 typedef struct {
     int threads;                 /* 0: one per processor */
-    const char *cpu;             /* "auto" (NULL), "ref", "avx2", "avx512", "neon" */
+    const char *cpu;             /* "auto" (NULL), "ref", "avx2", "avxvnni", "avx512", "neon" */
     const char *const *adapters; /* LoRA adapters laid over the model, in order */
     int n_adapters;
+    bool exact; /* products in float32 over the weights as the file has them: slow, for comparison.
+                 * Otherwise activations are rounded to 8 bits before a quantized weight */
+    aerie_load_fn *on_load; /* NULL: nobody asks */
+    void *user;             /* for on_load */
 } aerie_model_options;
 
-/* Opens a GGUF file or a Hugging Face folder (config.json, safetensors, tokenizer). The weights are
- * mapped, not read. On AERIE_OK *out is the caller's, to be closed with aerie_model_close(); on
- * failure *out is NULL. `options` may be NULL. */
+/* Opens a GGUF file or a Hugging Face folder (config.json, safetensors, tokenizer). Quantized
+ * weights are laid out for this processor; the others stay in the mapped file. On AERIE_OK *out is
+ * the caller's, to be closed with aerie_model_close(); on failure *out is NULL. `options` may be
+ * NULL. */
 AERIE_API aerie_status aerie_model_open(aerie_model **out, const char *path,
                                         const aerie_model_options *options, aerie_error *err);
 AERIE_API void aerie_model_close(aerie_model *m); /* NULL is fine */

@@ -19,6 +19,14 @@ static aerie_status open_adapters(aerie_model *m, const aerie_model_options *o, 
     return AERIE_OK;
 }
 
+/* Adapters first: one that names its model asks for the hash of all weights, which reads the file
+ * that packing lets go of. */
+static aerie_status pack_weights(aerie_model *m, const aerie_model_options *o, aerie_error *err)
+{
+    if (o && o->exact) return AERIE_OK;
+    return ae_model_pack(m->model, m->device, o ? o->on_load : NULL, o ? o->user : NULL, err);
+}
+
 static aerie_status open_parts(aerie_model *m, const char *path, const aerie_model_options *o,
                                aerie_error *err)
 {
@@ -27,6 +35,7 @@ static aerie_status open_parts(aerie_model *m, const char *path, const aerie_mod
     if (!status) status = ae_device_open(&m->device, cpu, o ? o->threads : 0, err);
     if (!status) status = ae_model_open(&m->model, path, err);
     if (!status) status = open_adapters(m, o, err);
+    if (!status) status = pack_weights(m, o, err);
     if (!status)
         status =
             ae_net_with_adapters(&m->net, &m->arena, m->model, m->adapters, m->n_adapters, err);

@@ -5,8 +5,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64, LAZY_BYTES = 256 * 1024 };
+enum { ALIGNMENT = 64, LAZY_BYTES = 256 * 1024, PAGE = 64 * 1024, HUGE_PAGE = 2 * 1024 * 1024 };
 
 /* Lies right before the caller's block. */
 typedef struct {
@@ -84,6 +85,52 @@ void ae_free(void *block)
     header = (block_header *)block - 1;
     atomic_fetch_sub(&held_bytes, header->size);
     free(header->raw);
+}
+
+/* Whole huge pages begin at a multiple of their size: the mapping is taken larger by one and what
+ * lies around the block is given back. */
+static void *map_aligned(size_t bytes)
+{
+    const size_t huge = (size_t)HUGE_PAGE;
+    size_t total;
+    char *raw, *block;
+
+    if (!ae_add_size(&total, bytes, huge)) return NULL;
+    raw = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (raw == MAP_FAILED) return NULL;
+    block = raw + (huge - (uintptr_t)raw % huge) % huge;
+    if (block > raw) munmap(raw, (size_t)(block - raw));
+    if (raw + total > block + bytes) munmap(block + bytes, (size_t)(raw + total - (block + bytes)));
+    return block;
+}
+
+static bool whole_pages(size_t *bytes)
+{
+    if (!ae_add_size(bytes, *bytes, PAGE - 1)) return false;
+    *bytes -= *bytes % PAGE;
+    if (!*bytes) *bytes = PAGE;
+    return true;
+}
+
+void *ae_pages_take(size_t bytes)
+{
+    void *pages;
+
+    if (!whole_pages(&bytes) || must_fail()) return NULL;
+    pages = map_aligned(bytes);
+    if (!pages) return NULL;
+#ifdef MADV_HUGEPAGE
+    madvise(pages, bytes, MADV_HUGEPAGE); /* a wish */
+#endif
+    count_bytes(bytes);
+    return pages;
+}
+
+void ae_pages_free(void *pages, size_t bytes)
+{
+    if (!pages || !whole_pages(&bytes)) return;
+    atomic_fetch_sub(&held_bytes, bytes);
+    munmap(pages, bytes);
 }
 
 char *ae_strndup(const char *text, size_t len)

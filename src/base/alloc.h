@@ -30,13 +30,19 @@ static inline bool ae_mul_size(size_t *out, size_t a, size_t b)
     return !__builtin_mul_overflow(a, b, out);
 }
 
+/* A large zeroed block straight from the system, page-aligned, in huge pages where the system has
+ * them; NULL when there is no room. It costs memory only where it is written. Counted with the
+ * rest. Free with ae_pages_free() and the same size. */
+void *ae_pages_take(size_t bytes);
+void ae_pages_free(void *pages, size_t bytes); /* NULL is fine */
+
 /* For the out-of-memory tests: the n-th allocation from now on fails (1: the next); 0: none.
- * Covers every allocation of base, arenas included. */
+ * Covers every allocation of base, arenas and pages included. */
 void ae_alloc_fail_at(long n);
 /* True when the failure asked for has happened. */
 bool ae_alloc_has_failed(void);
 
-/* Bytes now held through ae_alloc(), and the most ever held. */
+/* Bytes now held through ae_alloc() and ae_pages_take(), and the most ever held. */
 size_t ae_alloc_bytes(void);
 size_t ae_alloc_peak_bytes(void);
 

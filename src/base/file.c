@@ -78,6 +78,17 @@ void ae_file_close(ae_file *file)
     *file = (ae_file){ 0 };
 }
 
+void ae_file_forget(const ae_file *file, const void *data, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)file->data;
+    uintptr_t from = (uintptr_t)data, to = from + bytes;
+
+    if (!file->size || from < start || to < from || to > start + file->size) return;
+    from = (from + page - 1) / page * page;
+    to -= to % page;
+    if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 static aerie_status unpack(ae_bytes *out, gzFile gz, const char *path, size_t max_bytes,
                            aerie_error *err)
 {

@@ -30,6 +30,7 @@ typedef struct {
 /* What every command that computes takes. */
 typedef struct {
     bool json, quiet, help;
+    bool exact; /* an option of the commands that offer it */
     int64_t threads;
     const char *cpu;
     cli_list adapters;
@@ -79,6 +80,11 @@ typedef struct {
 void cli_progress_draw(cli_progress *p, double fraction, const char *format, ...)
     AERIE_PRINTF(3, 4);
 void cli_progress_end(cli_progress *p); /* clears the line */
+
+/* The option for cli_common.exact. */
+#define CLI_EXACT(common)                                                                          \
+    { "--exact", 0, CLI_FLAG, &(common)->exact, NULL,                                              \
+      "compute in float32 (slow): what rounding activations to 8 bits is compared with" }
 
 /* "1.2 GB", "34 s", for people. Written into a buffer of 32. */
 const char *cli_bytes(char out[32], double bytes);

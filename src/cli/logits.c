@@ -10,6 +10,7 @@ int cli_logits(int argc, char **argv)
     const char *file = NULL, *out_path = NULL;
     const cli_option options[] = {
         { "--file", 'f', CLI_TEXT, &file, "TEXT", "the text" },
+        CLI_EXACT(&common),
         { "--output", 'o', CLI_TEXT, &out_path, "OUT.npy", "where the float32 [T, V] go" },
         { 0 },
     };

@@ -17,7 +17,7 @@ static void common_options(cli_option out[N_COMMON], cli_common *c)
 {
     const cli_option table[N_COMMON] = {
         { "--threads", 't', CLI_INT, &c->threads, "N", "threads; default: one per processor" },
-        { "--cpu", 0, CLI_TEXT, &c->cpu, "NAME", "kernels: ref, avx2, avx512, neon or auto" },
+        { "--cpu", 0, CLI_TEXT, &c->cpu, "NAME", "kernels: ref, avx2, avxvnni, avx512, neon or auto" },
         { "--adapter", 0, CLI_LIST, &c->adapters, "FILE",
           "lay a LoRA adapter over the model; may be repeated" },
         { "--json", 0, CLI_FLAG, &c->json, NULL, "print JSON, and nothing else, on stdout" },

@@ -40,6 +40,7 @@ int cli_perplexity(int argc, char **argv)
         { "--file", 'f', CLI_TEXT, &file, "TEXT", "the text" },
         { "--ctx", 'c', CLI_INT, &n_ctx, "N",
           "window in tokens; default: the model's length, at most 2048" },
+        CLI_EXACT(&common),
         { "--per-token", 0, CLI_FLAG, &s.per_token, NULL,
           "print {\"id\",\"logprob\"} for every token" },
         { 0 },

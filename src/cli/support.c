@@ -66,17 +66,28 @@ aerie_status cli_find(const char *model, char **path, aerie_error *err)
     return aerie_find_model(cli_places(), model, path, err);
 }
 
+static bool show_loading(void *user, double share)
+{
+    cli_progress_draw(user, share, "loading");
+    return !cli_interrupted();
+}
+
 aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common,
                       aerie_error *err)
 {
     char *path = NULL;
+    cli_progress bar = { .off = common->quiet };
     aerie_model_options o = { .threads = (int)common->threads,
                               .cpu = common->cpu,
                               .adapters = common->adapters.items,
-                              .n_adapters = common->adapters.n };
+                              .n_adapters = common->adapters.n,
+                              .exact = common->exact,
+                              .on_load = show_loading,
+                              .user = &bar };
     *out = NULL;
     aerie_status status = cli_find(model, &path, err);
     if (!status) status = aerie_model_open(out, path, &o, err);
+    cli_progress_end(&bar);
     aerie_free(path);
     return status;
 }

@@ -66,6 +66,9 @@ aerie_status ae_gguf_open_memory(ae_gguf **out, const void *data, size_t size, c
 void ae_gguf_close(ae_gguf *g); /* NULL is fine */
 
 const char *ae_gguf_name(const ae_gguf *g); /* the path, for messages */
+/* Gives back the memory of the pages that hold these bytes of the file, until they are read again.
+ */
+void ae_gguf_forget(const ae_gguf *g, const void *data, size_t bytes);
 const ae_tensor_list *ae_gguf_tensors(const ae_gguf *g);
 
 bool ae_gguf_has(const ae_gguf *g, const char *key);
@@ -148,6 +151,8 @@ aerie_status ae_safetensors_open_memory(ae_safetensors **out, const void *data, 
 void ae_safetensors_close(ae_safetensors *s); /* NULL is fine */
 
 const ae_tensor_list *ae_safetensors_tensors(const ae_safetensors *s);
+/* As ae_gguf_forget(). */
+void ae_safetensors_forget(const ae_safetensors *s, const void *data, size_t bytes);
 /* A value of __metadata__; NULL when there is none. */
 const char *ae_safetensors_metadata(const ae_safetensors *s, const char *key);
 

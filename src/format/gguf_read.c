@@ -280,3 +280,8 @@ const ae_tensor_list *ae_gguf_tensors(const ae_gguf *g)
 {
     return &g->tensors;
 }
+
+void ae_gguf_forget(const ae_gguf *g, const void *data, size_t bytes)
+{
+    ae_file_forget(&g->file, data, bytes);
+}

@@ -437,3 +437,8 @@ const char *ae_safetensors_metadata(const ae_safetensors *s, const char *key)
 {
     return json_string_value(json_object_get(s->metadata, key));
 }
+
+void ae_safetensors_forget(const ae_safetensors *s, const void *data, size_t bytes)
+{
+    for (size_t i = 0; i < s->n_files; i++) ae_file_forget(&s->files[i], data, bytes);
+}

@@ -90,6 +90,15 @@ const ae_tokenizer *ae_model_tokenizer(const ae_model *m); /* NULL: the file has
 const char *ae_model_template(
     const ae_model *m); /* Jinja source (the file's own, else a known format's); NULL: none */
 const char *ae_model_path(const ae_model *m);
+/* Bytes that ae_model_pack() would take; 0: the device packs none of its weights. */
+size_t ae_model_packed_bytes(const ae_model *m, const ae_device *device);
+/* Lays out every weight that a product reads as the device wants it for inference: once, before the
+ * model is shared. The weights in the file stay what they are to everybody who reads them, but
+ * their memory is given back. A weight whose scales are not finite is AERIE_BAD_FILE. `progress`
+ * (or NULL) hears the share that is done, 0 to 1; when it answers false: AERIE_INTERRUPTED. */
+typedef bool ae_progress_fn(void *user, double share);
+aerie_status ae_model_pack(ae_model *m, ae_device *device, ae_progress_fn *progress, void *user,
+                           aerie_error *err);
 /* 64 hex digits over config and weights' bytes: identity for caches and provenance. Computed once.
  */
 aerie_status ae_model_hash(const ae_model *m, char out[65], aerie_error *err);
@@ -103,7 +112,7 @@ typedef struct {
 /* Fills up to `cap` entries, returns how many there are. Names live in the model. */
 int64_t ae_model_params(const ae_model *m, ae_named_param *out, int64_t cap);
 int64_t ae_model_param_count(const ae_model *m); /* numbers, not tensors */
-size_t ae_model_weight_bytes(const ae_model *m);
+size_t ae_model_weight_bytes(const ae_model *m); /* in the file */
 
 /* A copy whose every parameter is F32 with a gradient: for training all of them. Tokenizer and
  * template are shared with `m`, which must outlive it. */

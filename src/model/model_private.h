@@ -25,6 +25,8 @@ struct ae_model {
     bool template_is_new;        /* set: other than in the files of `folder` */
     char *path;
     char *folder; /* Hugging Face folder whose tokenizer files go along when saved; or NULL */
+    void *packed; /* the weights as a device packed them, in one block; NULL: not packed */
+    size_t packed_bytes;
     atomic_int hash_state; /* 0 unknown, 1 being written, 2 in `hash` */
     char hash[65];
 };

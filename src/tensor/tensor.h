@@ -77,6 +77,10 @@ uint16_t ae_f32_to_bf16(float value);
 /* A row of n elements as F32, for every type that this build reads: the plain definition of the
  * formats, with ggml's bits. False when n is no multiple of the block. `in` may be unaligned. */
 bool ae_dtype_decode_row(ae_dtype dtype, const void *in, int64_t n, float *out);
+/* Whether all scales (of a type without blocks: all numbers) of n elements are finite. Bytes in the
+ * machine's order, little-endian, as the formats have them. False when n is no multiple of the
+ * block. */
+bool ae_dtype_scales_finite(ae_dtype dtype, const void *data, int64_t n);
 /* What the nibbles of IQ4_NL and IQ4_XS stand for. */
 extern const int8_t ae_iq4_values[16];
 /* A row of F32 as F32, F16, BF16 or Q8_0 (ggml's bits); false for a type that this build does not

@@ -230,6 +230,36 @@ static void folders_are_made_with_their_parents(void **state)
 }
 
 /* Whatever allocation fails, the call says so, nothing leaks and the old file stays. */
+/* What was forgotten is the same when it is read again; what lies outside is left alone. */
+static void forgotten_pages_come_back(void **state)
+{
+    enum { SIZE = 300001 };
+    char *folder = scratch_make(), *path = ae_path_join(folder, "file");
+    char *text = ae_alloc(SIZE, 1), *other = ae_alloc(SIZE, 1);
+    ae_file file;
+    (void)state;
+
+    for (int i = 0; i < SIZE; i++) text[i] = other[i] = (char)(i * 31 / 7);
+    assert_int_equal(ae_file_write(path, text, SIZE, NULL), AERIE_OK);
+    assert_int_equal(ae_file_open(&file, path, NULL), AERIE_OK);
+    for (size_t at = 0; at < SIZE; at += 9999) {
+        ae_file_forget(&file, file.data + at, SIZE - at);
+        ae_file_forget(&file, other + at, SIZE - at);
+        assert_memory_equal(file.data, text, SIZE);
+    }
+    ae_file_forget(&file, file.data, SIZE + 1);
+    ae_file_forget(&file, file.data, SIZE_MAX);
+    assert_memory_equal(file.data, text, SIZE);
+    assert_memory_equal(other, text, SIZE);
+    ae_file_close(&file);
+    ae_file_forget(&file, other, SIZE);
+    assert_memory_equal(other, text, SIZE);
+    ae_free(text);
+    ae_free(other);
+    ae_free(path);
+    scratch_remove(folder);
+}
+
 static void out_of_memory_is_survived(void **state)
 {
     char *folder = scratch_make(), *path = ae_path_join(folder, "file");
@@ -268,6 +298,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_reported_and_loses_nothing),
         cmocka_unit_test(a_link_is_followed_and_a_device_written_in_place),
         cmocka_unit_test(folders_are_made_with_their_parents),
+        cmocka_unit_test(forgotten_pages_come_back),
         cmocka_unit_test(out_of_memory_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

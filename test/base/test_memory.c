@@ -20,6 +20,33 @@ static void blocks_are_aligned_zeroed_and_counted(void **state)
     }
 }
 
+static void pages_are_zeroed_and_counted(void **state)
+{
+    static const size_t sizes[] = { 0, 1, 4096, 65537, 5 << 20 };
+    size_t before = ae_alloc_bytes();
+
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(sizes); i++) {
+        uint8_t *pages = ae_pages_take(sizes[i]);
+        assert_non_null(pages);
+        assert_int_equal((uintptr_t)pages % 4096, 0);
+        for (size_t b = 0; b < sizes[i]; b++) assert_int_equal(pages[b], 0);
+        memset(pages, 0xff, sizes[i]);
+        assert_true(ae_alloc_bytes() - before >= sizes[i]);
+        assert_true(ae_alloc_bytes() - before < sizes[i] + 65537);
+        ae_pages_free(pages, sizes[i]);
+        assert_int_equal(ae_alloc_bytes(), before);
+    }
+    assert_null(ae_pages_take(SIZE_MAX));
+    assert_null(ae_pages_take(SIZE_MAX / 2));
+    ae_pages_free(NULL, 5);
+    ae_alloc_fail_at(1);
+    assert_null(ae_pages_take(1));
+    assert_true(ae_alloc_has_failed());
+    ae_alloc_fail_at(0);
+    assert_int_equal(ae_alloc_bytes(), before);
+}
+
 static void sizes_that_wrap_are_refused(void **state)
 {
     size_t out;
@@ -236,6 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_aligned_zeroed_and_counted),
+        cmocka_unit_test(pages_are_zeroed_and_counted),
         cmocka_unit_test(sizes_that_wrap_are_refused),
         cmocka_unit_test(realloc_keeps_the_old_and_zeroes_the_new),
         cmocka_unit_test(the_nth_allocation_fails),

@@ -133,11 +133,54 @@ static void odd_rows_are_survived(void **state)
     assert_false(ae_dtype_decode_row(AE_DTYPE_NONE, bytes, 32, back));
 }
 
+/* One block in three with one scale that is no number: seen where a scale is, and nowhere else. */
+static void check_scales(ae_dtype dtype, int at, int second)
+{
+    const ae_dtype_info *info = ae_dtype_info_of(dtype);
+    int width = dtype == AE_F32 ? 4 : 2;
+    uint8_t blocks[3 * 256];
+    int64_t n = 3 * info->block_elements;
+
+    for (int block = 0; block < 3; block++)
+        for (int i = 0; i + width <= info->block_bytes; i += width) {
+            bool is_scale = i == at || i == second;
+            uint8_t *p = blocks + block * info->block_bytes + i;
+            memset(blocks, 0, sizeof blocks);
+            p[width - 1] = dtype == AE_F32 || dtype == AE_BF16 ? 0xff : 0xfe;
+            p[width - 2] = 0x81;
+            if (ae_dtype_scales_finite(dtype, blocks, n) == is_scale)
+                fail_msg("%s: byte %d of block %d", info->name, i, block);
+        }
+}
+
+static void scales_that_are_no_numbers_are_seen(void **state)
+{
+    static const struct {
+        ae_dtype dtype;
+        int at, second;
+    } cases[] = {
+        { AE_F32, 0, -1 },    { AE_F16, 0, -1 },    { AE_BF16, 0, -1 },   { AE_Q4_0, 0, -1 },
+        { AE_Q4_1, 0, 2 },    { AE_Q5_0, 0, -1 },   { AE_Q5_1, 0, 2 },    { AE_Q8_0, 0, -1 },
+        { AE_Q2_K, 80, 82 },  { AE_Q3_K, 108, -1 }, { AE_Q4_K, 0, 2 },    { AE_Q5_K, 0, 2 },
+        { AE_Q6_K, 208, -1 }, { AE_IQ4_NL, 0, -1 }, { AE_IQ4_XS, 0, -1 },
+    };
+    static const uint16_t fine[] = { 0, 0x7bff, 0xfbff, 0x8001 };
+
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(cases); i++)
+        check_scales(cases[i].dtype, cases[i].at, cases[i].second);
+    assert_true(ae_dtype_scales_finite(AE_F16, fine, 4));
+    assert_true(ae_dtype_scales_finite(AE_Q8_0, fine, 0));
+    assert_false(ae_dtype_scales_finite(AE_Q8_0, fine, 1));
+    assert_false(ae_dtype_scales_finite(AE_DTYPE_NONE, fine, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_agrees_with_itself),
         cmocka_unit_test(bytes_are_counted_or_refused),
+        cmocka_unit_test(scales_that_are_no_numbers_are_seen),
         cmocka_unit_test(rows_decode_bit_for_bit),
         cmocka_unit_test(rows_encode_bit_for_bit),
         cmocka_unit_test(odd_rows_are_survived),

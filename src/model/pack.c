@@ -1,0 +1,113 @@
+/* pack.c -- weights laid out for a device's products, once, when a model is opened for inference.
+ *
+ * The packed weights lie in one block beside the mapped file. As each is made, the pages of its
+ * source are given back, so that a model is never held twice. */
+#include "model/model_private.h"
+
+/* A matrix that a product reads: a projection, or the head (a tied one is the embedding). */
+static bool is_product(const ae_model *m, const ae_param_site *site)
+{
+    return site->param->projection >= 0 || site->tensor == m->net.head;
+}
+
+/* Bytes of one weight's packed form with the gap that keeps the next one aligned; 0: none. */
+static size_t packed_room(const ae_model *m, const ae_device *device, const ae_param_site *site)
+{
+    enum { ALIGNMENT = 64 };
+    const ae_tensor *t = site->tensor;
+    size_t bytes = is_product(m, site) && !t->grad
+                       ? device->packed_bytes(device, t->dtype, t->rows, t->cols)
+                       : 0;
+
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+size_t ae_model_packed_bytes(const ae_model *m, const ae_device *device)
+{
+    size_t sum = 0;
+
+    for (int64_t i = 0; i < m->n_params; i++) {
+        ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
+        sum += packed_room(m, device, &site);
+    }
+    return sum;
+}
+
+static aerie_status check_scales(const ae_model *m, int64_t i, aerie_error *err)
+{
+    const ae_tensor *t = m->params[i].tensor;
+
+    if (ae_dtype_scales_finite(t->dtype, t->data, t->rows * t->cols)) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_FILE,
+                      "%s: damaged: '%s' has scales that are infinite or not a number; fetch the "
+                      "file again, or quantize it again",
+                      m->path, m->params[i].name);
+}
+
+static void forget(const ae_model *m, const void *data, size_t bytes)
+{
+    if (m->gguf) ae_gguf_forget(m->gguf, data, bytes);
+    if (m->safetensors) ae_safetensors_forget(m->safetensors, data, bytes);
+}
+
+/* Writes one weight's packed form to `out` and lets go of its source. The scales are looked at
+ * last: by then all threads have fetched the pages. */
+static aerie_status pack_one(ae_model *m, ae_device *device, int64_t i, void *out, aerie_error *err)
+{
+    ae_tensor *t = m->params[i].tensor;
+    aerie_status status;
+    size_t bytes;
+
+    device->pack(device, out, t);
+    status = check_scales(m, i, err);
+    if (status) return status;
+    t->packed = out;
+    if (ae_dtype_bytes(&bytes, t->dtype, t->rows, t->cols)) forget(m, t->data, bytes);
+    return AERIE_OK;
+}
+
+static void unpack_all(ae_model *m)
+{
+    for (int64_t i = 0; i < m->n_params; i++) m->params[i].tensor->packed = NULL;
+    ae_pages_free(m->packed, m->packed_bytes);
+    m->packed = NULL;
+    m->packed_bytes = 0;
+}
+
+static aerie_status pack_all(ae_model *m, ae_device *device, ae_progress_fn *progress, void *user,
+                             aerie_error *err)
+{
+    char *next = m->packed;
+    aerie_status status = AERIE_OK;
+
+    for (int64_t i = 0; i < m->n_params && !status; i++) {
+        ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
+        size_t room = packed_room(m, device, &site);
+        if (!room) continue;
+        status = pack_one(m, device, i, next, err);
+        next += room;
+        double share = (double)(next - (char *)m->packed) / (double)m->packed_bytes;
+        if (!status && progress && !progress(user, share))
+            status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted while loading %s", m->path);
+    }
+    return status;
+}
+
+aerie_status ae_model_pack(ae_model *m, ae_device *device, ae_progress_fn *progress, void *user,
+                           aerie_error *err)
+{
+    size_t bytes = ae_model_packed_bytes(m, device);
+    aerie_status status;
+
+    if (m->packed || !bytes) return AERIE_OK;
+    m->packed = ae_pages_take(bytes);
+    if (!m->packed)
+        return aerie_fail(err, AERIE_NO_MEMORY,
+                          "%s: no room for its weights, %zu bytes; close other programs, or use a "
+                          "smaller quantization of the model",
+                          m->path, bytes);
+    m->packed_bytes = bytes;
+    status = pack_all(m, device, progress, user, err);
+    if (status) unpack_all(m);
+    return status;
+}
