@@ -3,6 +3,7 @@
 #ifndef AE_TEST_DEVICES_H
 #define AE_TEST_DEVICES_H
 
+#include "blocks.h"
 #include "device/device.h"
 #include "guarded.h"
 
@@ -64,24 +65,12 @@ static inline void assert_threads_agree(const char *what, result_fn *fn)
 static inline ae_tensor weight_random(ae_rng *rng, ae_dtype dtype, int64_t rows, int64_t cols)
 {
     ae_tensor w = { .dtype = dtype, .rows = rows, .cols = cols };
-    const ae_dtype_info *type = ae_dtype_info_of(dtype);
     size_t bytes = 0;
 
     assert_true(ae_dtype_bytes(&bytes, dtype, rows, cols));
     w.data = ae_alloc(bytes, 1);
     assert_non_null(w.data);
-    if (dtype == AE_F32) {
-        for (int64_t i = 0; i < rows * cols; i++) ae_f32(&w)[i] = random_float(rng);
-        return w;
-    }
-    uint8_t *block = w.data;
-    for (size_t i = 0; i < bytes; i++) block[i] = (uint8_t)ae_rng_below(rng, 256);
-    /* Halves of ordinary size, wherever a block holds them: 0x2c.. is about 0.07. */
-    for (; block < (uint8_t *)w.data + bytes; block += type->block_bytes) {
-        if (dtype == AE_Q6_K) block[209] = 0x20;
-        if (dtype != AE_Q6_K) block[1] = dtype == AE_BF16 ? 0x3e : 0x2c;
-        if (dtype == AE_Q4_1 || dtype == AE_Q4_K) block[3] = 0x2c;
-    }
+    blocks_fill(w.data, dtype, rows * cols, 1, rng);
     return w;
 }
 

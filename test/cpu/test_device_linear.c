@@ -81,14 +81,11 @@ static void test_right(void **state)
 /* A weight of any type gives the bits of its float32 copy, both ways. */
 static void check_types(ae_device *dev, ae_arena *arena)
 {
-    static const ae_dtype types[] = {
-        AE_F16, AE_BF16, AE_Q8_0, AE_Q4_0, AE_Q4_1, AE_Q4_K, AE_Q6_K
-    };
     static const shape sizes[] = { { 1, 70, 512 }, { 9, 35, 768 }, { 3, 300, 256 } };
 
-    for (size_t i = 0; i < AE_COUNT(types) * AE_COUNT(sizes); i++) {
+    for (size_t i = 0; i < AE_COUNT(stored_types) * AE_COUNT(sizes); i++) {
         shape s = sizes[i % AE_COUNT(sizes)];
-        ae_dtype type = types[i / AE_COUNT(sizes)];
+        ae_dtype type = stored_types[i / AE_COUNT(sizes)];
         ae_rng rng;
         ae_rng_seed(&rng, i);
         ae_tensor w = weight_random(&rng, type, s.N, s.K), f = weight_expanded(&w);

@@ -2,6 +2,8 @@
  */
 #include "grad/fixture.h"
 
+#include "blocks.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,44 +41,14 @@ ae_tensor *fixture_tensor(fixture *f, int64_t rows, int64_t cols, float scale, b
     return t;
 }
 
-/* Where a block keeps its half-precision scales, and what makes its values about 1. */
-static const struct {
-    ae_dtype dtype;
-    size_t at[2];
-    float value[2];
-    int n;
-} scales[] = {
-    { AE_Q4_0, { 0 }, { 0.22f }, 1 },     { AE_Q4_1, { 0, 2 }, { 0.22f, -1.65f }, 2 },
-    { AE_Q8_0, { 0 }, { 0.0135f }, 1 },   { AE_Q4_K, { 0, 2 }, { 0.007f, 0.05f }, 2 },
-    { AE_Q6_K, { 208 }, { 0.0008f }, 1 },
-};
-
-static void fill_block(fixture *f, uint8_t *block, const ae_dtype_info *info, ae_dtype dtype,
-                       float scale)
-{
-    for (int i = 0; i < info->block_bytes; i++) block[i] = (uint8_t)ae_rng_next(&f->rng);
-    for (size_t s = 0; s < AE_COUNT(scales); s++)
-        for (int i = 0; scales[s].dtype == dtype && i < scales[s].n; i++) {
-            uint16_t bits = ae_f32_to_f16(scale * scales[s].value[i]);
-            memcpy(block + scales[s].at[i], &bits, sizeof bits);
-        }
-    if (dtype != AE_F16 && dtype != AE_BF16) return;
-    float value = scale * ae_rng_normal(&f->rng);
-    uint16_t bits = dtype == AE_F16 ? ae_f32_to_f16(value) : ae_f32_to_bf16(value);
-    memcpy(block, &bits, sizeof bits);
-}
-
 ae_tensor *fixture_frozen(fixture *f, ae_dtype dtype, int64_t rows, int64_t cols, float scale)
 {
     size_t bytes;
-    if (dtype == AE_F32) return fixture_tensor(f, rows, cols, scale, false);
-    const ae_dtype_info *info = ae_dtype_info_of(dtype);
     assert_true(ae_dtype_bytes(&bytes, dtype, rows, cols));
     ae_tensor *t = ae_arena_take(&f->kept, 1, sizeof *t);
     uint8_t *data = ae_arena_take(&f->kept, bytes, 1);
     assert_non_null(data);
-    for (size_t at = 0; at < bytes; at += (size_t)info->block_bytes)
-        fill_block(f, data + at, info, dtype, scale);
+    blocks_fill(data, dtype, rows * cols, scale, &f->rng);
     *t = (ae_tensor){ .dtype = dtype, .rows = rows, .cols = cols, .data = data };
     return t;
 }

@@ -92,6 +92,10 @@ static inline lanes power_of_two(lanes v)
     return (lanes){ power_of_two8(v.a), power_of_two8(v.b) };
 }
 
+static inline bytes16 look_up(bytes16 table, bytes16 index)
+{
+    return (bytes16)_mm_shuffle_epi8((__m128i)table, (__m128i)index);
+}
 static inline lanes from_u8(bytes16 v)
 {
     __m128i w = (__m128i)v;

@@ -78,6 +78,10 @@ static inline lanes power_of_two(lanes shifted)
     return _mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_set1_epi32(0x3f800000)));
 }
 
+static inline bytes16 look_up(bytes16 table, bytes16 index)
+{
+    return (bytes16)_mm_shuffle_epi8((__m128i)table, (__m128i)index);
+}
 static inline lanes from_u8(bytes16 v)
 {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32((__m128i)v));

@@ -14,6 +14,7 @@
  *   power_of_two(x + 1.5 * 2^23)   2^x for whole x in -126 .. 127
  *   from_u8, from_i8, from_f16, from_bf16   sixteen of them as floats; the last two unaligned
  *   half_at                one half, unaligned, as a float
+ *   look_up(table, index)  sixteen bytes of a table of sixteen; index below 16
  *   sum_of                 lane i with i + 8, then i + 4, i + 2, i + 1
  *   transpose16            out[c][r] = a[r][c], 16 x 16
  *   turn16                 the same into registers: r[c] holds column c of a */
@@ -94,8 +95,15 @@ static void fill_table(ae_kernels *k)
     k->expand[AE_Q8_0] = expand_q8_0;
     k->expand[AE_Q4_0] = expand_q4_0;
     k->expand[AE_Q4_1] = expand_q4_1;
+    k->expand[AE_Q5_0] = expand_q5_0;
+    k->expand[AE_Q5_1] = expand_q5_1;
+    k->expand[AE_Q2_K] = expand_q2_k;
+    k->expand[AE_Q3_K] = expand_q3_k;
     k->expand[AE_Q4_K] = expand_q4_k;
+    k->expand[AE_Q5_K] = expand_q5_k;
     k->expand[AE_Q6_K] = expand_q6_k;
+    k->expand[AE_IQ4_NL] = expand_iq4_nl;
+    k->expand[AE_IQ4_XS] = expand_iq4_xs;
     k->rmsnorm = rmsnorm;
     k->rmsnorm_dx = rmsnorm_dx;
     k->rmsnorm_dw = rmsnorm_dw;

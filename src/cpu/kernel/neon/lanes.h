@@ -110,6 +110,10 @@ static inline lanes from_s16(int16x8_t low, int16x8_t high)
     return (lanes){ widen_s16(vget_low_s16(low)), widen_s16(vget_high_s16(low)),
                     widen_s16(vget_low_s16(high)), widen_s16(vget_high_s16(high)) };
 }
+static inline bytes16 look_up(bytes16 table, bytes16 index)
+{
+    return (bytes16)vqtbl1q_u8((uint8x16_t)table, (uint8x16_t)index);
+}
 static inline lanes from_u8(bytes16 v)
 {
     uint8x16_t w = (uint8x16_t)v;
