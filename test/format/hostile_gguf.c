@@ -3,6 +3,7 @@
 #include "format/hostile.h"
 
 #include "base/base.h"
+#include "blocks.h"
 
 static const uint64_t huge = (uint64_t)1 << 63;
 
@@ -233,6 +234,22 @@ static void broken_block(ae_bytes *b)
     put_zeros(b, 256);
 }
 
+/* A block of every type, one behind the other, and the last one byte short. */
+static void every_type_last_cut(ae_bytes *b)
+{
+    uint64_t at = 0;
+
+    put_header(b, AE_COUNT(stored_types), 0);
+    for (size_t i = 0; i < AE_COUNT(stored_types); i++) {
+        const ae_dtype_info *info = ae_dtype_info_of(stored_types[i]);
+        put_tensor(b, info->name, (uint64_t)info->block_elements, 1, (uint32_t)info->dtype, at);
+        at += (uint64_t)info->block_bytes;
+        if (i + 1 < AE_COUNT(stored_types)) at = (at + 31) / 32 * 32;
+    }
+    put_padding(b, 32);
+    put_zeros(b, at - 1);
+}
+
 static void dim_zero(ae_bytes *b)
 {
     put_header(b, 1, 0);
@@ -376,6 +393,7 @@ const hostile_case hostile_gguf[] = {
     { "cve-2024-21836-dims-wrap", dims_wrap, AERIE_BAD_FILE, "counted", NULL },
     { "cve-2026-33298-size-wraps", quantised_size_wraps, AERIE_BAD_FILE, "counted", NULL },
     { "broken-block", broken_block, AERIE_BAD_FILE, "broken block", NULL },
+    { "every-type-last-cut", every_type_last_cut, AERIE_BAD_FILE, "cut off", NULL },
     { "dim-zero", dim_zero, AERIE_BAD_FILE, "dimension", NULL },
     { "dim-negative", dim_negative, AERIE_BAD_FILE, "dimension", NULL },
     { "many-dims", many_dims, AERIE_BAD_FILE, "more than 4", NULL },

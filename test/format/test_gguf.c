@@ -1,6 +1,8 @@
 /* test_gguf.c -- what is written is read, cut and damaged files are refused, types are kept. */
 #include "scratch.h"
 
+#include "blocks.h"
+
 #include "format/gguf_bytes.h"
 
 typedef struct {
@@ -383,6 +385,57 @@ static void unread_types_are_named(void **state)
     ae_bytes_free(&file);
 }
 
+/* A file with one tensor of `rows` rows and as many bytes of data as are said. */
+static aerie_status open_one(ae_gguf **g, ae_bytes *file, ae_dtype type, uint64_t cols,
+                             uint64_t rows, size_t bytes, aerie_error *err)
+{
+    *file = (ae_bytes){ 0 };
+    *err = (aerie_error){ 0 };
+    put_header(file, 1, 0);
+    put_tensor(file, "t", cols, rows, (uint32_t)type, 0);
+    put_padding(file, 32);
+    put_zeros(file, bytes);
+    return ae_gguf_open_memory(g, file->data, file->len, "memory", err);
+}
+
+static void assert_refused(ae_dtype type, uint64_t cols, uint64_t rows, size_t bytes,
+                           const char *sentence)
+{
+    ae_bytes file;
+    ae_gguf *g;
+    aerie_error err;
+
+    if (open_one(&g, &file, type, cols, rows, bytes, &err) != AERIE_BAD_FILE ||
+        !strstr(err.message, sentence))
+        fail_msg("%s: '%s', not '%s'", ae_dtype_info_of(type)->name, err.message, sentence);
+    ae_bytes_free(&file);
+}
+
+/* Every type: its bytes and no fewer, whole blocks, sizes that do not wrap. */
+static void sizes_of_every_type_are_checked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(stored_types); i++) {
+        const ae_dtype_info *info = ae_dtype_info_of(stored_types[i]);
+        uint64_t block = (uint64_t)info->block_elements, wide = (uint64_t)1 << 60;
+        size_t bytes = 3 * 2 * (size_t)info->block_bytes;
+        ae_bytes file;
+        aerie_error err;
+        ae_tensor view;
+        ae_gguf *g;
+
+        assert_int_equal(open_one(&g, &file, info->dtype, 2 * block, 3, bytes, &err), AERIE_OK);
+        const ae_stored_tensor *t = ae_tensor_list_find(ae_gguf_tensors(g), "t");
+        assert_int_equal(ae_stored_tensor_view(&view, t, &err), AERIE_OK);
+        assert_true(view.dtype == info->dtype && view.rows == 3 && t->bytes == bytes);
+        ae_gguf_close(g);
+        ae_bytes_free(&file);
+        assert_refused(info->dtype, 2 * block, 3, bytes - 1, "cut off or damaged");
+        if (block > 1) assert_refused(info->dtype, block + 1, 3, bytes, "broken block");
+        assert_refused(info->dtype, wide, 64, bytes, "counted");
+    }
+}
+
 static void read_whole(ae_bytes *out, const char *path)
 {
     assert_int_equal(ae_file_read(out, path, 0, NULL), AERIE_OK);
@@ -582,6 +635,7 @@ int main(void)
         cmocka_unit_test(getters_check_types),
         cmocka_unit_test(integers_are_read_from_any_width),
         cmocka_unit_test(unread_types_are_named),
+        cmocka_unit_test(sizes_of_every_type_are_checked),
         cmocka_unit_test(cut_files_are_refused),
         cmocka_unit_test(damaged_files_are_survived),
         cmocka_unit_test(misuse_leaves_no_file),

@@ -1,0 +1,107 @@
+/* test_train_quantized.c -- training over a base of any stored type is training over the floats
+ * that its blocks stand for. */
+#include "tiny.h"
+
+#include "format/format.h"
+#include "quantized.h"
+
+static tiny t;
+static char *base;
+
+static ae_bytes train(const char *model, const char *method, const char *output,
+                      aerie_train_summary *summary)
+{
+    tiny_run r = { .method = method,
+                   .output = output,
+                   .settings = { "lora.r=4", "max_steps=12", "learning_rate=0.01" },
+                   .n = 3,
+                   .threads = 2 };
+
+    ae_free(t.model_path);
+    t.model_path = tiny_path(&t, model, "");
+    return tiny_output(&t, &r, summary);
+}
+
+/* All that was learned: an adapter also names the base it was made over, and that differs. */
+static void assert_same_adapter(const ae_bytes *a, const ae_bytes *b, const char *what)
+{
+    ae_gguf *g, *h;
+
+    assert_int_equal(ae_gguf_open_memory(&g, a->data, a->len, "a", NULL), AERIE_OK);
+    assert_int_equal(ae_gguf_open_memory(&h, b->data, b->len, "b", NULL), AERIE_OK);
+    size_t n = ae_tensor_list_len(ae_gguf_tensors(g));
+    assert_int_equal(n, ae_tensor_list_len(ae_gguf_tensors(h)));
+    assert_true(n > 0);
+    for (size_t i = 0; i < n; i++) {
+        const ae_stored_tensor *x = ae_tensor_list_at(ae_gguf_tensors(g), i);
+        const ae_stored_tensor *y = ae_tensor_list_at(ae_gguf_tensors(h), i);
+        assert_string_equal(x->name, y->name);
+        assert_int_equal(x->bytes, y->bytes);
+        if (memcmp(x->data, y->data, x->bytes)) fail_msg("%s: %s differs", what, x->name);
+    }
+    ae_gguf_close(g);
+    ae_gguf_close(h);
+}
+
+static void check_type(ae_dtype type, const char *method)
+{
+    const char *name = ae_dtype_info_of(type)->name;
+    char *quantized = tiny_path(&t, "q.gguf", ""), *wide = tiny_path(&t, "wide.gguf", "");
+    aerie_train_summary summary;
+    aerie_error err = { 0 };
+    ae_model *m;
+
+    write_quantized(base, quantized, type, (uint64_t)type);
+    if (ae_model_open(&m, quantized, &err)) fail_msg("%s", err.message);
+    if (ae_model_save_gguf(m, wide, AE_F32, &err)) fail_msg("%s", err.message);
+    ae_model_close(m);
+    ae_bytes a = train("q.gguf", method, "a.gguf", &summary);
+    ae_bytes b = train("wide.gguf", method, "b.gguf", NULL);
+    assert_same_adapter(&a, &b, name);
+    print_message("%s over %s: the loss went from %.3f to %.3f\n", method, name, summary.first_loss,
+                  summary.last_loss);
+    assert_true(summary.last_loss < summary.first_loss);
+    ae_bytes_free(&a);
+    ae_bytes_free(&b);
+    ae_free(quantized);
+    ae_free(wide);
+}
+
+static void sft_over_every_type(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(stored_types); i++) check_type(stored_types[i], "sft");
+}
+
+static void dpo_over_k_and_table_types(void **state)
+{
+    (void)state;
+    check_type(AE_Q3_K, "dpo");
+    check_type(AE_IQ4_XS, "dpo");
+}
+
+static int open_tiny(void **state)
+{
+    (void)state;
+    tiny_open(&t);
+    base = write_wide_model(t.folder, "LlamaForCausalLM", "llama");
+    return 0;
+}
+
+static int close_tiny(void **state)
+{
+    (void)state;
+    ae_free(base);
+    tiny_close(&t);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sft_over_every_type),
+        cmocka_unit_test(dpo_over_k_and_table_types),
+    };
+
+    return cmocka_run_group_tests(tests, open_tiny, close_tiny);
+}
