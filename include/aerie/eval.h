@@ -28,6 +28,34 @@ AERIE_API aerie_status aerie_perplexity(aerie_model *m, const char *text, size_t
 AERIE_API aerie_status aerie_logits_to_file(aerie_model *m, const char *text, size_t len,
                                             const char *out_path, aerie_error *err);
 
+/* How a text is cut for aerie_logits_save(): as llama.cpp's perplexity program cuts it. Its tokens,
+ * BOS first where the vocabulary wants one, make whole windows of n_ctx (0: 512, or the model's
+ * length); a window begins anew, its first token replaced by BOS; its second half is scored. */
+typedef struct {
+    int64_t n_ctx;
+    int64_t n_windows; /* 0: all of the text */
+} aerie_windows;
+
+/* Keeps a reference model's float32 logits of a text's scored tokens, 4 bytes a token and entry of
+ * the vocabulary, for aerie_divergence() of others. `windows` may be NULL. Atomic. */
+AERIE_API aerie_status aerie_logits_save(aerie_model *m, const char *text, size_t len,
+                                         const aerie_windows *windows, const char *path,
+                                         aerie_token_score_fn *each, void *user,
+                                         aerie_perplexity_result *out, aerie_error *err);
+
+typedef struct {
+    int64_t tokens;
+    double kl_mean, kl_median, kl_p99, kl_max; /* KL(reference || model) of a token, natural */
+    double same_top; /* share of the tokens for which both have the same most likely one */
+    double cosine;   /* mean over the tokens, of the logits */
+    double ppl, reference_ppl, ppl_ratio;
+} aerie_divergence_result;
+
+/* How far a model is from the reference whose logits lie in `path`, over the same tokens. */
+AERIE_API aerie_status aerie_divergence(aerie_model *m, const char *path,
+                                        aerie_token_score_fn *each, void *user,
+                                        aerie_divergence_result *out, aerie_error *err);
+
 #ifdef __cplusplus
 }
 #endif

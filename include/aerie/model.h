@@ -58,6 +58,24 @@ AERIE_API aerie_status aerie_model_memory(const aerie_model *m, int64_t n_ctx, i
  * is the caller's (aerie_free). For data files see aerie_train_samples(). */
 AERIE_API aerie_status aerie_inspect(const char *path, char **json, aerie_error *err);
 
+/* One tensor of two files of the same model. */
+typedef struct {
+    const char *name, *type, *against_type; /* until the call returns */
+    int64_t rows, cols;
+    uint64_t bytes; /* in the first file */
+    double rmse;     /* root of the mean square difference */
+    double max;      /* largest difference */
+    double relative; /* rmse over the root mean square of `against` */
+} aerie_weight_difference;
+/* False stops with AERIE_INTERRUPTED. */
+typedef bool aerie_weight_difference_fn(void *user, const aerie_weight_difference *d);
+
+/* What the weights of a file have lost against those of another (a quantized model against its
+ * original), tensor by tensor. Both GGUF, or both safetensors. threads 0: one per processor. */
+AERIE_API aerie_status aerie_compare_weights(const char *path, const char *against, int threads,
+                                             aerie_weight_difference_fn *each, void *user,
+                                             aerie_error *err);
+
 /* Writes a model as another file: `to` "gguf" or "hf"; `type` "f32", "f16", "bf16" or "q8_0" (GGUF
  * only). NULL type: f16. Nothing appears at `out_path` unless all of it could be written. */
 AERIE_API aerie_status aerie_convert(const char *in_path, const char *out_path, const char *to,

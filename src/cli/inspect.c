@@ -1,6 +1,6 @@
 /* inspect.c -- `aerie inspect`: what is in a model, an adapter or a data file. */
+#include "cli/inspect.h"
 #include "aerie/train.h"
-#include "cli/cli.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 typedef struct {
     cli_common common;
-    const char *recipe;
+    const char *recipe, *against;
     cli_list settings;
     int64_t context, parallel, limit;
     bool tensors;
@@ -150,6 +150,15 @@ static aerie_status inspect_model(inspect_call *c, const char *path, aerie_error
     return status;
 }
 
+static aerie_status compare(const inspect_call *c, const char *path, aerie_error *err)
+{
+    char *other = NULL;
+    aerie_status status = cli_find(c->against, &other, err);
+    if (!status) status = cli_compare_weights(path, other, &c->common, err);
+    aerie_free(other);
+    return status;
+}
+
 static bool begins_as_gguf(const char *path)
 {
     char magic[4] = { 0 };
@@ -174,6 +183,8 @@ int cli_inspect(int argc, char **argv)
         { "--ctx", 'c', CLI_INT, &c.context, "N", "memory for a context of N tokens" },
         { "--parallel", 0, CLI_INT, &c.parallel, "P", "... for P sequences at once (1)" },
         { "--tensors", 0, CLI_FLAG, &c.tensors, NULL, "list every tensor" },
+        { "--against", 0, CLI_TEXT, &c.against, "OTHER",
+          "what its weights have lost against those of another file of the model" },
         { "--recipe", 0, CLI_TEXT, &c.recipe, "RECIPE.yaml",
           "a data file's tokens, masks and weights as this recipe reads it" },
         { "--set", 0, CLI_LIST, &c.settings, "KEY=VALUE",
@@ -199,7 +210,7 @@ int cli_inspect(int argc, char **argv)
         status = inspect_data(&c, call.words[0], &err);
     else {
         status = cli_find(call.words[0], &path, &err);
-        if (!status) status = inspect_model(&c, path, &err);
+        if (!status) status = c.against ? compare(&c, path, &err) : inspect_model(&c, path, &err);
     }
     aerie_free(path);
     return status ? cli_fail(&err) : CLI_DONE;

@@ -30,18 +30,81 @@ static bool on_token(void *user, int32_t id, double logprob)
     return !cli_interrupted();
 }
 
+typedef struct {
+    cli_common common;
+    const char *file, *save, *kl;
+    int64_t n_ctx, n_windows;
+    scores scores;
+} perplexity_call;
+
+/* KL divergence from a reference whose logits were saved. */
+static aerie_status diverge(perplexity_call *c, aerie_model *m, aerie_error *err)
+{
+    aerie_divergence_result r;
+    aerie_status status = aerie_divergence(m, c->kl, on_token, &c->scores, &r, err);
+    cli_progress_end(&c->scores.bar);
+    if (status) return status;
+    if (c->common.json)
+        printf("{\"kl\":{\"mean\":%.9g,\"median\":%.9g,\"p99\":%.9g,\"max\":%.9g},"
+               "\"same_top\":%.9g,\"cosine\":%.9g,\"ppl\":%.9g,\"reference_ppl\":%.9g,"
+               "\"ppl_ratio\":%.9g,\"tokens\":%lld}\n",
+               r.kl_mean, r.kl_median, r.kl_p99, r.kl_max, r.same_top, r.cosine, r.ppl,
+               r.reference_ppl, r.ppl_ratio, (long long)r.tokens);
+    else if (!c->scores.per_token)
+        printf("KL divergence %.6g (median %.3g, 99 %% below %.3g, most %.3g)\n"
+               "same most likely token %.2f %%, cosine of the logits %.6f\n"
+               "perplexity %.4f, the reference's %.4f (ratio %.5f), over %lld tokens\n",
+               r.kl_mean, r.kl_median, r.kl_p99, r.kl_max, 100 * r.same_top, r.cosine, r.ppl,
+               r.reference_ppl, r.ppl_ratio, (long long)r.tokens);
+    return AERIE_OK;
+}
+
+static aerie_status measure(perplexity_call *c, aerie_model *m, const ae_bytes *text,
+                            aerie_error *err)
+{
+    aerie_windows windows = { .n_ctx = c->n_ctx, .n_windows = c->n_windows };
+    aerie_perplexity_result r = { 0 };
+    scores *s = &c->scores;
+    aerie_status status =
+        c->save
+            ? aerie_logits_save(m, text->data, text->len, &windows, c->save, on_token, s, &r, err)
+            : aerie_perplexity(m, text->data, text->len, c->n_ctx, on_token, s, &r, err);
+    cli_progress_end(&s->bar);
+    if (status) return status;
+    if (c->common.json)
+        printf("{\"ppl\":%.9g,\"nll\":%.9g,\"tokens\":%lld}\n", r.ppl, r.nll, (long long)r.tokens);
+    else if (!s->per_token)
+        printf("perplexity %.4f (nll %.5f) over %lld tokens\n", r.ppl, r.nll, (long long)r.tokens);
+    return AERIE_OK;
+}
+
+static aerie_status perplexity(perplexity_call *c, const char *model, aerie_error *err)
+{
+    aerie_model *m = NULL;
+    ae_bytes text = { 0 };
+    aerie_status status = c->file ? read_text(&text, c->file, err) : AERIE_OK;
+    if (!status) status = cli_open(&m, model, &c->common, err);
+    if (!status) status = c->kl ? diverge(c, m, err) : measure(c, m, &text, err);
+    cli_progress_end(&c->scores.bar);
+    aerie_model_close(m);
+    ae_bytes_free(&text);
+    return status;
+}
+
 int cli_perplexity(int argc, char **argv)
 {
-    cli_common common = { 0 };
-    const char *file = NULL;
-    int64_t n_ctx = 0;
-    scores s = { 0 };
+    perplexity_call c = { 0 };
     const cli_option options[] = {
-        { "--file", 'f', CLI_TEXT, &file, "TEXT", "the text" },
-        { "--ctx", 'c', CLI_INT, &n_ctx, "N",
-          "window in tokens; default: the model's length, at most 2048" },
-        CLI_EXACT(&common),
-        { "--per-token", 0, CLI_FLAG, &s.per_token, NULL,
+        { "--file", 'f', CLI_TEXT, &c.file, "TEXT", "the text" },
+        { "--ctx", 'c', CLI_INT, &c.n_ctx, "N",
+          "window in tokens; default: the model's length, at most 2048 (--save-logits: 512)" },
+        { "--save-logits", 0, CLI_TEXT, &c.save, "FILE",
+          "score half windows as llama.cpp does, and keep their logits" },
+        { "--kl", 0, CLI_TEXT, &c.kl, "FILE",
+          "how far this model is from the one whose logits FILE holds" },
+        { "--windows", 0, CLI_INT, &c.n_windows, "N", "with --save-logits: the first N windows" },
+        CLI_EXACT(&c.common),
+        { "--per-token", 0, CLI_FLAG, &c.scores.per_token, NULL,
           "print {\"id\",\"logprob\"} for every token" },
         { 0 },
     };
@@ -49,31 +112,21 @@ int cli_perplexity(int argc, char **argv)
         .usage = "aerie perplexity MODEL --file TEXT [options]",
         .about =
             "exp of the mean negative log-likelihood of a text's tokens. The text is cut into\n"
-            "windows; each begins anew, with BOS where the vocabulary wants one.",
+            "windows; each begins anew, with BOS where the vocabulary wants one. What a quantized\n"
+            "model has lost: --file TEXT --save-logits FILE with the original, then --kl FILE\n"
+            "with it.",
         .options = options,
         .min_words = 1,
         .max_words = 1
     };
     aerie_error err = { 0 };
-    aerie_model *m = NULL;
-    ae_bytes text = { 0 };
-    aerie_perplexity_result r = { 0 };
     int code;
-    if (!cli_read(&call, &common, argc, argv, &code)) return code;
-    if (!file) return cli_misused("give --file TEXT; usage: %s", call.usage);
-
-    s.bar.off = common.quiet;
+    if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
+    if (c.file && c.kl)
+        return cli_misused("--kl needs no --file: the saved logits go with their text's tokens");
+    if (!c.file && !c.kl) return cli_misused("give --file TEXT; usage: %s", call.usage);
+    c.scores.bar.off = c.common.quiet;
     cli_catch_interrupt();
-    aerie_status status = read_text(&text, file, &err);
-    if (!status) status = cli_open(&m, call.words[0], &common, &err);
-    if (!status) status = aerie_perplexity(m, text.data, text.len, n_ctx, on_token, &s, &r, &err);
-    cli_progress_end(&s.bar);
-    aerie_model_close(m);
-    ae_bytes_free(&text);
-    if (status) return cli_fail(&err);
-    if (common.json)
-        printf("{\"ppl\":%.9g,\"nll\":%.9g,\"tokens\":%lld}\n", r.ppl, r.nll, (long long)r.tokens);
-    else if (!s.per_token)
-        printf("perplexity %.4f (nll %.5f) over %lld tokens\n", r.ppl, r.nll, (long long)r.tokens);
+    if (perplexity(&c, call.words[0], &err)) return cli_fail(&err);
     return cli_interrupted() ? CLI_INTERRUPTED : CLI_DONE;
 }

@@ -1,7 +1,9 @@
-/* infer.h -- the door of infer: choosing tokens, running many sequences at once, sessions. */
+/* infer.h -- the door of infer: choosing tokens, running many sequences at once, sessions,
+ * how far two models lie apart. */
 #ifndef AE_INFER_H
 #define AE_INFER_H
 
+#include "infer/divergence.h"
 #include "infer/engine.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
