@@ -79,6 +79,7 @@ aerie_status ae_cpu_linear(ae_device *dev, ae_arena *scratch, float *y, const fl
     linear_job job = { .cpu = cpu, .c = y, .a = x, .w = w, .bias = bias };
     ae_arena_mark mark = ae_arena_here(scratch);
 
+    if (w->packed) return ae_cpu_linear_packed(dev, scratch, y, x, w, bias, T);
     job.T = T, job.N = w->rows, job.K = w->cols;
     job.grid = cut(cpu, T, w->rows, ae_max64(cols, panel));
     if (!ae_rooms_take(&job.rooms, cpu, scratch, ae_linear_room(cpu, TASK_COLS)))

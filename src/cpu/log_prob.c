@@ -36,6 +36,7 @@ typedef struct {
     const double *lse_in;
 } log_prob_job;
 
+/* CHUNK is a multiple of AE_PANEL_ROWS, so that a chunk begins with a panel. */
 static ae_tensor chunk_of(const log_prob_job *job)
 {
     ae_tensor view = *job->w;
@@ -43,6 +44,7 @@ static ae_tensor chunk_of(const log_prob_job *job)
 
     ae_dtype_bytes(&skip, view.dtype, job->first, view.cols);
     view.data = (uint8_t *)view.data + skip;
+    if (view.packed) view.packed = ae_cpu_packed_at(job->w, job->first);
     view.rows = job->rows;
     return view;
 }

@@ -12,15 +12,10 @@ static void close_cpu(ae_device *dev)
     ae_free(cpu);
 }
 
-static size_t no_packed_form(const ae_device *dev, ae_dtype dtype, int64_t rows, int64_t cols)
-{
-    (void)dev, (void)dtype, (void)rows, (void)cols;
-    return 0;
-}
-
 static const ae_device cpu_functions = {
     .close = close_cpu,
-    .packed_bytes = no_packed_form,
+    .packed_bytes = ae_cpu_packed_bytes,
+    .pack = ae_cpu_pack,
     .linear = ae_cpu_linear,
     .linear_dx = ae_cpu_linear_dx,
     .linear_dw = ae_cpu_linear_dw,

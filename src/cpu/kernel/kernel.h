@@ -10,7 +10,7 @@
 #ifndef AE_KERNEL_H
 #define AE_KERNEL_H
 
-#include "device/device.h"
+#include "cpu/kernel/packed.h"
 
 /* c[i][j] += sum over r of a(i, r) * b[r][j], where a(i, r) = a[i * a_row + r * a_col].
  * One chain per output: starts from c and adds r = 0, 1, ... with one fused multiply-add each.
@@ -83,6 +83,8 @@ typedef struct {
     ae_dots_fn *dots;
     ae_transpose_fn *transpose;
     ae_expand_fn *expand[AE_BF16 + 1]; /* by dtype; NULL for F32 and for unknown types */
+    ae_packed_quantize_fn *packed_quantize;
+    ae_packed_fn *packed[AE_BF16 + 1]; /* by dtype; NULL: no packed form */
     ae_rmsnorm_fn *rmsnorm;
     ae_rmsnorm_dx_fn *rmsnorm_dx;
     ae_rmsnorm_dw_fn *rmsnorm_dw;
@@ -106,6 +108,9 @@ void ae_kernels_ref(ae_kernels *k);
 void ae_kernels_avx2(ae_kernels *k);
 void ae_kernels_avx512(ae_kernels *k);
 void ae_kernels_neon(ae_kernels *k);
+/* The packed products alone: */
+void ae_kernels_avxvnni(ae_kernels *k);
+void ae_kernels_avx512vnni(ae_kernels *k);
 
 /* Fills the table with the best of what `choice` allows and this processor and its system can run;
  * false when they cannot run what `choice` names. */

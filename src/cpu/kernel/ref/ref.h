@@ -24,5 +24,7 @@ ae_soft_cap_fn ae_soft_cap_ref;
 ae_softmax_bwd_fn ae_softmax_bwd_ref;
 ae_sum_squares_fn ae_sum_squares_ref;
 ae_adamw_fn ae_adamw_ref;
+ae_packed_quantize_fn ae_packed_quantize_ref;
+void ae_packed_table_ref(ae_kernels *k); /* the slots of packed products */
 
 #endif

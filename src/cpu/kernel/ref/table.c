@@ -27,4 +27,5 @@ void ae_kernels_ref(ae_kernels *k)
         .sum_squares = ae_sum_squares_ref,
         .adamw = ae_adamw_ref,
     };
+    ae_packed_table_ref(k);
 }

@@ -1,0 +1,47 @@
+/* dots.h -- dot products of bytes in AVX2, whose only ones add pairs in 16 bits and saturate. Sums
+ * stay exact because quants are small: 2 * 127 * 15 * 8, 2 * 127 * 31 * 4 and 2 * 127 * 63 * 2 are
+ * below 2^15, so that 8 steps of 4 bits, 4 of 5 and 2 of 6 add up before they are widened. Eight
+ * bits go as two numbers of four. */
+#ifndef AE_AVX2_DOTS_H
+#define AE_AVX2_DOTS_H
+
+/* Sums of pairs over n steps, in 16 bits. */
+static ALWAYS_INLINE __m256i pairs_of(const int n, const reg_bytes *w, const int8_t *x)
+{
+    __m256i sum = _mm256_maddubs_epi16((__m256i)w[0], reg_four(x));
+
+    UNROLL for (int j = 1; j < n; j++) sum =
+        _mm256_add_epi16(sum, _mm256_maddubs_epi16((__m256i)w[j], reg_four(x + 4 * j)));
+    return sum;
+}
+
+static ALWAYS_INLINE reg_ints dot_bytes(const int n, reg_ints sum, const reg_bytes *w,
+                                        const int8_t *x)
+{
+    reg_bytes low[8], high[8];
+
+    UNROLL for (int j = 0; j < n; j++)
+    {
+        low[j] = w[j] & 15;
+        high[j] = (reg_bytes)_mm256_srli_epi16((__m256i)w[j], 4) & 15;
+    }
+    sum += (reg_ints)_mm256_madd_epi16(pairs_of(n, low, x), _mm256_set1_epi16(1));
+    sum += (reg_ints)_mm256_madd_epi16(pairs_of(n, high, x), _mm256_set1_epi16(16));
+    return sum;
+}
+
+static ALWAYS_INLINE void reg_dots(const int bits, const int n, const int regs, const int from,
+                                   reg_ints *sum, reg_bytes (*w)[8], const int8_t *x)
+{
+    const int run = bits <= 4 ? n : bits == 5 ? 4 : 2;
+
+    (void)regs;
+    if (bits == 8) {
+        sum[0] = dot_bytes(n, sum[0], w[0] + from, x);
+        return;
+    }
+    UNROLL for (int j = 0; j < n; j += run) sum[0] += (reg_ints)_mm256_madd_epi16(
+        pairs_of(run, w[0] + from + j, x + 4 * j), _mm256_set1_epi16(1));
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* regs.h -- packed products in AVX-512 with VNNI: a panel's 16 rows in a register. See
+ * lanes/packed.h for what each must do. */
+#ifndef AE_AVX512VNNI_REGS_H
+#define AE_AVX512VNNI_REGS_H
+
+#include "cpu/kernel/lanes/bytes.h"
+#include "cpu/kernel/packed.h"
+
+#include <immintrin.h>
+
+#define REG_ROWS     16
+#define REGS         2
+#define PANELS       2
+#define SIGNED_BYTES 0
+
+typedef uint8_t reg_bytes __attribute__((vector_size(64)));
+typedef int32_t reg_ints __attribute__((vector_size(64)));
+typedef float reg_floats __attribute__((vector_size(64)));
+
+static ALWAYS_INLINE reg_floats reg_fma(reg_floats a, reg_floats b, reg_floats c)
+{
+    return (reg_floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+static ALWAYS_INLINE reg_floats reg_halves(const void *p)
+{
+    return (reg_floats)_mm512_cvtph_ps(_mm256_loadu_si256(p));
+}
+static ALWAYS_INLINE reg_ints reg_i8(const void *p)
+{
+    return (reg_ints)_mm512_cvtepi8_epi32(_mm_loadu_si128(p));
+}
+
+static ALWAYS_INLINE reg_bytes reg_iq4(reg_bytes v)
+{
+    const __m512i values = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)ae_iq4_values));
+    return (reg_bytes)_mm512_shuffle_epi8(values, (__m512i)v) ^ 0x80;
+}
+
+static ALWAYS_INLINE void reg_dots(const int bits, const int n, const int regs, const int from,
+                                   reg_ints *sum, reg_bytes (*w)[8], const int8_t *x)
+{
+    (void)bits;
+    UNROLL for (int j = 0; j < n; j++)
+    {
+        int32_t four;
+        memcpy(&four, x + 4 * j, sizeof four);
+        UNROLL for (int g = 0; g < regs; g++) sum[g] = (reg_ints)_mm512_dpbusd_epi32(
+            (__m512i)sum[g], (__m512i)w[g][from + j], _mm512_set1_epi32(four));
+    }
+}
+
+#endif

@@ -1,0 +1,267 @@
+/* packed.h -- body of the kernels: the packed product, written once over a register of rows.
+ *
+ * Eight vectors of quants, the columns of a block, are unpacked into registers and meet every row
+ * of x in turn there; the outputs of a panel lie in the first-level cache meanwhile (in registers
+ * for one row of x). Thus one text serves decoding, where memory is the limit, and a prompt, where
+ * multiplications are: unpacking costs little against 64 rows of x, and expanding the panel into
+ * memory first was measured to gain nothing. A table.c says before what a register is:
+ *   REG_ROWS               rows of a panel in one register: 16, 8 or 4
+ *   REGS                   registers of quants that go through x together
+ *   PANELS                 panels that are read together
+ *   reg_bytes, reg_ints, reg_floats    its types, vectors of both compilers
+ *   reg_fma(a, b, c)       a * b + c, rounded once
+ *   reg_halves, reg_i8(p)  REG_ROWS float16 or int8 at p, unaligned; the latter as reg_ints
+ *   reg_iq4(v)             of each byte 0 .. 15 of v, ae_iq4_values + 128
+ *   reg_dots(bits, n, regs, from, sum, w, x)
+ *                          sum[g] += the dot products of w[g][from] ... with x, 4 n columns, for
+ *                          quants of `bits` bits; exact
+ *   SIGNED_BYTES           1: reg_dots() wants 8-bit quants with 128 taken off */
+#ifndef AE_LANES_PACKED_H
+#define AE_LANES_PACKED_H
+
+#include <math.h>
+
+/* Bytes of the stream that are asked for ahead of their use. */
+#define PREFETCH_BYTES 2048
+
+#define PARTS (AE_PANEL_ROWS / REG_ROWS)
+
+typedef uint16_t reg_words __attribute__((vector_size(4 * REG_ROWS)));
+
+static ALWAYS_INLINE reg_bytes reg_load(const uint8_t *p)
+{
+    reg_bytes v;
+
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* The bits of `mask`, after a shift to the right (to the left: by < 0); bits of a neighbour that
+ * come in are not in the mask. */
+static ALWAYS_INLINE reg_bytes field(reg_bytes v, const int by, const uint8_t mask)
+{
+    reg_words u = (reg_words)v;
+
+    return (reg_bytes)(by >= 0 ? u >> (by >= 0 ? by : 0) : u << (by < 0 ? -by : 0)) & mask;
+}
+
+/* Step j of a block, for the part of a panel that q points to. */
+static ALWAYS_INLINE reg_bytes step_of(const ae_packed_format f, const uint8_t *q, const int j)
+{
+    const int base = f.bits >= 4 ? 4 : 0;
+    reg_bytes v = { 0 };
+
+    if (f.bits == 8) {
+        v = reg_load(q + 64 * j);
+        return SIGNED_BYTES ? v ^ 0x80 : v;
+    }
+    if (f.bits >= 4) {
+        v = field(reg_load(q + j % 4 * 64), j / 4 * 4, 15);
+        q += 256;
+    }
+    if (f.iq4) v = reg_iq4(v);
+    if (f.bits - base >= 2) {
+        v |= field(reg_load(q + j / 4 * 64), j % 4 * 2 - base, (uint8_t)(3 << base));
+        q += 128;
+    }
+    if (f.bits % 2) v |= field(reg_load(q), j - (f.bits - 1), (uint8_t)(1 << (f.bits - 1)));
+    return v;
+}
+
+/* A run of registers of quants of one block: where they and their scales lie. */
+typedef struct {
+    const uint8_t *chunk; /* of the first panel, at the part's first row in halves: see scale_of */
+    const uint8_t *quants;
+    int64_t n, i; /* block i of n of the chunk */
+    int row;      /* the part's first row of its panel */
+} reg_place;
+
+typedef struct {
+    reg_floats scale, min;
+} reg_scale;
+
+/* Scales and minima of group h of the block. */
+static ALWAYS_INLINE reg_scale scale_of(const ae_packed_format f, const reg_place *p, const int h)
+{
+    const int groups = AE_CHUNK / f.group;
+    const uint8_t *d = p->chunk + 2 * p->row;
+    const uint8_t *s = p->chunk + (f.minima ? 64 : 32) + p->row + 16 * (p->i * (32 / f.group) + h);
+    reg_scale r = { 0 };
+
+    if (f.scales == AE_SCALES_HALF) {
+        r.scale = reg_halves(d + 32 * p->i);
+        if (f.minima) r.min = reg_halves(d + 32 * (p->n + p->i));
+        return r;
+    }
+    reg_ints scale = reg_i8(s);
+    r.scale = reg_halves(d);
+    if (f.scales == AE_SCALES_NIBBLE) {
+        r.min = reg_halves(d + 32) * __builtin_convertvector(scale >> 4 & 15, reg_floats);
+        scale &= 15;
+    } else if (f.minima) {
+        r.min = reg_halves(d + 32) * __builtin_convertvector(reg_i8(s + 16 * groups), reg_floats);
+    }
+    r.scale *= __builtin_convertvector(scale, reg_floats);
+    return r;
+}
+
+/* Adds group h of a block, for one row of x. */
+static ALWAYS_INLINE void group_of(const ae_packed_format f, const int regs, const int h,
+                                   reg_floats *acc, reg_bytes (*w)[8], reg_scale (*s)[2],
+                                   const ae_packed_x *x)
+{
+    const int steps = f.group / 4;
+    const int start = f.minima || (SIGNED_BYTES && f.offset == 128) ? 0 : x->start[h];
+    reg_ints sum[REGS];
+
+    UNROLL for (int g = 0; g < regs; g++) sum[g] = (reg_ints){ 0 } + start;
+    reg_dots(f.iq4 ? 8 : f.bits, steps, regs, h * steps, sum, w, x->q + 4 * h * steps);
+    UNROLL for (int g = 0; g < regs; g++)
+    {
+        reg_floats by = s[g][h].scale * x->dx;
+        acc[g] = reg_fma(__builtin_convertvector(sum[g], reg_floats), by, acc[g]);
+        if (f.minima) acc[g] = reg_fma(-s[g][h].min, (reg_floats){ 0 } + x->sum[h], acc[g]);
+    }
+}
+
+/* One block of `regs` registers of rows for all T rows of x; c[T] rows of ldc floats, the first of
+ * them where these rows' outputs lie. */
+static ALWAYS_INLINE void block_of(const ae_packed_format f, const int regs, const reg_place *p,
+                                   const ae_packed_x *x, const int64_t T, float *c,
+                                   const int64_t ldc)
+{
+    reg_bytes w[REGS][8];
+    reg_scale s[REGS][2];
+
+    UNROLL for (int g = 0; g < regs; g++)
+    {
+        UNROLL for (int j = 0; j < 8; j++) w[g][j] = step_of(f, p[g].quants, j);
+        s[g][0] = scale_of(f, &p[g], 0);
+        if (f.group == 16) s[g][1] = scale_of(f, &p[g], 1);
+    }
+    for (int64_t t = 0; t < T; t++, x++, c += ldc) {
+        reg_floats acc[REGS];
+        UNROLL for (int g = 0; g < regs; g++) memcpy(&acc[g], c + g * REG_ROWS, sizeof acc[g]);
+        group_of(f, regs, 0, acc, w, s, x);
+        if (f.group == 16) group_of(f, regs, 1, acc, w, s, x);
+        UNROLL for (int g = 0; g < regs; g++) memcpy(c + g * REG_ROWS, &acc[g], sizeof acc[g]);
+    }
+}
+
+/* All columns of `panels` panels, `bytes` apart; c[T][16 * PANELS]. */
+static ALWAYS_INLINE void panels_of(const ae_packed_format f, const int panels, float *c,
+                                    const uint8_t *in, int64_t bytes, int64_t cols,
+                                    const ae_packed_x *x, const int64_t T)
+{
+    const int all = panels * PARTS, regs = all < REGS ? all : REGS;
+    const int64_t block = ae_packed_quant_bytes(&f);
+    reg_place p[REGS];
+
+    memset(c, 0, (size_t)T * PANELS * AE_PANEL_ROWS * sizeof *c);
+    for (int64_t col = 0; col < cols; col += AE_CHUNK) {
+        const int64_t n = (cols - col < AE_CHUNK ? cols - col : AE_CHUNK) / AE_BLOCK;
+        const uint8_t *quants = in + ae_packed_scale_bytes(&f, n);
+        for (int64_t i = 0; i < n; i++, x += T) {
+            UNROLL for (int first = 0; first < all; first += regs)
+            {
+                UNROLL for (int g = 0; g < regs; g++)
+                {
+                    const int panel = (first + g) / PARTS, row = (first + g) % PARTS * REG_ROWS;
+                    p[g] = (reg_place){ in + panel * bytes,
+                                        quants + panel * bytes + i * block + 4 * row, n, i, row };
+                }
+                block_of(f, regs, p, x, T, c + first * REG_ROWS, PANELS * AE_PANEL_ROWS);
+            }
+            UNROLL for (int panel = 0; panel < panels; panel++) for (int64_t at = 0; at < block;
+                                                                     at += 64)
+                __builtin_prefetch(quants + panel * bytes + i * block + at + PREFETCH_BYTES);
+        }
+        in = quants + n * block;
+    }
+}
+
+static ALWAYS_INLINE void packed_product(const ae_packed_format f, float *y, int64_t ldy,
+                                         const uint8_t *in, int64_t rows, int64_t cols,
+                                         const ae_packed_x *x, int64_t T)
+{
+    const int64_t bytes = ae_packed_panel_bytes(&f, cols), most = PANELS * AE_PANEL_ROWS;
+    float c[AE_MOST_TOKENS * PANELS * AE_PANEL_ROWS];
+
+    for (; rows > 0; rows -= most, y += most, in += PANELS * bytes) {
+        const int64_t now = rows < most ? rows : most;
+        if (now > most - AE_PANEL_ROWS) {
+            if (T == 1)
+                panels_of(f, PANELS, c, in, bytes, cols, x, 1);
+            else
+                panels_of(f, PANELS, c, in, bytes, cols, x, T);
+        } else {
+            panels_of(f, 1, c, in, bytes, cols, x, T);
+        }
+        for (int64_t t = 0; t < T; t++) memcpy(y + t * ldy, c + t * most, (size_t)now * sizeof *y);
+    }
+}
+
+#define PRODUCT(dtype, name, bits, group, offset, scales, minima, iq4)                             \
+    static void packed_##name(float *y, int64_t ldy, const uint8_t *in, int64_t rows,              \
+                              int64_t cols, const ae_packed_x *x, int64_t T)                       \
+    {                                                                                              \
+        const ae_packed_format f = { bits, group, offset, scales, minima, iq4 };                   \
+        packed_product(f, y, ldy, in, rows, cols, x, T);                                           \
+    }
+AE_PACKED_TYPES(PRODUCT)
+
+/* The nearest whole numbers, ties to even, out of the low bits of x * scale + ROUNDER. Loops for
+ * the compiler to make vectors of. */
+static ALWAYS_INLINE void round_block(ae_packed_x *out, const float *x)
+{
+    uint32_t bits[AE_BLOCK], most = 0;
+    float max, scale;
+
+    memcpy(bits, x, sizeof bits);
+    for (int i = 0; i < AE_BLOCK; i++) {
+        uint32_t size = bits[i] & 0x7fffffff;
+        most = size > most ? size : most;
+    }
+    memcpy(&max, &most, sizeof max);
+    if (most >= 0x7f800000 || max < 0x1p-100f) {
+        memset(out->q, 0, sizeof out->q);
+        out->dx = most >= 0x7f800000 ? NAN : 0;
+        return;
+    }
+    out->dx = max / 127;
+    scale = 127 / max;
+    for (int i = 0; i < AE_BLOCK; i++) {
+        union {
+            float f;
+            uint32_t u;
+        } shifted = { .f = x[i] * scale + 12582912.0f };
+        out->q[i] = (int8_t)(uint8_t)shifted.u;
+    }
+}
+
+static void packed_quantize(ae_packed_x *out, int64_t stride, const float *x, int64_t blocks,
+                            const ae_packed_format *f)
+{
+    for (int64_t b = 0; b < blocks; b++, out += stride, x += AE_BLOCK) {
+        int sum[2] = { 0 };
+
+        round_block(out, x);
+        for (int i = 0; i < 16; i++) sum[0] += out->q[i];
+        for (int i = 16; i < 32; i++) sum[1] += out->q[i];
+        if (f->group == AE_BLOCK) sum[0] += sum[1];
+        for (int g = 0; g < 2; g++)
+            if (f->minima)
+                out->sum[g] = out->dx * (float)sum[g];
+            else
+                out->start[g] = -f->offset * sum[g];
+    }
+}
+
+static void fill_packed(ae_kernels *k)
+{
+    k->packed_quantize = packed_quantize;
+#define ENTRY(dtype, name, ...) k->packed[dtype] = packed_##name;
+    AE_PACKED_TYPES(ENTRY)
+}
+
+#endif

@@ -1,0 +1,156 @@
+/* packed.c -- the packed product, plainly: the definition of its layout and of its numbers. */
+#include "cpu/kernel/ref/ref.h"
+
+#include <math.h>
+#include <string.h>
+
+static uint32_t bits_of(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* q is set; dx comes back. */
+static float round_block(int8_t *q, const float *x)
+{
+    float most = 0, scale;
+    bool finite = true;
+
+    for (int i = 0; i < AE_BLOCK; i++) {
+        finite = finite && (bits_of(x[i]) & 0x7fffffff) < 0x7f800000;
+        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    }
+    memset(q, 0, AE_BLOCK);
+    if (!finite) return NAN;
+    if (most < 0x1p-100f) return 0;
+    scale = 127 / most;
+    for (int i = 0; i < AE_BLOCK; i++) q[i] = (int8_t)rintf(x[i] * scale);
+    return most / 127;
+}
+
+void ae_packed_quantize_ref(ae_packed_x *out, int64_t stride, const float *x, int64_t blocks,
+                            const ae_packed_format *f)
+{
+    for (int64_t b = 0; b < blocks; b++, out += stride, x += AE_BLOCK) {
+        out->dx = round_block(out->q, x);
+        for (int g = 0; g < 2; g++) {
+            int sum = 0;
+            for (int i = g * 16; i < (f->group == 32 ? AE_BLOCK : g * 16 + 16); i++)
+                sum += out->q[i];
+            if (f->minima)
+                out->sum[g] = out->dx * (float)sum;
+            else
+                out->start[g] = -f->offset * sum;
+        }
+    }
+}
+
+static float half_at(const uint8_t *p)
+{
+    return ae_f16_to_f32((uint16_t)(p[0] | p[1] << 8));
+}
+
+/* Block i of a chunk of n, and in it one row of the panel. */
+typedef struct {
+    const ae_packed_format *f;
+    const uint8_t *chunk;
+    int64_t n, i;
+    int64_t row;
+} place;
+
+/* Of element k of the block, the offset taken off. */
+static int weight_at(const place *p, int k)
+{
+    const ae_packed_format *f = p->f;
+    const uint8_t *q = p->chunk + ae_packed_scale_bytes(f, p->n) + p->i * ae_packed_quant_bytes(f);
+    int step = k / 4, bits = 0, u = 0;
+
+    q += p->row * 4 + k % 4;
+    if (f->bits == 8) return q[64 * step] - f->offset;
+    if (f->bits >= 4) {
+        u = q[step % 4 * 64] >> step / 4 * 4 & 15;
+        bits = 4, q += 256;
+        if (f->iq4) u = ae_iq4_values[u] + 128;
+    }
+    if (f->bits == 2 || f->bits == 3 || f->bits == 6) {
+        u |= (q[step / 4 * 64] >> step % 4 * 2 & 3) << bits;
+        bits += 2, q += 128;
+    }
+    if (bits < f->bits) u |= (q[0] >> step & 1) << bits;
+    return u - f->offset;
+}
+
+/* The scale and the minimum of group `g` of the chunk. */
+static float scale_at(const place *p, int g, float *minimum)
+{
+    const uint8_t *d = p->chunk + 2 * p->row, *s;
+    int groups = AE_CHUNK / p->f->group;
+
+    *minimum = 0;
+    if (p->f->scales == AE_SCALES_HALF) {
+        if (p->f->minima) *minimum = half_at(d + 32 * (p->n + g));
+        return half_at(d + 32 * g);
+    }
+    s = p->chunk + (p->f->minima ? 64 : 32) + 16 * g + p->row;
+    if (p->f->scales == AE_SCALES_NIBBLE) {
+        *minimum = half_at(d + 32) * (float)(*s >> 4);
+        return half_at(d) * (float)(*s & 15);
+    }
+    if (p->f->minima) *minimum = half_at(d + 32) * (float)(int8_t)s[16 * groups];
+    return half_at(d) * (float)(int8_t)*s;
+}
+
+static float add_block(float y, const place *p, const ae_packed_x *x)
+{
+    for (int k = 0, h = 0; k < AE_BLOCK; h++) {
+        float minimum, scale = scale_at(p, (int)(p->i * AE_BLOCK + k) / p->f->group, &minimum);
+        int dot = 0;
+        for (int end = k + p->f->group; k < end; k++) dot += weight_at(p, k) * x->q[k];
+        y = fmaf((float)dot, scale * x->dx, y);
+        if (p->f->minima) y = fmaf(-minimum, x->sum[h], y);
+    }
+    return y;
+}
+
+static float row_of(const ae_packed_format *f, const uint8_t *panel, int64_t row, int64_t cols,
+                    const ae_packed_x *x, int64_t T)
+{
+    place p = { .f = f, .chunk = panel, .row = row };
+    float y = 0;
+
+    for (int64_t col = 0; col < cols; col += AE_CHUNK) {
+        p.n = (cols - col < AE_CHUNK ? cols - col : AE_CHUNK) / AE_BLOCK;
+        for (p.i = 0; p.i < p.n; p.i++, x += T) y = add_block(y, &p, x);
+        p.chunk += ae_packed_scale_bytes(f, p.n) + p.n * ae_packed_quant_bytes(f);
+    }
+    return y;
+}
+
+static void product(ae_dtype dtype, float *y, int64_t ldy, const uint8_t *panels, int64_t rows,
+                    int64_t cols, const ae_packed_x *x, int64_t T)
+{
+    const ae_packed_format f = ae_packed_format_of(dtype);
+    int64_t panel_bytes = ae_packed_panel_bytes(&f, cols);
+
+    for (int64_t t = 0; t < T; t++)
+        for (int64_t r = 0; r < rows; r++)
+            y[t * ldy + r] = row_of(&f, panels + r / AE_PANEL_ROWS * panel_bytes, r % AE_PANEL_ROWS,
+                                    cols, x + t, T);
+}
+
+#define PRODUCT(dtype, name, ...)                                                                  \
+    static void product_##name(float *y, int64_t ldy, const uint8_t *panels, int64_t rows,         \
+                               int64_t cols, const ae_packed_x *x, int64_t T)                      \
+    {                                                                                              \
+        product(dtype, y, ldy, panels, rows, cols, x, T);                                          \
+    }
+AE_PACKED_TYPES(PRODUCT)
+
+void ae_packed_table_ref(ae_kernels *k)
+{
+    k->packed_quantize = ae_packed_quantize_ref;
+#define ENTRY(dtype, name, ...) k->packed[dtype] = product_##name;
+    AE_PACKED_TYPES(ENTRY)
+}
