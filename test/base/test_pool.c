@@ -88,6 +88,44 @@ static void nap(void *data, int64_t begin, int64_t end, int worker)
     atomic_fetch_add(&s->by_worker[worker], 1);
 }
 
+/* Loops of few chunks right behind each other, now and then after a sleep: late workers meet a loop
+ * that is over, being written, or the next one, whose size is another. */
+static void late_workers_do_no_harm(void **state)
+{
+    enum { LOOPS = 30000 };
+    int64_t data[64] = { 0 }, expected[64] = { 0 };
+    ae_pool *pool;
+
+    (void)state;
+    assert_int_equal(ae_pool_open(&pool, 4, NULL), AERIE_OK);
+    for (int i = 0; i < LOOPS; i++) {
+        int64_t count = 1 + (int64_t)(ae_mix64((uint64_t)i) % 64);
+        ae_pool_run(pool, count, 1 + count / (2 + i % 5), add_one, data);
+        for (int64_t k = 0; k < count; k++) expected[k]++;
+        if (i % 3000 == 0) usleep(5000); /* longer than the crew keeps awake */
+    }
+    assert_memory_equal(data, expected, sizeof data);
+    ae_pool_close(pool);
+}
+
+/* Pinned or not (a container may forbid it, or have too few processors), the loop is done. */
+static void a_pinned_crew_works(void **state)
+{
+    ae_pool *pool;
+
+    (void)state;
+    assert_int_equal(ae_pool_open(&pool, 0, NULL), AERIE_OK);
+    int before = ae_pool_size(pool);
+    bool pinned = ae_pool_pin(pool);
+    for (int i = 0; i < 100; i++) check_loop(pool, 1000, 7);
+    ae_pool_close(pool);
+    /* The caller may run where it could before. */
+    assert_int_equal(ae_pool_open(&pool, 0, NULL), AERIE_OK);
+    assert_int_equal(ae_pool_size(pool), before);
+    ae_pool_close(pool);
+    if (!pinned) printf("the crew could not be pinned here\n");
+}
+
 /* Sooner or later each of the crew wakes and takes a chunk, however often it fell asleep. */
 static void the_whole_crew_works(void **state)
 {
@@ -138,6 +176,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_index_is_done_once),
         cmocka_unit_test(loops_follow_each_other),
+        cmocka_unit_test(late_workers_do_no_harm),
+        cmocka_unit_test(a_pinned_crew_works),
         cmocka_unit_test(the_whole_crew_works),
         cmocka_unit_test(opening_checks_its_argument),
     };
