@@ -33,6 +33,7 @@ typedef struct {
     aerie_finish finish;
     int64_t prompt_tokens, reused_tokens, reply_tokens;
     double prompt_seconds, reply_seconds;
+    int64_t drafted_tokens, accepted_tokens; /* guessed ahead, and of them right */
 } aerie_reply_stats;
 
 /* Called with text as it comes, whole UTF-8 characters, `len` bytes; false ends the reply. */
@@ -42,13 +43,30 @@ typedef struct {
     const char *role, *content; /* "system", "user", "assistant" */
 } aerie_message;
 
+/* Guessing ahead: several tokens are run in one pass where that is faster. It decides how long a
+ * reply takes, never what it says. */
+typedef enum {
+    AERIE_SPECULATE_AUTO,   /* by the text's own past, and by the draft model if there is one */
+    AERIE_SPECULATE_LOOKUP, /* by the text's own past alone */
+    AERIE_SPECULATE_OFF
+} aerie_speculate;
+
+/* Zeroed (or NULL where it is taken) it means every default. */
+typedef struct {
+    int64_t context;           /* tokens; 0: the model's own length, at most 4096 */
+    const char *chat_template; /* Jinja, or the name of a known format ("zephyr"); NULL: the model's
+                                * own */
+    aerie_speculate speculate;
+    /* A smaller model with the same tokenizer, which guesses; it must outlive the session. NULL:
+     * none. */
+    aerie_model *draft;
+} aerie_session_options;
+
 typedef struct aerie_session aerie_session;
 
-/* A conversation over a model, which must outlive it. context: tokens (0: the model's own length,
- * at most 4096). chat_template: Jinja text, or the name of a known format ("zephyr"), or NULL for
- * the model's own. */
-AERIE_API aerie_status aerie_session_open(aerie_session **out, aerie_model *model, int64_t context,
-                                          const char *chat_template, aerie_error *err);
+/* A conversation over a model, which must outlive it. */
+AERIE_API aerie_status aerie_session_open(aerie_session **out, aerie_model *model,
+                                          const aerie_session_options *options, aerie_error *err);
 AERIE_API void aerie_session_close(aerie_session *s); /* NULL is fine */
 AERIE_API int64_t aerie_session_context(const aerie_session *s);
 
@@ -74,10 +92,12 @@ typedef struct {
 typedef struct {
     int64_t n_replies;  /* of each prompt; 0: 1 */
     int64_t max_tokens; /* of each reply; 0: 256 */
-    int64_t context;    /* as aerie_session_open */
+    int64_t context;    /* as in aerie_session_options */
     int64_t parallel;   /* replies at once; 0: 32 */
     aerie_sampling sampling;
     const char *chat_template;
+    aerie_speculate speculate;
+    aerie_model *draft; /* as in aerie_session_options */
     /* Called after each finished reply; false stops with AERIE_INTERRUPTED. */
     bool (*progress)(void *user, int64_t done, int64_t total);
     void *user;

@@ -47,6 +47,10 @@ aerie_status ae_api_encode(ae_ids *ids, const ae_tokenizer *t, ae_span text, uns
 aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_template *t,
                              const aerie_message *messages, size_t n_messages, aerie_error *err);
 
+/* How the engine speculates. Fails when the draft model's tokens are not the model's. */
+aerie_status ae_api_speculate(ae_engine_options *o, const aerie_model *m, aerie_speculate how,
+                              const aerie_model *draft, aerie_error *err);
+
 ae_sampling ae_api_sampling(const aerie_sampling *given);
 
 #endif

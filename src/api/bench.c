@@ -243,7 +243,8 @@ static aerie_status open_bench(bench *b, aerie_model *m, const aerie_bench_optio
     ae_engine_options options = { .device = m->device,
                                   .net = &m->net,
                                   .max_batch = b->max_batch,
-                                  .max_sequences = most_sequences(o) };
+                                  .max_sequences = most_sequences(o),
+                                  .speculate = AE_SPECULATE_OFF };
     return ae_engine_open(&b->engine, &options, err);
 }
 

@@ -135,26 +135,59 @@ static int64_t context_of(const aerie_model *m, int64_t wanted)
     return most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT;
 }
 
-static aerie_status open_engine(ae_engine **out, aerie_model *m, int64_t parallel, aerie_error *err)
+static bool same_tokens(const ae_tokenizer *a, const ae_tokenizer *b)
+{
+    if (!a || !b || ae_tokenizer_size(a) != ae_tokenizer_size(b)) return false;
+    for (int32_t i = 0; i < ae_tokenizer_size(a); i++) {
+        ae_span x = ae_tokenizer_piece(a, i), y = ae_tokenizer_piece(b, i);
+        if (x.len != y.len || memcmp(x.data, y.data, x.len) != 0) return false;
+    }
+    return true;
+}
+
+aerie_status ae_api_speculate(ae_engine_options *o, const aerie_model *m, aerie_speculate how,
+                              const aerie_model *draft, aerie_error *err)
+{
+    static const ae_speculate modes[] = { [AERIE_SPECULATE_AUTO] = AE_SPECULATE_AUTO,
+                                          [AERIE_SPECULATE_LOOKUP] = AE_SPECULATE_LOOKUP,
+                                          [AERIE_SPECULATE_OFF] = AE_SPECULATE_OFF };
+    if ((unsigned)how >= AE_COUNT(modes))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "there is no way %d to speculate", (int)how);
+    o->speculate = modes[how];
+    o->draft = draft ? &draft->net : NULL;
+    if (!draft || same_tokens(ae_model_tokenizer(m->model), ae_model_tokenizer(draft->model)))
+        return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                      "%s cannot guess for %s: their tokens are not the same; take a smaller model "
+                      "of the same family",
+                      ae_model_path(draft->model), ae_model_path(m->model));
+}
+
+static aerie_status open_engine(ae_engine **out, aerie_model *m, const aerie_session_options *with,
+                                aerie_error *err)
 {
     ae_engine_options o = { .device = m->device,
                             .net = &m->net,
                             .tokenizer = ae_model_tokenizer(m->model),
-                            .max_sequences = parallel };
-    return ae_engine_open(out, &o, err);
+                            .max_sequences = 1 };
+    aerie_status status = ae_api_speculate(&o, m, with->speculate, with->draft, err);
+    return status ? status : ae_engine_open(out, &o, err);
 }
 
-aerie_status aerie_session_open(aerie_session **out, aerie_model *model, int64_t context,
-                                const char *chat_template, aerie_error *err)
+aerie_status aerie_session_open(aerie_session **out, aerie_model *model,
+                                const aerie_session_options *options, aerie_error *err)
 {
+    static const aerie_session_options defaults = { 0 };
+    const aerie_session_options *with = options ? options : &defaults;
+    const char *chat_template = with->chat_template;
     *out = NULL;
     aerie_session *s = ae_alloc(1, sizeof *s);
     if (!s) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a session");
     s->model = model;
-    aerie_status status = open_engine(&s->engine, model, 1, err);
+    aerie_status status = open_engine(&s->engine, model, with, err);
     if (!status)
         status = ae_session_open(&s->session, s->engine, ae_model_config(model->model),
-                                 context_of(model, context), err);
+                                 context_of(model, with->context), err);
     if (!status && (chat_template || ae_model_template(model->model)))
         status = ae_api_template(&s->chat, model, chat_template, err);
     if (status)
@@ -246,7 +279,9 @@ static aerie_status reply(aerie_session *s, const ae_ids *prompt, bool continues
                                       .reused_tokens = reused,
                                       .reply_tokens = spent.reply_tokens,
                                       .prompt_seconds = spent.prompt_seconds,
-                                      .reply_seconds = spent.reply_seconds };
+                                      .reply_seconds = spent.reply_seconds,
+                                      .drafted_tokens = spent.drafted,
+                                      .accepted_tokens = spent.accepted };
     return status;
 }
 

@@ -20,4 +20,13 @@
 
 #define AE_COUNT(array) (sizeof(array) / sizeof *(array))
 
+static inline int64_t ae_min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static inline int64_t ae_max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 #endif

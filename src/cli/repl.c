@@ -25,6 +25,10 @@ void cli_print_stats(const aerie_reply_stats *s)
             s->prompt_seconds > 0 ? (double)computed / s->prompt_seconds : 0,
             (long long)s->reply_tokens, s->reply_seconds,
             s->reply_seconds > 0 ? (double)s->reply_tokens / s->reply_seconds : 0);
+    if (s->drafted_tokens > 0)
+        fprintf(stderr, "ahead:  %lld tokens guessed, %lld right (%.0f %%)\n",
+                (long long)s->drafted_tokens, (long long)s->accepted_tokens,
+                100 * (double)s->accepted_tokens / (double)s->drafted_tokens);
 }
 
 static aerie_status add(conversation *c, const char *role, const char *content, aerie_error *err)

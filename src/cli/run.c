@@ -12,7 +12,8 @@ typedef struct {
     cli_chat chat;
     double temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
     int64_t top_k, seed, max_tokens, context, repeat_last_n;
-    const char *template_word, *format;
+    const char *template_word, *format, *speculate_word, *draft;
+    aerie_speculate speculate;
     bool raw;
 } run_call;
 
@@ -53,11 +54,12 @@ static aerie_status read_prompt(ae_bytes *out, const char *word, aerie_error *er
 static void print_json(const ae_bytes *reply, const aerie_reply_stats *s)
 {
     static const char *const finishes[] = { "stop", "length", "interrupted" };
-    json_t *o =
-        json_pack("{s:s%, s:s, s:I, s:I, s:f, s:f}", "reply", reply->data ? reply->data : "",
-                  reply->len, "finish", finishes[s->finish], "prompt_tokens",
-                  (json_int_t)s->prompt_tokens, "reply_tokens", (json_int_t)s->reply_tokens,
-                  "prompt_seconds", s->prompt_seconds, "reply_seconds", s->reply_seconds);
+    json_t *o = json_pack(
+        "{s:s%, s:s, s:I, s:I, s:f, s:f, s:I, s:I}", "reply", reply->data ? reply->data : "",
+        reply->len, "finish", finishes[s->finish], "prompt_tokens", (json_int_t)s->prompt_tokens,
+        "reply_tokens", (json_int_t)s->reply_tokens, "prompt_seconds", s->prompt_seconds,
+        "reply_seconds", s->reply_seconds, "drafted_tokens", (json_int_t)s->drafted_tokens,
+        "accepted_tokens", (json_int_t)s->accepted_tokens);
     json_dumpf(o, stdout, JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(o);
@@ -112,15 +114,37 @@ static void take_sampling(run_call *c)
     c->chat.max_tokens = c->max_tokens > 0 ? c->max_tokens : 0;
 }
 
+static bool read_speculate(aerie_speculate *out, const char *word)
+{
+    static const char *const words[] = { "auto", "lookup", "off" };
+    for (size_t i = 0; i < AE_COUNT(words); i++)
+        if (!word || !strcmp(word, words[i])) {
+            *out = (aerie_speculate)i;
+            return true;
+        }
+    return false;
+}
+
+/* Adapters are the model's, not its draft's. */
+static aerie_status open_draft(aerie_model **out, const run_call *c, aerie_error *err)
+{
+    cli_common common = c->common;
+    common.adapters.n = 0;
+    return cli_open(out, c->draft, &common, err);
+}
+
 static aerie_status run(run_call *c, const char *model_word, const char *prompt, aerie_error *err)
 {
     ae_bytes template_text = { 0 };
     aerie_status status = AERIE_OK;
+    aerie_model *draft = NULL;
+    aerie_session_options options = { .context = c->context, .speculate = c->speculate };
     if (c->template_word) status = cli_read_template(&template_text, c->template_word, err);
     if (!status) status = cli_open(&c->chat.model, model_word, &c->common, err);
-    if (!status)
-        status = aerie_session_open(&c->chat.session, c->chat.model, c->context, template_text.data,
-                                    err);
+    if (!status && c->draft) status = open_draft(&draft, c, err);
+    options.chat_template = template_text.data;
+    options.draft = draft;
+    if (!status) status = aerie_session_open(&c->chat.session, c->chat.model, &options, err);
     if (!status) {
         cli_catch_interrupt();
         c->chat.name = model_word;
@@ -130,6 +154,7 @@ static aerie_status run(run_call *c, const char *model_word, const char *prompt,
             status = cli_repl(&c->chat, err);
     }
     aerie_session_close(c->chat.session);
+    aerie_model_close(draft);
     aerie_model_close(c->chat.model);
     ae_bytes_free(&template_text);
     return status;
@@ -167,6 +192,10 @@ int cli_run(int argc, char **argv)
           "longest reply; default: until it ends" },
         { "--ctx", 'c', CLI_INT, &c.context, "N",
           "context in tokens; default: the model's, at most 4096" },
+        { "--speculate", 0, CLI_TEXT, &c.speculate_word, "auto|lookup|off",
+          "guess ahead where it is faster; the reply is the same (auto)" },
+        { "--draft", 0, CLI_TEXT, &c.draft, "MODEL",
+          "a smaller model with the same tokens that guesses ahead" },
         { "--format", 0, CLI_TEXT, &c.format, "json|FILE",
           "constrain the reply (not in this version)" },
         { "--raw", 0, CLI_FLAG, &c.raw, NULL, "no template: go on from the prompt as it stands" },
@@ -189,6 +218,8 @@ int cli_run(int argc, char **argv)
     if (c.format)
         return cli_misused(
             "--format is not in this version; ask for JSON in the prompt, and check it");
+    if (!read_speculate(&c.speculate, c.speculate_word))
+        return cli_misused("--speculate: '%s' is none of auto, lookup, off", c.speculate_word);
     take_sampling(&c);
     return run(&c, call.words[0], call.n_words > 1 ? call.words[1] : NULL, &err) ? cli_fail(&err)
                                                                                  : CLI_DONE;

@@ -29,14 +29,6 @@ static inline int64_t ae_rows_per_task(int64_t D)
     return rows > 0 ? rows : 1;
 }
 
-static inline int64_t ae_min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static inline int64_t ae_max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 static inline int64_t ae_round_up(int64_t a, int64_t to)
 {
     return (a + to - 1) / to * to;

@@ -9,12 +9,23 @@
 
 typedef struct ae_engine ae_engine;
 
+/* Guessing ahead (speculate.h): how long replies take, never what they say. */
+typedef enum {
+    AE_SPECULATE_AUTO,   /* by the text's own past and by the draft model, if there is one */
+    AE_SPECULATE_LOOKUP, /* by the text's own past alone */
+    AE_SPECULATE_DRAFT,  /* by the draft model alone */
+    AE_SPECULATE_OFF
+} ae_speculate;
+
 typedef struct {
     ae_device *device;             /* borrowed */
     const ae_net *net;             /* borrowed */
     const ae_tokenizer *tokenizer; /* borrowed; tells which tokens end a reply; NULL: none does */
     int64_t max_batch;             /* tokens of one forward pass; 0: 512 */
     int64_t max_sequences;         /* replies decoded at once; 0: 32 */
+    ae_speculate speculate;
+    bool speculate_always; /* not only where it pays: for tests and measurements */
+    const ae_net *draft;   /* borrowed: a small model of the same tokens that guesses; NULL: none */
 } ae_engine_options;
 
 aerie_status ae_engine_open(ae_engine **out, const ae_engine_options *options, aerie_error *err);
@@ -33,6 +44,7 @@ typedef struct {
     ae_kv *kv;       /* NULL, or a conversation's cache that already holds the first
                       * ae_kv_len() tokens of the prompt (fewer than n_prompt); the reply is
                       * added to it. n_replies must be 1. */
+    ae_kv *draft_kv; /* NULL, or with kv the same for the draft model; it may hold fewer tokens */
 } ae_request;
 
 typedef enum { AE_FINISH_STOP, AE_FINISH_LENGTH, AE_FINISH_CALLER } ae_finish;
@@ -51,6 +63,7 @@ typedef struct {
 typedef struct {
     int64_t prompt_tokens, reply_tokens;
     double prompt_seconds, reply_seconds; /* a mixed pass counts by its tokens */
+    int64_t drafted, accepted;            /* tokens guessed and run, and those that held */
 } ae_engine_stats;
 
 /* Runs all requests to their end. `stats` may be NULL. */

@@ -1,12 +1,20 @@
 /* session.c -- a conversation's cache and the tokens it holds. */
 #include "infer/session.h"
 
+#include "infer/engine_private.h"
+
 struct ae_session {
     ae_engine *engine;
     int64_t context;
     ae_kv *kv;
-    ae_ids held; /* the tokens of the positions in kv */
+    ae_kv *draft_kv; /* of the engine's draft model; NULL: it has none */
+    ae_ids held;     /* the tokens of the positions in kv; draft_kv may lag behind */
 };
+
+static aerie_status new_kv(ae_kv **out, const ae_config *c, int64_t context, aerie_error *err)
+{
+    return ae_kv_new(out, c->n_layers, c->n_kv_heads * c->head_dim, context, NULL, 0, err);
+}
 
 aerie_status ae_session_open(ae_session **out, ae_engine *engine, const ae_config *config,
                              int64_t context, aerie_error *err)
@@ -16,8 +24,11 @@ aerie_status ae_session_open(ae_session **out, ae_engine *engine, const ae_confi
     if (!s) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a session");
     s->engine = engine;
     s->context = context > 0 ? context : config->max_position;
-    aerie_status status = ae_kv_new(&s->kv, config->n_layers, config->n_kv_heads * config->head_dim,
-                                    s->context, NULL, 0, err);
+    const ae_net *draft = engine->options.draft;
+    aerie_status status = new_kv(&s->kv, config, s->context, err);
+    if (!status && draft)
+        status = new_kv(&s->draft_kv, draft->config,
+                        ae_min64(s->context, draft->config->max_position), err);
     if (status)
         ae_session_close(s);
     else
@@ -29,6 +40,7 @@ void ae_session_close(ae_session *s)
 {
     if (!s) return;
     ae_kv_free(s->kv);
+    ae_kv_free(s->draft_kv);
     ae_ids_free(&s->held);
     ae_free(s);
 }
@@ -87,10 +99,12 @@ aerie_status ae_session_reply(ae_session *s, const ae_request *request,
             (long long)request->n_prompt, (long long)s->context);
     int64_t keep = common_prefix(s, request);
     ae_kv_truncate(s->kv, keep);
+    if (s->draft_kv) ae_kv_truncate(s->draft_kv, keep);
     s->held.len = (size_t)keep;
     ae_ids_add_all(&s->held, request->prompt + keep, (size_t)(request->n_prompt - keep));
     if (reused) *reused = keep;
     mine.kv = s->kv;
+    mine.draft_kv = s->draft_kv;
     mine.n_replies = 1;
     mine.context = s->context;
     aerie_status status = ae_engine_run(s->engine, &mine, 1, &own, stats, err);
@@ -100,6 +114,7 @@ aerie_status ae_session_reply(ae_session *s, const ae_request *request,
     if (s->held.failed) {
         ae_ids_free(&s->held);
         ae_kv_truncate(s->kv, 0);
+        if (s->draft_kv) ae_kv_truncate(s->draft_kv, 0);
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a session's tokens");
     }
     return status;

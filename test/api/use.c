@@ -28,6 +28,7 @@ static int chat(const char *path, const char *adapter)
     aerie_session *session = NULL;
     aerie_sampling sampling = aerie_sampling_default();
     aerie_reply_stats stats;
+    aerie_session_options with = { .chat_template = "zephyr" };
     aerie_message message = { "user", "Name three animals." };
     aerie_model_options options = { .threads = 2,
                                     .adapters = &adapter,
@@ -35,7 +36,7 @@ static int chat(const char *path, const char *adapter)
     size_t n = 0;
     int failed = 0;
     if (aerie_model_open(&model, path, &options, &err)) return fail(&err, "open");
-    if (aerie_session_open(&session, model, 0, "zephyr", &err) ||
+    if (aerie_session_open(&session, model, &with, &err) ||
         aerie_session_chat(session, &message, 1, &sampling, 24, count_text, &n, &stats, &err))
         failed = fail(&err, "chat");
     printf("\n%lld tokens\n", (long long)stats.reply_tokens);

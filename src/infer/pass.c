@@ -1,0 +1,147 @@
+/* pass.c -- one forward pass over whatever is ready, of every prompt and reply. */
+#include "infer/engine_private.h"
+
+static ae_pass_part *pack(ae_pass *ps, void *owner, bool is_prompt, ae_kv *kv, const int32_t *ids,
+                          int64_t n)
+{
+    int64_t s = ps->n_segments++, first = ps->n_tokens, from = ae_kv_len(kv);
+    ps->segments[s] = (ae_segment){ .first = first, .n = n, .parent = -1, .cache = s };
+    ps->caches[s] = kv;
+    ps->parts[s] = (ae_pass_part){ .owner = owner, .is_prompt = is_prompt };
+    for (int64_t i = 0; i < n; i++) {
+        ps->ids[first + i] = ids[i];
+        ps->pos[first + i] = (int32_t)(from + i);
+    }
+    ps->n_tokens += n;
+    return &ps->parts[s];
+}
+
+static void want_last(ae_pass *ps, ae_pass_part *part, int64_t n)
+{
+    part->n_wanted = (int32_t)n;
+    part->wanted = (int32_t)(ps->n_tokens - n);
+}
+
+/* A reply's last token, and the guesses after it as if it had drawn them. */
+static void pack_reply(ae_pass *ps, ae_reply_run *r)
+{
+    ae_pass_part *part = pack(ps, r, false, r->kv, &r->history.data[r->history.len - 1], 1);
+    int64_t at = ps->n_tokens;
+    for (int64_t i = 0; i < r->guess.sent; i++) {
+        ps->ids[at + i] = r->guess.ids[i];
+        ps->pos[at + i] = ps->pos[at - 1] + (int32_t)(1 + i);
+    }
+    ps->segments[ps->n_segments - 1].n += r->guess.sent;
+    ps->n_tokens += r->guess.sent;
+    ps->sent += r->guess.sent;
+    ps->n_replies++;
+    want_last(ps, part, 1 + r->guess.sent);
+}
+
+/* Replies come first, so that a long prompt does not make them wait; prompts share what is left of
+ * the pass. */
+static void pack_all(ae_run *run)
+{
+    ae_pass *ps = &run->pass;
+    for (int64_t i = 0; i < run->max_sequences; i++)
+        if (run->replies[i].in_use) pack_reply(ps, &run->replies[i]);
+    for (int64_t i = 0; i < run->max_sequences; i++) {
+        ae_prompt_run *p = &run->prompts[i];
+        int64_t room = run->max_batch - ps->n_tokens;
+        if (!p->in_use || p->fed >= p->request->n_prompt || room <= 0) continue;
+        int64_t left = p->request->n_prompt - p->fed, n = left < room ? left : room;
+        ae_pass_part *part = pack(ps, p, true, p->kv, p->request->prompt + p->fed, n);
+        ps->n_prompt += n;
+        if (n == left) want_last(ps, part, 1);
+    }
+}
+
+static aerie_status use_prompt(ae_run *run, ae_prompt_run *p, int64_t fed, const float *logits,
+                               aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+    p->fed += fed;
+    /* The prompt may be released by its last reply's end: count first. */
+    int64_t n = logits ? p->n_replies : 0;
+    for (int64_t i = 0; i < n && !status; i++) status = ae_reply_start(run, p, i, logits, err);
+    return status;
+}
+
+static aerie_status use_logits(ae_run *run, const ae_tensor *logits, aerie_error *err)
+{
+    ae_pass *ps = &run->pass;
+    aerie_status status = AERIE_OK;
+    int64_t row = 0;
+    for (int64_t s = 0; s < ps->n_segments && !status; s++) {
+        const ae_pass_part *part = &ps->parts[s];
+        const float *rows = part->n_wanted > 0 ? ae_f32(logits) + row * logits->cols : NULL;
+        row += part->n_wanted;
+        status = part->is_prompt ? use_prompt(run, part->owner, ps->segments[s].n, rows, err)
+                                 : ae_reply_advance(run, part->owner, rows, err);
+    }
+    return status;
+}
+
+/* *logits: of all wanted rows; NULL when there are none. */
+static aerie_status forward(ae_run *run, ae_tensor **logits, aerie_error *err)
+{
+    ae_engine *e = run->engine;
+    ae_pass *ps = &run->pass;
+    ae_arena_reset_all(&e->step);
+    ae_ctx cx = { .device = e->options.device, .arena = &e->step };
+    ae_batch batch = { .n_tokens = ps->n_tokens,
+                       .ids = ps->ids,
+                       .pos = ps->pos,
+                       .segments = ps->segments,
+                       .n_segments = ps->n_segments,
+                       .caches = ps->caches };
+    int64_t n = 0;
+    for (int64_t s = 0; s < ps->n_segments; s++)
+        for (int32_t i = 0; i < ps->parts[s].n_wanted; i++) ps->rows[n++] = ps->parts[s].wanted + i;
+
+    ae_tensor *hidden = ae_net_hidden(&cx, e->options.net, &batch);
+    *logits = n > 0 ? ae_net_logits(&cx, e->options.net, hidden, ps->rows, n) : NULL;
+    if (ae_ctx_status(&cx) && err && err->status == AERIE_OK) *err = cx.error;
+    return ae_ctx_status(&cx);
+}
+
+static bool prompts_wait(const ae_run *run)
+{
+    for (int64_t i = 0; i < run->max_sequences; i++)
+        if (run->prompts[i].in_use && run->prompts[i].fed < run->prompts[i].request->n_prompt)
+            return true;
+    return false;
+}
+
+static void count(ae_run *run, double seconds)
+{
+    const ae_pass *ps = &run->pass;
+    double share = ps->n_tokens > 0 ? (double)ps->n_prompt / (double)ps->n_tokens : 0;
+    run->stats->prompt_tokens += ps->n_prompt;
+    run->stats->prompt_seconds += share * seconds;
+    run->stats->reply_seconds += (1 - share) * seconds;
+    run->stats->drafted += ps->sent;
+    run->stats->accepted += ps->held;
+}
+
+aerie_status ae_run_step(ae_run *run, aerie_error *err)
+{
+    ae_pass *ps = &run->pass;
+    ae_tensor *logits;
+    double start = ae_clock_seconds();
+
+    ps->n_tokens = ps->n_segments = ps->n_prompt = ps->n_replies = ps->sent = ps->held = 0;
+    double draft_seconds = ae_run_guess(run, prompts_wait(run));
+    pack_all(run);
+    double forward_start = ae_clock_seconds();
+    aerie_status status = forward(run, &logits, err);
+    double forward_seconds = ae_clock_seconds() - forward_start;
+    if (!status) status = use_logits(run, logits, err);
+    if (!status && ps->n_prompt == 0) {
+        ae_speculation *s = &run->engine->speculation;
+        ae_pass_costs_note(&s->pass, ps->n_tokens, forward_seconds);
+        ae_speculation_book(s, ps->n_replies, ps->sent, ps->held, draft_seconds);
+    }
+    if (run->stats) count(run, ae_clock_seconds() - start);
+    return status;
+}
