@@ -5,6 +5,7 @@
  * the sum of the logits. These are put together in the order of the chunks. On the way back the
  * chunk's logits are computed again and turned into their gradient in place:
  *   g = dlogp * (one_hot(target) - p) + dmean * (1 / V - p),   p = exp(logit - lse)
+ * where a soft cap also multiplies by its slope, 1 - (logit / cap)^2;
  * then dx += g * w and dw += transpose(g) * x, in the order of the predictions. */
 #include "cpu/machine.h"
 
@@ -62,7 +63,8 @@ static void gather_tasks(void *context, int64_t begin, int64_t end, int worker)
 /* Takes the block of predictions that begins at `at` and gathers its rows of x. */
 static void start_block(log_prob_job *job, const ae_predictions *p, int64_t at)
 {
-    job->block = (ae_predictions){ p->rows + at, p->targets + at, ae_min64(BLOCK, p->n - at) };
+    job->block =
+        (ae_predictions){ p->rows + at, p->targets + at, ae_min64(BLOCK, p->n - at), p->soft_cap };
     ae_pool_run(job->cpu->pool, job->block.n, ROWS_PER_TASK, gather_tasks, job);
 }
 
@@ -83,6 +85,7 @@ static void add_chunk(const log_prob_job *job, int64_t i)
 {
     float *row = job->logits + i * job->rows;
     int64_t target = job->block.targets[i] - job->first;
+    if (job->block.soft_cap > 0) job->cpu->k.soft_cap(row, job->block.soft_cap, job->rows);
     float most = job->cpu->k.max(row, job->rows);
     double max = fmax(most, job->max[i]);
 
@@ -153,23 +156,46 @@ aerie_status ae_cpu_log_prob(ae_device *dev, ae_arena *scratch, float *logp, dou
     return status;
 }
 
-/* The chunk's logits become their gradients. */
+/* d/dlogit of one prediction's chunk, in place of its logits. */
+static void gradient_row(const log_prob_job *job, int64_t i, float *row)
+{
+    float dmean = job->dmean ? job->dmean[i] : 0, lse = (float)job->lse_in[i];
+    float inverse = 1 / (float)job->w->rows;
+    /* The kernel subtracts a float; what that loses of the lse is a factor of every p. */
+    float all = -(job->dlogp[i] + dmean) * (float)exp((double)lse - job->lse_in[i]);
+    int64_t target = job->block.targets[i] - job->first;
+
+    job->cpu->k.exp_sum(row, row, lse, job->rows);
+    for (int64_t v = 0; v < job->rows; v++) row[v] = all * row[v] + dmean * inverse;
+    if (target >= 0 && target < job->rows) row[target] += job->dlogp[i];
+}
+
+/* The same with a cap: the slope of the capped logits, times the slope of the cap. */
+static void gradient_row_capped(const log_prob_job *job, int64_t i, float *row)
+{
+    float capped[CHUNK], slope[CHUNK];
+    float cap = job->block.soft_cap;
+    size_t bytes = (size_t)job->rows * sizeof *row;
+
+    job->cpu->k.soft_cap(row, cap, job->rows);
+    memcpy(capped, row, bytes);
+    gradient_row(job, i, row);
+    memcpy(slope, row, bytes);
+    memset(row, 0, bytes);
+    job->cpu->k.soft_cap_bwd(row, slope, capped, cap, job->rows);
+}
+
 static void gradient_tasks(void *context, int64_t begin, int64_t end, int worker)
 {
     const log_prob_job *job = context;
-    float inverse = 1 / (float)job->w->rows;
 
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
         float *row = job->logits + i * job->rows;
-        float dmean = job->dmean ? job->dmean[i] : 0, lse = (float)job->lse_in[i];
-        /* The kernel subtracts a float; what that loses of the lse is a factor of every p. */
-        float all = -(job->dlogp[i] + dmean) * (float)exp((double)lse - job->lse_in[i]);
-        int64_t target = job->block.targets[i] - job->first;
-
-        job->cpu->k.exp_sum(row, row, lse, job->rows);
-        for (int64_t v = 0; v < job->rows; v++) row[v] = all * row[v] + dmean * inverse;
-        if (target >= 0 && target < job->rows) row[target] += job->dlogp[i];
+        if (job->block.soft_cap > 0)
+            gradient_row_capped(job, i, row);
+        else
+            gradient_row(job, i, row);
     }
 }
 

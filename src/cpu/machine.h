@@ -125,6 +125,12 @@ void ae_cpu_rope(ae_device *dev, float *y, const float *x, const float *cos, con
 void ae_cpu_swiglu(ae_device *dev, float *y, const float *gate, const float *up, int64_t n);
 void ae_cpu_swiglu_bwd(ae_device *dev, float *dgate, float *dup, const float *dy, const float *gate,
                        const float *up, int64_t n);
+void ae_cpu_geglu(ae_device *dev, float *y, const float *gate, const float *up, int64_t n);
+void ae_cpu_geglu_bwd(ae_device *dev, float *dgate, float *dup, const float *dy, const float *gate,
+                      const float *up, int64_t n);
+void ae_cpu_soft_cap(ae_device *dev, float *x, float cap, int64_t n);
+void ae_cpu_soft_cap_bwd(ae_device *dev, float *dx, const float *dy, const float *y, float cap,
+                         int64_t n);
 void ae_cpu_add(ae_device *dev, float *y, const float *a, const float *b, int64_t n);
 void ae_cpu_add_to(ae_device *dev, float *y, const float *a, float alpha, int64_t n);
 void ae_cpu_dropout(ae_device *dev, float *y, const float *x, const uint64_t *row_key, uint64_t key,

@@ -62,6 +62,59 @@ void ae_cpu_swiglu_bwd(ae_device *dev, float *dgate, float *dup, const float *dy
     run_pointwise(swiglu_bwd_span, &job);
 }
 
+static void geglu_span(const pointwise_job *job, int64_t at, int64_t n)
+{
+    job->cpu->k.geglu(job->y + at, job->a + at, job->b + at, n);
+}
+
+void ae_cpu_geglu(ae_device *dev, float *y, const float *gate, const float *up, int64_t n)
+{
+    pointwise_job job = { .cpu = ae_cpu_of(dev), .y = y, .a = gate, .b = up, .n = n };
+
+    run_pointwise(geglu_span, &job);
+}
+
+static void geglu_bwd_span(const pointwise_job *job, int64_t at, int64_t n)
+{
+    job->cpu->k.geglu_bwd(job->y ? job->y + at : NULL, job->y2 ? job->y2 + at : NULL, job->c + at,
+                          job->a + at, job->b + at, n);
+}
+
+void ae_cpu_geglu_bwd(ae_device *dev, float *dgate, float *dup, const float *dy, const float *gate,
+                      const float *up, int64_t n)
+{
+    pointwise_job job = {
+        .cpu = ae_cpu_of(dev), .y = dgate, .y2 = dup, .a = gate, .b = up, .c = dy, .n = n
+    };
+
+    run_pointwise(geglu_bwd_span, &job);
+}
+
+static void soft_cap_span(const pointwise_job *job, int64_t at, int64_t n)
+{
+    job->cpu->k.soft_cap(job->y + at, job->alpha, n);
+}
+
+void ae_cpu_soft_cap(ae_device *dev, float *x, float cap, int64_t n)
+{
+    pointwise_job job = { .cpu = ae_cpu_of(dev), .y = x, .alpha = cap, .n = n };
+
+    run_pointwise(soft_cap_span, &job);
+}
+
+static void soft_cap_bwd_span(const pointwise_job *job, int64_t at, int64_t n)
+{
+    job->cpu->k.soft_cap_bwd(job->y + at, job->a + at, job->b + at, job->alpha, n);
+}
+
+void ae_cpu_soft_cap_bwd(ae_device *dev, float *dx, const float *dy, const float *y, float cap,
+                         int64_t n)
+{
+    pointwise_job job = { .cpu = ae_cpu_of(dev), .y = dx, .a = dy, .b = y, .alpha = cap, .n = n };
+
+    run_pointwise(soft_cap_bwd_span, &job);
+}
+
 static void add_span(const pointwise_job *job, int64_t at, int64_t n)
 {
     job->cpu->k.add(job->y + at, job->a + at, job->b + at, n);

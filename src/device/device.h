@@ -51,6 +51,7 @@ typedef struct {
 typedef struct {
     const int32_t *rows, *targets; /* [N] */
     int64_t n;
+    float soft_cap; /* 0: none; else logits are cap * tanh(x . w / cap) */
 } ae_predictions;
 
 typedef struct {
@@ -116,6 +117,16 @@ struct ae_device {
     void (*swiglu)(ae_device *dev, float *y, const float *gate, const float *up, int64_t n);
     void (*swiglu_bwd)(ae_device *dev, float *dgate, float *dup, const float *dy, const float *gate,
                        const float *up, int64_t n); /* adds; either may be NULL */
+    /* y = gelu(gate) * up, gelu(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))). */
+    void (*geglu)(ae_device *dev, float *y, const float *gate, const float *up, int64_t n);
+    void (*geglu_bwd)(ae_device *dev, float *dgate, float *dup, const float *dy, const float *gate,
+                      const float *up, int64_t n); /* adds; either may be NULL */
+
+    /* x = cap * tanh(x / cap), n elements, cap > 0. On the way back dx += dy * (1 - (y / cap)^2), y
+     * what it became. */
+    void (*soft_cap)(ae_device *dev, float *x, float cap, int64_t n);
+    void (*soft_cap_bwd)(ae_device *dev, float *dx, const float *dy, const float *y, float cap,
+                         int64_t n);
 
     /* y = a + b. add_to: y += alpha * a. */
     void (*add)(ae_device *dev, float *y, const float *a, const float *b, int64_t n);
@@ -157,8 +168,8 @@ struct ae_device {
     void (*dropout)(ae_device *dev, float *y, const float *x, const uint64_t *row_key, uint64_t key,
                     float p, int64_t T, int64_t cols, bool accumulate);
 
-    /* norm[N]: the lengths of the rows of w + scale * b * a.  w [N, K] of any type, a [R, K], b [N, R],
-     * F32. */
+    /* norm[N]: the lengths of the rows of w + scale * b * a.  w [N, K] of any type, a [R, K], b [N,
+     * R], F32. */
     aerie_status (*row_norms)(ae_device *dev, ae_arena *scratch, float *norm, const ae_tensor *w,
                               const ae_tensor *a, const ae_tensor *b, float scale);
     /* y = x * by + bias (NULL: none) by column, or added to y.  x, y [T, N], by, bias [N]. */

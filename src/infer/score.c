@@ -38,7 +38,7 @@ aerie_status ae_engine_log_probs(ae_engine *e, const int32_t *ids, int64_t n, fl
     if (!rows) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for %lld tokens", (long long)n);
     for (int64_t i = 0; i < n - 1; i++) rows[i] = (int32_t)i;
     ae_predictions p = { .rows = rows, .targets = ids + 1, .n = n - 1 };
-    ae_tensor *result = ae_log_prob(&cx, hidden, e->options.net->head, &p, NULL);
+    ae_tensor *result = ae_net_log_prob(&cx, e->options.net, hidden, &p, NULL);
     if (result) memcpy(logp, ae_f32(result), (size_t)(n - 1) * sizeof *logp);
     return give(&cx, err);
 }

@@ -78,10 +78,21 @@ ae_tensor *ae_rope(ae_ctx *cx, const ae_tensor *x, const ae_rope_table *table);
 
 /* y = silu(gate) * up.   All [T, F]. */
 ae_tensor *ae_swiglu(ae_ctx *cx, const ae_tensor *gate, const ae_tensor *up);
+/* y = gelu(gate) * up, gelu by tanh.   All [T, F]. */
+ae_tensor *ae_geglu(ae_ctx *cx, const ae_tensor *gate, const ae_tensor *up);
+
+/* y = cap * tanh(x / cap), cap > 0.   x, y [T, N]. */
+ae_tensor *ae_soft_cap(ae_ctx *cx, const ae_tensor *x, float cap);
 
 /* y = a + b; y = a + alpha * b.   All [T, D]. */
 ae_tensor *ae_add(ae_ctx *cx, const ae_tensor *a, const ae_tensor *b);
 ae_tensor *ae_add_scaled(ae_ctx *cx, const ae_tensor *a, const ae_tensor *b, float alpha);
+
+/* y = alpha * x.   x, y [T, D]. */
+ae_tensor *ae_scale(ae_ctx *cx, const ae_tensor *x, float alpha);
+
+/* x itself, numbers and gradient, seen as [rows, cols]; rows * cols is what it has. */
+ae_tensor *ae_reshape(ae_ctx *cx, const ae_tensor *x, int64_t rows, int64_t cols);
 
 /* y = x * m / norm + bias by column, norm a constant.   x [T, N], m [N, 1], norm [N],
  * bias [1, N] or NULL. */

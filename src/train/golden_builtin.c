@@ -24,9 +24,10 @@ static void dpo_at_the_start(ae_golden *g, const json_t *c)
 static void cross_entropy(ae_golden *g, const json_t *c)
 {
     float x[4], identity[16] = { 0 };
-    ae_tensor logits = { AE_F32, 1, 4, x, NULL, NULL }, head = { AE_F32, 4, 4, identity, NULL, NULL };
+    ae_tensor logits = { AE_F32, 1, 4, x, NULL, NULL },
+              head = { AE_F32, 4, 4, identity, NULL, NULL };
     int32_t rows[4] = { 0 }, targets[4] = { 0, 1, 2, 3 };
-    ae_predictions p = { rows, targets, 4 };
+    ae_predictions p = { .rows = rows, .targets = targets, .n = 4 };
     ae_ctx cx = { .device = g->device, .arena = &g->arena };
     ae_tensor *logp;
 

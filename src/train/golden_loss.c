@@ -46,7 +46,9 @@ static bool start(ae_golden *g, scored *s, const json_t *logits, int64_t max_pre
 
 static bool score(ae_golden *g, scored *s, bool smooth)
 {
-    ae_predictions p = { s->row.rows, s->row.targets, s->row.n_predictions };
+    ae_predictions p = { .rows = s->row.rows,
+                         .targets = s->row.targets,
+                         .n = s->row.n_predictions };
 
     s->cx.tape = &s->tape;
     s->logp = ae_log_prob(&s->cx, s->logits, s->head, &p, smooth ? &s->mean : NULL);

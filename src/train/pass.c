@@ -33,7 +33,9 @@ static ae_tensor *forward(ae_ctx *cx, const ae_pass *p, const ae_row *row, ae_te
                        .pos = row->pos,
                        .segments = row->segments,
                        .n_segments = row->n_segments };
-    ae_predictions predictions = { row->rows, row->targets, row->n_predictions };
+    ae_predictions predictions = { .rows = row->rows,
+                                   .targets = row->targets,
+                                   .n = row->n_predictions };
     ae_batch *kept = ae_arena_take(p->arena, 1, sizeof *kept);
     ae_tensor *hidden;
 
@@ -43,8 +45,8 @@ static ae_tensor *forward(ae_ctx *cx, const ae_pass *p, const ae_row *row, ae_te
     }
     *kept = batch; /* the way back looks at it again */
     hidden = ae_net_hidden(cx, p->net, kept);
-    return ae_log_prob(cx, hidden, p->net->head, &predictions,
-                       ae_objective_smooths(p->recipe) ? mean : NULL);
+    return ae_net_log_prob(cx, p->net, hidden, &predictions,
+                           ae_objective_smooths(p->recipe) ? mean : NULL);
 }
 
 static ae_loss_call call_of(const ae_pass *p, const laid_row *laid, const int64_t *items, int64_t n,

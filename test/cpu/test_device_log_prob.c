@@ -8,6 +8,7 @@ typedef struct {
     buffer x, dlogp, dmean, logp, mean, dx, dw;
     double *lse;
     int32_t *rows, *targets;
+    float soft_cap;
 } problem;
 
 static problem problem_new(int64_t T, int64_t N, int64_t V, int64_t D, uint64_t seed)
@@ -42,7 +43,7 @@ static void problem_free(problem *p)
 /* Predictions from .. from + n - 1, both ways. */
 static void run(problem *p, ae_device *dev, ae_arena *arena, int64_t from, int64_t n)
 {
-    ae_predictions part = { p->rows + from, p->targets + from, n };
+    ae_predictions part = { p->rows + from, p->targets + from, n, p->soft_cap };
 
     assert_int_equal(dev->log_prob(dev, arena, p->logp.at + from, p->lse + from, p->mean.at + from,
                                    p->x.at, &p->w, &part),
@@ -60,6 +61,7 @@ static void plain_prediction(problem *p, int64_t i, double *logit)
     for (int64_t v = 0; v < p->V; v++) {
         logit[v] = 0;
         for (int64_t c = 0; c < p->D; c++) logit[v] += (double)x[c] * w[v * p->D + c];
+        if (p->soft_cap > 0) logit[v] = p->soft_cap * tanh(logit[v] / p->soft_cap);
         max = fmax(max, logit[v]);
         total += logit[v];
     }
@@ -71,6 +73,7 @@ static void plain_prediction(problem *p, int64_t i, double *logit)
     for (int64_t v = 0; v < p->V; v++) {
         double prob = exp(logit[v] - lse), dlogp = p->dlogp.at[i], dmean = p->dmean.at[i];
         double g = dlogp * ((v == p->targets[i]) - prob) + dmean * (1.0 / (double)p->V - prob);
+        if (p->soft_cap > 0) g *= 1 - pow(logit[v] / p->soft_cap, 2);
         for (int64_t c = 0; c < p->D; c++) {
             p->dx.at[p->rows[i] * p->D + c] += (float)(g * w[v * p->D + c]);
             p->dw.at[v * p->D + c] += (float)(g * x[c]);
@@ -78,7 +81,8 @@ static void plain_prediction(problem *p, int64_t i, double *logit)
     }
 }
 
-static void check_right(ae_device *dev, ae_arena *arena)
+/* Without a soft cap, and with one that some logits reach. */
+static void check_capped(ae_device *dev, ae_arena *arena, float soft_cap)
 {
     static const int64_t sizes[][4] = { { 1, 1, 3, 5 },
                                         { 4, 9, 1024, 16 },
@@ -91,6 +95,7 @@ static void check_right(ae_device *dev, ae_arena *arena)
         const int64_t *s = sizes[i];
         problem got = problem_new(s[0], s[1], s[2], s[3], i);
         problem want = problem_new(s[0], s[1], s[2], s[3], i);
+        got.soft_cap = want.soft_cap = soft_cap;
         run(&got, dev, arena, 0, got.N);
         for (int64_t n = 0; n < want.N; n++) plain_prediction(&want, n, logit);
         assert_close("logp", got.logp.at, want.logp.at, want.N, 1e-5, 1);
@@ -101,6 +106,12 @@ static void check_right(ae_device *dev, ae_arena *arena)
         problem_free(&got);
         problem_free(&want);
     }
+}
+
+static void check_right(ae_device *dev, ae_arena *arena)
+{
+    check_capped(dev, arena, 0);
+    check_capped(dev, arena, 3);
 }
 
 static void test_right(void **state)
@@ -141,6 +152,7 @@ static void check_pieces(ae_device *dev, ae_arena *arena)
 {
     problem one = problem_new(60, 540, 1100, 24, 3), two = problem_new(60, 540, 1100, 24, 3);
 
+    one.soft_cap = two.soft_cap = 2;
     run(&one, dev, arena, 0, one.N);
     for (int64_t at = 0, n = 1; at < two.N; at += n, n = n * 3 % 101) {
         if (n > two.N - at) n = two.N - at;

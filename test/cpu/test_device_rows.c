@@ -175,7 +175,7 @@ static void check_no_room(ae_device *dev, ae_arena *arena)
     ae_attention_shape shape = { .n_heads = 1, .n_kv_heads = 1, .head_dim = 8, .scale = 1 };
     ae_attention_span span = { x, x, y, y, 1, 8 };
     ae_attention_sequence seq = { 0, 1, &span, 1, 1, 0 };
-    ae_predictions p = { &zero, &zero, 1 };
+    ae_predictions p = { &zero, &zero, 1, 0 };
     double lse = 0;
 
     for (arena->limit = 64; arena->limit < 4096; arena->limit *= 2) {

@@ -185,6 +185,39 @@ static ae_tensor *swiglu(ae_ctx *cx, const void *params)
     return ae_swiglu(cx, o->a, o->b);
 }
 
+static ae_tensor *geglu(ae_ctx *cx, const void *params)
+{
+    const operands *o = params;
+    return ae_geglu(cx, o->a, o->b);
+}
+
+static ae_tensor *soft_cap(ae_ctx *cx, const void *params)
+{
+    const operands *o = params;
+    return ae_soft_cap(cx, o->a, 1.5f);
+}
+
+static ae_tensor *scale(ae_ctx *cx, const void *params)
+{
+    const operands *o = params;
+    return ae_scale(cx, o->a, 2.5f);
+}
+
+/* A norm over parts of rows, as over the heads of q. */
+static ae_tensor *reshape(ae_ctx *cx, const void *params)
+{
+    const operands *o = params;
+    const ae_tensor *parts = ae_reshape(cx, ae_scale(cx, o->a, 2), 3 * T, D / 3);
+    return ae_reshape(cx, ae_rmsnorm(cx, parts, o->b, 1e-5f), T, D);
+}
+
+static int make_parts(fixture *f, operands *o, ae_tensor **inputs)
+{
+    inputs[0] = o->a = fixture_tensor(f, T, D, 1, true);
+    inputs[1] = o->b = fixture_tensor(f, 1, D / 3, 1, true);
+    return 2;
+}
+
 static ae_tensor *add(ae_ctx *cx, const void *params)
 {
     const operands *o = params;
@@ -231,6 +264,12 @@ static void test_elementwise(void **state)
     check("swiglu", swiglu, make_pair);
     check("swiglu, gate alone", swiglu, make_one);
     check("swiglu, up alone", swiglu, make_other);
+    check("geglu", geglu, make_pair);
+    check("geglu, gate alone", geglu, make_one);
+    check("geglu, up alone", geglu, make_other);
+    check("soft_cap", soft_cap, make_one);
+    check("scale", scale, make_one);
+    check("reshape", reshape, make_parts);
     check("add", add, make_pair);
     check("add, one alone", add, make_one);
     check("add_scaled", add_scaled, make_pair);
@@ -283,7 +322,7 @@ static void test_dropout(void **state)
 
 static const int32_t predicted_rows[] = { 1, 4, 4, 0 };
 static const int32_t targets[] = { 2, V - 1, 0, 7 };
-static const ae_predictions predictions = { predicted_rows, targets, 4 };
+static const ae_predictions predictions = { predicted_rows, targets, 4, 0 };
 
 static ae_tensor *log_prob(ae_ctx *cx, const void *params)
 {
@@ -296,6 +335,16 @@ static ae_tensor *log_prob_mean(ae_ctx *cx, const void *params)
     const operands *o = params;
     ae_tensor *mean;
     const ae_tensor *logp = ae_log_prob(cx, o->a, o->b, &predictions, &mean);
+    return ae_add_scaled(cx, logp, mean, 0.4f);
+}
+
+static const ae_predictions capped = { predicted_rows, targets, 4, 1.2f };
+
+static ae_tensor *log_prob_capped(ae_ctx *cx, const void *params)
+{
+    const operands *o = params;
+    ae_tensor *mean;
+    const ae_tensor *logp = ae_log_prob(cx, o->a, o->b, &capped, &mean);
     return ae_add_scaled(cx, logp, mean, 0.4f);
 }
 
@@ -326,6 +375,7 @@ static void test_log_prob(void **state)
     check("log_prob", log_prob, make_head);
     check("log_prob with mean", log_prob_mean, make_head);
     check("log_prob with mean, frozen Q8_0 head", log_prob_mean, make_head_frozen);
+    check("log_prob with a soft cap", log_prob_capped, make_head);
     check("log_prob, head alone", log_prob, make_head_alone);
 }
 

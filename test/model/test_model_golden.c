@@ -105,12 +105,12 @@ static double learn(fixture *f, bool recompute, float *logp)
     ae_tape tape = { 0 };
     ae_ctx cx = { .device = f->device, .arena = &arena, .tape = &tape };
     ae_net net = *ae_model_net(f->model);
-    const ae_predictions p = { f->rows, f->targets, f->n_predictions };
+    const ae_predictions p = { f->rows, f->targets, f->n_predictions, 0 };
     const ae_batch batch = batch_of(f);
     double loss = 0;
 
     net.recompute = recompute;
-    ae_tensor *y = ae_log_prob(&cx, ae_net_hidden(&cx, &net, &batch), net.head, &p, NULL);
+    ae_tensor *y = ae_net_log_prob(&cx, &net, ae_net_hidden(&cx, &net, &batch), &p, NULL);
     if (!y) fail_msg("%s", cx.error.message);
     for (int64_t i = 0; i < p.n; i++) {
         loss -= ae_f32(y)[i] / (double)p.n;

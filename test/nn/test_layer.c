@@ -38,7 +38,7 @@ static decoder_task pair_task(const decoder *d)
 {
     return (decoder_task){ d,
                            { PAIR, pair_ids, pair_pos, pair_segments, 3, NULL },
-                           { pair_rows, pair_targets, 9 },
+                           { pair_rows, pair_targets, 9, 0 },
                            77,
                            pair_keys };
 }
@@ -47,7 +47,7 @@ static decoder_task apart_task(const decoder *d)
 {
     return (decoder_task){ d,
                            { 21, apart_ids, apart_pos, apart_segments, 2, NULL },
-                           { apart_rows, pair_targets, 9 },
+                           { apart_rows, pair_targets, 9, 0 },
                            77,
                            apart_keys };
 }
@@ -202,7 +202,7 @@ static decoder_task second_task(const decoder *d)
     static const ae_segment segment = { 0, 10, -1, -1 };
     return (decoder_task){ d,
                            { 10, apart_ids + 11, apart_pos + 11, &segment, 1, NULL },
-                           { rows, pair_targets + 5, 4 },
+                           { rows, pair_targets + 5, 4, 0 },
                            77,
                            apart_keys + 11 };
 }
@@ -212,7 +212,7 @@ static decoder_task first_task(const decoder *d)
     static const ae_segment segment = { 0, 11, -1, -1 };
     return (decoder_task){ d,
                            { 11, apart_ids, apart_pos, &segment, 1, NULL },
-                           { apart_rows, pair_targets, 5 },
+                           { apart_rows, pair_targets, 5, 0 },
                            77,
                            apart_keys };
 }

@@ -95,7 +95,7 @@ static const int32_t rows[] = { 5, 6, 7, 5, 9, 10 }, targets[] = { 2, 6, 5, 3, 5
 static aerie_status one_step(ae_device *device, const decoder *d)
 {
     const decoder_task task = {
-        d, { 12, ids, tree_pos, tree, 3, NULL }, { rows, targets, 6 }, 7, keys
+        d, { 12, ids, tree_pos, tree, 3, NULL }, { rows, targets, 6, 0 }, 7, keys
     };
     ae_arena arena = { 0 };
     ae_tape tape = { 0 };
@@ -165,7 +165,7 @@ static void test_limits(void **state)
     decoder_make_lora(&d, &f, 4);
     d.recompute = true;
     const decoder_task task = {
-        &d, { 12, ids, tree_pos, tree, 3, NULL }, { rows, targets, 6 }, 7, keys
+        &d, { 12, ids, tree_pos, tree, 3, NULL }, { rows, targets, 6, 0 }, 7, keys
     };
     int refused = 0;
     for (size_t limit = 64;; limit += 1024) {

@@ -80,14 +80,25 @@ static void test_rope_shapes(void **state)
 static void test_log_prob_shapes(void **state)
 {
     static const int32_t rows[] = { 0, 2, 3 }, targets[] = { 4, 0, 5 };
-    const ae_predictions bad_row = { rows, targets, 3 }, bad_target = { rows, targets + 1, 2 };
-    const ae_predictions good = { rows, targets, 2 };
+    const ae_predictions bad_row = { rows, targets, 3, 0 },
+                         bad_target = { rows, targets + 1, 2, 0 };
+    const ae_predictions good = { rows, targets, 2, 0 };
     ae_tensor *mean;
     (void)state;
     REFUSED(AERIE_BAD_ARGUMENT, ae_log_prob(&cx, numbers(3, 8), numbers(5, 8), &bad_row, NULL));
     REFUSED(AERIE_BAD_ARGUMENT, ae_log_prob(&cx, numbers(3, 8), numbers(5, 8), &bad_target, &mean));
     REFUSED(AERIE_BAD_SHAPE, ae_log_prob(&cx, numbers(3, 8), numbers(5, 7), &good, &mean));
     assert_null(mean);
+}
+
+static void test_pointwise_shapes(void **state)
+{
+    (void)state;
+    REFUSED(AERIE_BAD_SHAPE, ae_geglu(&cx, numbers(3, 8), numbers(3, 7)));
+    REFUSED(AERIE_BAD_SHAPE, ae_reshape(&cx, numbers(3, 8), 5, 5));
+    REFUSED(AERIE_BAD_SHAPE, ae_reshape(&cx, numbers(3, 8), 24, 0));
+    REFUSED(AERIE_BAD_ARGUMENT, ae_soft_cap(&cx, numbers(3, 8), 0));
+    REFUSED(AERIE_BAD_ARGUMENT, ae_soft_cap(&cx, numbers(3, 8), -1));
 }
 
 static const ae_attention_shape shape = { 4, 2, 2, 0, 0.7f, 0 };
@@ -323,13 +334,13 @@ static void test_recompute(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),          cmocka_unit_test(test_rope_shapes),
-        cmocka_unit_test(test_log_prob_shapes), cmocka_unit_test(test_attention_shapes),
-        cmocka_unit_test(test_attention_plan),  cmocka_unit_test(test_cached_shapes),
-        cmocka_unit_test(test_sticky),          cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_frozen),          cmocka_unit_test(test_dropout_off),
-        cmocka_unit_test(test_dropout_masks),   cmocka_unit_test(test_recompute_shapes),
-        cmocka_unit_test(test_recompute),
+        cmocka_unit_test(test_shapes),           cmocka_unit_test(test_rope_shapes),
+        cmocka_unit_test(test_log_prob_shapes),  cmocka_unit_test(test_attention_shapes),
+        cmocka_unit_test(test_pointwise_shapes), cmocka_unit_test(test_attention_plan),
+        cmocka_unit_test(test_cached_shapes),    cmocka_unit_test(test_sticky),
+        cmocka_unit_test(test_missing),          cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_dropout_off),      cmocka_unit_test(test_dropout_masks),
+        cmocka_unit_test(test_recompute_shapes), cmocka_unit_test(test_recompute),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
 }

@@ -54,6 +54,9 @@ typedef void ae_rope_fn(float *y, const float *x, const float *cos, const float 
 typedef void ae_swiglu_fn(float *y, const float *gate, const float *up, int64_t n);
 typedef void ae_swiglu_bwd_fn(float *dgate, float *dup, const float *dy, const float *gate,
                               const float *up, int64_t n);
+typedef void ae_geglu_fn(float *y, const float *gate, const float *up, int64_t n);
+typedef void ae_geglu_bwd_fn(float *dgate, float *dup, const float *dy, const float *gate,
+                             const float *up, int64_t n);
 typedef void ae_add_fn(float *y, const float *a, const float *b, int64_t n);
 typedef void ae_add_to_fn(float *y, const float *a, float alpha, int64_t n); /* fused */
 typedef void ae_scale_fn(float *y, const float *a, float alpha, int64_t n);  /* y = alpha * a */
@@ -65,6 +68,7 @@ typedef float ae_exp_sum_fn(float *y, const float *x, float shift,
 typedef float ae_sum_fn(const float *x, int64_t n);
 typedef float ae_dot_fn(const float *a, const float *b, int64_t n);
 typedef void ae_soft_cap_fn(float *x, float cap, int64_t n); /* x = cap * tanh(x / cap) */
+typedef void ae_soft_cap_bwd_fn(float *dx, const float *dy, const float *y, float cap, int64_t n);
 
 /* On the way back of an attention row: ds = p * (dp - delta), and with a cap, times
  * 1 - (score / cap)^2, where score is the capped one. */
@@ -91,6 +95,8 @@ typedef struct {
     ae_rope_fn *rope;
     ae_swiglu_fn *swiglu;
     ae_swiglu_bwd_fn *swiglu_bwd;
+    ae_geglu_fn *geglu;
+    ae_geglu_bwd_fn *geglu_bwd;
     ae_add_fn *add;
     ae_add_to_fn *add_to;
     ae_scale_fn *scale;
@@ -99,6 +105,7 @@ typedef struct {
     ae_sum_fn *sum;
     ae_dot_fn *dot;
     ae_soft_cap_fn *soft_cap;
+    ae_soft_cap_bwd_fn *soft_cap_bwd;
     ae_softmax_bwd_fn *softmax_bwd;
     ae_sum_squares_fn *sum_squares;
     ae_adamw_fn *adamw;

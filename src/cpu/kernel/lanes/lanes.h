@@ -79,6 +79,7 @@ static inline lanes sigmoid_of(lanes x)
 
 #include "cpu/kernel/lanes/dot.h"
 #include "cpu/kernel/lanes/expand.h"
+#include "cpu/kernel/lanes/geglu.h"
 #include "cpu/kernel/lanes/pointwise.h"
 #include "cpu/kernel/lanes/product.h"
 #include "cpu/kernel/lanes/rows.h"
@@ -110,6 +111,8 @@ static void fill_table(ae_kernels *k)
     k->rope = rope;
     k->swiglu = swiglu;
     k->swiglu_bwd = swiglu_bwd;
+    k->geglu = geglu;
+    k->geglu_bwd = geglu_bwd;
     k->add = add_arrays;
     k->add_to = add_to;
     k->scale = scale;
@@ -118,6 +121,7 @@ static void fill_table(ae_kernels *k)
     k->sum = sum_in;
     k->dot = dot;
     k->soft_cap = soft_cap;
+    k->soft_cap_bwd = soft_cap_bwd;
     k->softmax_bwd = softmax_bwd;
     k->sum_squares = sum_squares;
     k->adamw = adamw;

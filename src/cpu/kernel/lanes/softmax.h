@@ -61,6 +61,20 @@ static inline lanes uncap_of(lanes ds, lanes score, lanes cap)
     return mul(ds, sub(set(1.0f), mul(share, share)));
 }
 
+static void soft_cap_bwd(float *dx, const float *dy, const float *y, float cap, int64_t n)
+{
+    const lanes most = set(cap);
+    int64_t i = 0;
+
+    for
+        WHOLE_LANES(i, n)
+    store(dx + i, add(load(dx + i), uncap_of(load(dy + i), load(y + i), most)));
+    if (i == n) return;
+    n -= i;
+    lanes back = uncap_of(load_n(dy + i, n), load_n(y + i, n), most);
+    store_n(dx + i, add(load_n(dx + i, n), back), n);
+}
+
 static void softmax_bwd(float *dp, const float *p, const float *score, float delta, float cap,
                         int64_t n)
 {

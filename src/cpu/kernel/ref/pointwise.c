@@ -19,6 +19,30 @@ void ae_swiglu_bwd_ref(float *dgate, float *dup, const float *dy, const float *g
     }
 }
 
+static double gelu_tanh(double x)
+{
+    return tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)); /* sqrt(2 / pi) */
+}
+
+void ae_geglu_ref(float *y, const float *gate, const float *up, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (float)(0.5 * gate[i] * (1 + gelu_tanh(gate[i])) * up[i]);
+}
+
+/* With t = tanh(u(x)): d(x (1 + t) / 2) / dx = (1 + t) / 2 + x (1 - t^2) / 2 du / dx. */
+void ae_geglu_bwd_ref(float *dgate, float *dup, const float *dy, const float *gate, const float *up,
+                      int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double x = gate[i], t = gelu_tanh(x);
+        double inner = 0.79788456080286535588 * (1 + 3 * 0.044715 * x * x);
+        double slope = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner;
+        if (dgate) dgate[i] = (float)(dgate[i] + (double)dy[i] * up[i] * slope);
+        if (dup) dup[i] = (float)(dup[i] + dy[i] * 0.5 * x * (1 + t));
+    }
+}
+
 void ae_add_ref(float *y, const float *a, const float *b, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) y[i] = a[i] + b[i];

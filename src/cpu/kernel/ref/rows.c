@@ -88,6 +88,14 @@ void ae_soft_cap_ref(float *x, float cap, int64_t n)
     for (int64_t i = 0; i < n; i++) x[i] = (float)(cap * tanh((double)x[i] / cap));
 }
 
+void ae_soft_cap_bwd_ref(float *dx, const float *dy, const float *y, float cap, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double share = y[i] / (double)cap;
+        dx[i] = (float)(dx[i] + dy[i] * (1 - share * share));
+    }
+}
+
 void ae_softmax_bwd_ref(float *dp, const float *p, const float *score, float delta, float cap,
                         int64_t n)
 {
