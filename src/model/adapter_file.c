@@ -220,7 +220,7 @@ aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_m
 {
     ae_gguf *g = NULL;
     ae_adapter *a = NULL;
-    bool interleaved = ae_family_of_gguf(m->config.architecture)->gguf_interleaved;
+    bool interleaved = ae_family_of(&m->config)->gguf_interleaved;
     aerie_status status = ae_gguf_open(&g, path, err);
 
     if (!status) status = check_kind(g, m, err);
@@ -278,7 +278,7 @@ static void send_rows(const ae_tensor *b, int64_t head_dim, bool to_interleaved,
 /* Two walks: all names and shapes come before any data. */
 static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce, ae_gguf_writer *w)
 {
-    bool interleaved = ae_family_of_gguf(m->config.architecture)->gguf_interleaved;
+    bool interleaved = ae_family_of(&m->config)->gguf_interleaved;
     char name[AE_PARAM_NAME + 64];
 
     for (int64_t i = 0; i < a->n_layers * AE_N_PROJ; i++) {

@@ -5,43 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Reads "<architecture>.<key>"; the first failure sticks. */
-typedef struct {
-    const ae_gguf *gguf;
-    const char *architecture;
-    char key[96];
-    aerie_error error;
-} reader;
-
-static bool has(reader *r, const char *key)
-{
-    snprintf(r->key, sizeof r->key, "%s.%s", r->architecture, key);
-    return ae_gguf_has(r->gguf, r->key);
-}
-
-/* fallback < 0: the key must be there. */
-static int64_t read_count(reader *r, const char *key, int64_t fallback)
-{
-    int64_t value = fallback;
-
-    if (!has(r, key) && fallback >= 0) return fallback;
-    ae_gguf_i64(r->gguf, r->key, &value, &r->error);
-    return value;
-}
-
-static double read_number(reader *r, const char *key, double fallback)
-{
-    float value = (float)fallback;
-
-    if (!has(r, key)) return fallback;
-    ae_gguf_f32(r->gguf, r->key, &value, &r->error);
-    return value;
-}
-
 /* Some models give one number for each layer, which this build does not run. */
-static int64_t read_heads(reader *r, const char *key, int64_t fallback)
+static int64_t read_heads(ae_gguf_keys *r, const char *key, int64_t fallback)
 {
-    if (has(r, key))
+    if (ae_gguf_keys_has(r, key))
         for (size_t i = 0; i < ae_gguf_entry_count(r->gguf); i++) {
             ae_gguf_entry entry = ae_gguf_entry_at(r->gguf, i);
             if (strcmp(entry.key, r->key) == 0 && entry.type == AE_GGUF_ARRAY)
@@ -50,38 +17,53 @@ static int64_t read_heads(reader *r, const char *key, int64_t fallback)
                            "this build does not run",
                            ae_gguf_name(r->gguf), r->key);
         }
-    return r->error.status ? 1 : read_count(r, key, fallback);
+    return r->error.status ? 1 : ae_gguf_keys_count(r, key, fallback);
 }
 
-static int64_t read_vocab_size(reader *r)
+static int64_t read_vocab_size(ae_gguf_keys *r)
 {
     const ae_stored_tensor *embedding =
         ae_tensor_list_find(ae_gguf_tensors(r->gguf), "token_embd.weight");
 
-    return read_count(r, "vocab_size", embedding && embedding->rows > 0 ? embedding->rows : 0);
+    return ae_gguf_keys_count(r, "vocab_size",
+                              embedding && embedding->rows > 0 ? embedding->rows : 0);
 }
 
-static void read_scaling(ae_config *c, reader *r)
+/* As llama.cpp has it: its attn_factor multiplies what the scaling's factor gives. */
+static void read_yarn(ae_config *c, ae_gguf_keys *r)
+{
+    double more = ae_gguf_keys_number(r, "rope.scaling.attn_factor", 1);
+
+    c->rope_scaling = AE_ROPE_YARN;
+    c->rope_attention_factor = more * ae_yarn_attention_factor(c->rope_factor);
+    c->rope_beta_fast = ae_gguf_keys_number(r, "rope.scaling.yarn_beta_fast", 32);
+    c->rope_beta_slow = ae_gguf_keys_number(r, "rope.scaling.yarn_beta_slow", 1);
+    c->rope_original_max_position =
+        ae_gguf_keys_count(r, "rope.scaling.original_context_length", c->max_position);
+}
+
+static void read_scaling(ae_config *c, ae_gguf_keys *r)
 {
     ae_span type = { 0 };
 
-    if (!has(r, "rope.scaling.type")) return;
+    if (!ae_gguf_keys_has(r, "rope.scaling.type")) return;
     if (ae_gguf_text(r->gguf, r->key, &type, &r->error)) return;
     if (ae_span_is(type, "none")) return;
-    if (!ae_span_is(type, "linear")) {
+    c->rope_factor = ae_gguf_keys_number(r, "rope.scaling.factor", 1);
+    if (ae_span_is(type, "yarn"))
+        read_yarn(c, r);
+    else if (!ae_span_is(type, "linear"))
         aerie_fail(&r->error, AERIE_UNSUPPORTED,
-                   "%s: rope scaling '%.*s' is none that this build computes (none, linear)",
+                   "%s: rope scaling '%.*s' is none that this build computes (none, linear, yarn)",
                    ae_gguf_name(r->gguf), (int)(type.len < 40 ? type.len : 40), type.data);
-        return;
-    }
-    c->rope_factor = read_number(r, "rope.scaling.factor", 1);
-    if (c->rope_factor != 1) c->rope_scaling = AE_ROPE_LINEAR;
+    else if (c->rope_factor != 1)
+        c->rope_scaling = AE_ROPE_LINEAR;
 }
 
-static void read_rope(ae_config *c, reader *r)
+static void read_rope(ae_config *c, ae_gguf_keys *r)
 {
-    c->rope_theta = read_number(r, "rope.freq_base", 10000);
-    if (read_count(r, "rope.dimension_count", c->head_dim) != c->head_dim)
+    c->rope_theta = ae_gguf_keys_number(r, "rope.freq_base", 10000);
+    if (ae_gguf_keys_count(r, "rope.dimension_count", c->head_dim) != c->head_dim)
         aerie_fail(&r->error, AERIE_UNSUPPORTED,
                    "%s: only a part of each head is rotated ('%s'), "
                    "which this build does not compute",
@@ -94,42 +76,44 @@ static bool has_tensor(const ae_gguf *g, const char *name)
     return ae_tensor_list_find(ae_gguf_tensors(g), name) != NULL;
 }
 
-static void read_all(ae_config *c, reader *r)
+static void read_all(ae_config *c, ae_gguf_keys *r)
 {
     const ae_gguf *g = r->gguf;
 
     c->vocab_size = read_vocab_size(r);
-    c->hidden_size = read_count(r, "embedding_length", -1);
-    c->n_layers = read_count(r, "block_count", -1);
+    c->hidden_size = ae_gguf_keys_count(r, "embedding_length", -1);
+    c->n_layers = ae_gguf_keys_count(r, "block_count", -1);
     c->intermediate_size = read_heads(r, "feed_forward_length", -1);
     c->n_heads = read_heads(r, "attention.head_count", -1);
     c->n_kv_heads = read_heads(r, "attention.head_count_kv", c->n_heads < 0 ? 0 : c->n_heads);
-    if (read_count(r, "expert_count", 0) > 0)
+    if (ae_gguf_keys_count(r, "expert_count", 0) > 0)
         aerie_fail(&r->error, AERIE_UNSUPPORTED,
                    "%s: is a mixture of experts, which this build does "
                    "not run",
                    ae_gguf_name(g));
     if (r->error.status) return;
     if (c->n_heads < 1 || c->hidden_size < 1) return; /* the check says so */
-    c->head_dim = read_count(r, "attention.key_length", c->hidden_size / c->n_heads);
-    if (read_count(r, "attention.value_length", c->head_dim) != c->head_dim)
+    c->head_dim = ae_gguf_keys_count(r, "attention.key_length", c->hidden_size / c->n_heads);
+    if (ae_gguf_keys_count(r, "attention.value_length", c->head_dim) != c->head_dim)
         aerie_fail(&r->error, AERIE_UNSUPPORTED,
                    "%s: keys and values of different widths are not "
                    "something this build computes",
                    ae_gguf_name(g));
-    c->max_position = read_count(r, "context_length", 2048);
-    c->sliding_window = read_count(r, "attention.sliding_window", 0);
-    c->norm_eps = (float)read_number(r, "attention.layer_norm_rms_epsilon", 1e-5);
+    c->query_pre_attn_scalar = (double)c->head_dim;
+    c->max_position = ae_gguf_keys_count(r, "context_length", 2048);
+    c->sliding_window = ae_gguf_keys_count(r, "attention.sliding_window", c->sliding_window);
+    c->norm_eps = (float)ae_gguf_keys_number(r, "attention.layer_norm_rms_epsilon", 1e-5);
     c->tied_head = !has_tensor(g, "output.weight");
     c->qkv_bias = has_tensor(g, "blk.0.attn_q.bias");
     c->o_bias = has_tensor(g, "blk.0.attn_output.bias");
     read_rope(c, r);
+    if (ae_family_of(c)->from_gguf) ae_family_of(c)->from_gguf(c, r);
 }
 
 /* GGUF stores what Llama 3.1's formula gives, not its parameters: they are this project's own keys,
  * or else the published models' (1, 4, 8192) with the largest divisor as the factor. Kept only when
  * the formula then gives the table. */
-static bool recover_llama3(ae_config *c, reader *r, const float *factors)
+static bool recover_llama3(ae_config *c, ae_gguf_keys *r, const float *factors)
 {
     ae_config guess = *c;
     float again[512];
@@ -138,10 +122,11 @@ static bool recover_llama3(ae_config *c, reader *r, const float *factors)
     guess.rope_factor = 1;
     for (int64_t i = 0; i < c->head_dim / 2; i++)
         guess.rope_factor = fmax(guess.rope_factor, factors[i]);
-    guess.rope_factor = read_number(r, "rope.scaling.llama3.factor", guess.rope_factor);
-    guess.rope_low_freq_factor = read_number(r, "rope.scaling.llama3.low_freq_factor", 1);
-    guess.rope_high_freq_factor = read_number(r, "rope.scaling.llama3.high_freq_factor", 4);
-    guess.rope_original_max_position = read_count(r, "rope.scaling.original_context_length", 8192);
+    guess.rope_factor = ae_gguf_keys_number(r, "rope.scaling.llama3.factor", guess.rope_factor);
+    guess.rope_low_freq_factor = ae_gguf_keys_number(r, "rope.scaling.llama3.low_freq_factor", 1);
+    guess.rope_high_freq_factor = ae_gguf_keys_number(r, "rope.scaling.llama3.high_freq_factor", 4);
+    guess.rope_original_max_position =
+        ae_gguf_keys_count(r, "rope.scaling.original_context_length", 8192);
     if (r->error.status || ae_config_check(&guess, ae_gguf_name(r->gguf), NULL)) return false;
     ae_config_rope_factors(&guess, again);
     for (int64_t i = 0; i < c->head_dim / 2; i++)
@@ -151,8 +136,8 @@ static bool recover_llama3(ae_config *c, reader *r, const float *factors)
 }
 
 /* After the check: head_dim is sane. */
-static aerie_status read_factors(ae_config *c, reader *r, ae_arena *arena, const float **factors,
-                                 aerie_error *err)
+static aerie_status read_factors(ae_config *c, ae_gguf_keys *r, ae_arena *arena,
+                                 const float **factors, aerie_error *err)
 {
     const char *path = ae_gguf_name(r->gguf);
     const ae_stored_tensor *t = ae_tensor_list_find(ae_gguf_tensors(r->gguf), "rope_freqs.weight");
@@ -189,6 +174,9 @@ static aerie_status read_architecture(ae_config *c, const ae_gguf *g, aerie_erro
     const ae_family *family = ae_family_of_gguf(name);
     if (!family) return ae_family_unknown(ae_gguf_name(g), name, err);
     snprintf(c->architecture, sizeof c->architecture, "%s", family->gguf);
+    snprintf(c->family, sizeof c->family, "%s", family->hf_type);
+    c->rope_interleaved = family->gguf_interleaved;
+    if (family->facts) family->facts(c);
     if (ae_gguf_has(g, "general.name") && !ae_gguf_text(g, "general.name", &text, NULL))
         snprintf(c->name, sizeof c->name, "%.*s", (int)(text.len < 127 ? text.len : 127),
                  text.data);
@@ -198,7 +186,7 @@ static aerie_status read_architecture(ae_config *c, const ae_gguf *g, aerie_erro
 aerie_status ae_config_from_gguf(ae_config *out, const ae_gguf *g, ae_arena *arena,
                                  const float **factors, aerie_error *err)
 {
-    reader r = { .gguf = g };
+    ae_gguf_keys r = { .gguf = g };
     aerie_status status;
 
     memset(out, 0, sizeof *out);
@@ -210,42 +198,39 @@ aerie_status ae_config_from_gguf(ae_config *out, const ae_gguf *g, ae_arena *are
     if (r.error.status) return aerie_fail(err, r.error.status, "%s", r.error.message);
     status = ae_config_check(out, ae_gguf_name(g), err);
     if (status) return status;
-    const ae_family *family = ae_family_of_gguf(out->architecture);
-    out->rope_interleaved = family->gguf_interleaved;
-    snprintf(out->family, sizeof out->family, "%s",
-             family->gguf_interleaved && out->sliding_window ? "mistral" : family->hf_type);
     return read_factors(out, &r, arena, factors, err);
 }
 
-static void set_u32(ae_gguf_writer *w, const ae_config *c, const char *key, int64_t value)
+static void write_yarn(const ae_config *c, ae_gguf_writer *w)
 {
-    char full[96];
+    double more = c->rope_attention_factor / ae_yarn_attention_factor(c->rope_factor);
 
-    snprintf(full, sizeof full, "%s.%s", c->architecture, key);
-    ae_gguf_set_u32(w, full, (uint32_t)value);
-}
-
-static void set_f32(ae_gguf_writer *w, const ae_config *c, const char *key, double value)
-{
-    char full[96];
-
-    snprintf(full, sizeof full, "%s.%s", c->architecture, key);
-    ae_gguf_set_f32(w, full, (float)value);
+    ae_gguf_keys_set_count(w, c, "rope.scaling.original_context_length",
+                           c->rope_original_max_position);
+    if (fabs(more - 1) > 1e-6) ae_gguf_keys_set_number(w, c, "rope.scaling.attn_factor", more);
+    if (c->rope_beta_fast != 32)
+        ae_gguf_keys_set_number(w, c, "rope.scaling.yarn_beta_fast", c->rope_beta_fast);
+    if (c->rope_beta_slow != 1)
+        ae_gguf_keys_set_number(w, c, "rope.scaling.yarn_beta_slow", c->rope_beta_slow);
 }
 
 static void write_scaling(const ae_config *c, ae_gguf_writer *w)
 {
     char key[96];
 
-    if (c->rope_scaling == AE_ROPE_LINEAR) {
+    if (c->rope_scaling == AE_ROPE_LINEAR || c->rope_scaling == AE_ROPE_YARN) {
         snprintf(key, sizeof key, "%s.rope.scaling.type", c->architecture);
-        ae_gguf_set_text(w, key, "linear");
-        set_f32(w, c, "rope.scaling.factor", c->rope_factor);
+        ae_gguf_set_text(w, key, c->rope_scaling == AE_ROPE_YARN ? "yarn" : "linear");
+        ae_gguf_keys_set_number(w, c, "rope.scaling.factor", c->rope_factor);
+        if (c->rope_scaling == AE_ROPE_YARN) write_yarn(c, w);
     } else if (c->rope_scaling == AE_ROPE_LLAMA3) {
-        set_f32(w, c, "rope.scaling.llama3.factor", c->rope_factor);
-        set_f32(w, c, "rope.scaling.llama3.low_freq_factor", c->rope_low_freq_factor);
-        set_f32(w, c, "rope.scaling.llama3.high_freq_factor", c->rope_high_freq_factor);
-        set_u32(w, c, "rope.scaling.original_context_length", c->rope_original_max_position);
+        ae_gguf_keys_set_number(w, c, "rope.scaling.llama3.factor", c->rope_factor);
+        ae_gguf_keys_set_number(w, c, "rope.scaling.llama3.low_freq_factor",
+                                c->rope_low_freq_factor);
+        ae_gguf_keys_set_number(w, c, "rope.scaling.llama3.high_freq_factor",
+                                c->rope_high_freq_factor);
+        ae_gguf_keys_set_count(w, c, "rope.scaling.original_context_length",
+                               c->rope_original_max_position);
     }
 }
 
@@ -253,18 +238,20 @@ void ae_config_to_gguf(const ae_config *c, ae_gguf_writer *w)
 {
     ae_gguf_set_text(w, "general.architecture", c->architecture);
     if (c->name[0]) ae_gguf_set_text(w, "general.name", c->name);
-    set_u32(w, c, "vocab_size", c->vocab_size);
-    set_u32(w, c, "context_length", c->max_position);
-    set_u32(w, c, "embedding_length", c->hidden_size);
-    set_u32(w, c, "block_count", c->n_layers);
-    set_u32(w, c, "feed_forward_length", c->intermediate_size);
-    set_u32(w, c, "attention.head_count", c->n_heads);
-    set_u32(w, c, "attention.head_count_kv", c->n_kv_heads);
-    set_u32(w, c, "attention.key_length", c->head_dim);
-    set_u32(w, c, "attention.value_length", c->head_dim);
-    set_f32(w, c, "attention.layer_norm_rms_epsilon", c->norm_eps);
-    if (c->sliding_window) set_u32(w, c, "attention.sliding_window", c->sliding_window);
-    set_u32(w, c, "rope.dimension_count", c->head_dim);
-    set_f32(w, c, "rope.freq_base", c->rope_theta);
+    ae_gguf_keys_set_count(w, c, "vocab_size", c->vocab_size);
+    ae_gguf_keys_set_count(w, c, "context_length", c->max_position);
+    ae_gguf_keys_set_count(w, c, "embedding_length", c->hidden_size);
+    ae_gguf_keys_set_count(w, c, "block_count", c->n_layers);
+    ae_gguf_keys_set_count(w, c, "feed_forward_length", c->intermediate_size);
+    ae_gguf_keys_set_count(w, c, "attention.head_count", c->n_heads);
+    ae_gguf_keys_set_count(w, c, "attention.head_count_kv", c->n_kv_heads);
+    ae_gguf_keys_set_count(w, c, "attention.key_length", c->head_dim);
+    ae_gguf_keys_set_count(w, c, "attention.value_length", c->head_dim);
+    ae_gguf_keys_set_number(w, c, "attention.layer_norm_rms_epsilon", c->norm_eps);
+    if (c->sliding_window)
+        ae_gguf_keys_set_count(w, c, "attention.sliding_window", c->sliding_window);
+    ae_gguf_keys_set_count(w, c, "rope.dimension_count", c->head_dim);
+    ae_gguf_keys_set_number(w, c, "rope.freq_base", c->rope_theta);
     write_scaling(c, w);
+    if (ae_family_of(c)->to_gguf) ae_family_of(c)->to_gguf(c, w);
 }

@@ -6,65 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads keys of one object; the first failure sticks, so that reading goes on as a list. */
-typedef struct {
-    const json_t *object;
-    const char *path;
-    aerie_error error;
-} reader;
-
-static const json_t *lookup(const reader *r, const char *key)
+static const ae_family *read_family(ae_hf_keys *r)
 {
-    const json_t *value = json_object_get(r->object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
-static double read_number(reader *r, const char *key, double fallback)
-{
-    const json_t *value = lookup(r, key);
-
-    if (!value) return fallback;
-    if (json_is_number(value)) return json_number_value(value);
-    aerie_fail(&r->error, AERIE_BAD_FILE, "%s: '%s' must be a number", r->path, key);
-    return fallback;
-}
-
-/* fallback < 0: the key must be there. */
-static int64_t read_count(reader *r, const char *key, int64_t fallback)
-{
-    double value = read_number(r, key, (double)fallback);
-
-    if (!lookup(r, key) && fallback < 0)
-        aerie_fail(&r->error, AERIE_BAD_FILE, "%s: '%s' is missing", r->path, key);
-    if (value >= 0 && value <= 1e15 && value == floor(value)) return (int64_t)value;
-    aerie_fail(&r->error, AERIE_BAD_FILE, "%s: '%s' must be a whole number, not %g", r->path, key,
-               value);
-    return 0;
-}
-
-static bool read_flag(reader *r, const char *key, bool fallback)
-{
-    const json_t *value = lookup(r, key);
-
-    if (!value) return fallback;
-    if (!json_is_boolean(value))
-        aerie_fail(&r->error, AERIE_BAD_FILE, "%s: '%s' must be true or false", r->path, key);
-    return json_is_true(value);
-}
-
-static const char *read_text(reader *r, const char *key)
-{
-    const json_t *value = lookup(r, key);
-
-    if (value && !json_is_string(value))
-        aerie_fail(&r->error, AERIE_BAD_FILE, "%s: '%s' must be a string", r->path, key);
-    return value ? json_string_value(value) : NULL;
-}
-
-static const ae_family *read_family(reader *r)
-{
-    const char *type = read_text(r, "model_type");
-    const char *class = json_string_value(json_array_get(lookup(r, "architectures"), 0));
+    const char *type = ae_hf_text(r, "model_type");
+    const char *class = json_string_value(json_array_get(ae_hf_value(r, "architectures"), 0));
     const ae_family *by_type = type ? ae_family_of_hf(type) : NULL;
     const ae_family *by_class = class ? ae_family_of_hf(class) : NULL;
 
@@ -80,37 +25,69 @@ static const ae_family *read_family(reader *r)
     return r->error.status ? NULL : by_class ? by_class : by_type;
 }
 
-/* `r` reads rope_scaling, or the newer rope_parameters. */
-static void read_rope_scaling(ae_config *c, reader *r)
+static void read_llama3(ae_config *c, ae_hf_keys *r)
 {
-    static const char *const known[] = { "default", "linear", "llama3" };
-    const char *type = read_text(r, "rope_type");
-
-    if (!type) type = read_text(r, "type");
-    if (!type || strcmp(type, "default") == 0) return;
-    if (strcmp(type, "linear") != 0 && strcmp(type, "llama3") != 0) {
-        const char *near = ae_nearest(type, known, AE_COUNT(known));
-        aerie_fail(&r->error, AERIE_UNSUPPORTED,
-                   "%s: rope scaling '%.40s' is none that this build computes (default, linear, "
-                   "llama3)%s%s",
-                   r->path, type, near ? "; the nearest is " : "", near ? near : "");
-        return;
-    }
-    c->rope_factor = read_number(r, "factor", 0);
-    c->rope_scaling = AE_ROPE_LINEAR;
-    if (strcmp(type, "linear") == 0) return;
-    c->rope_scaling = AE_ROPE_LLAMA3;
-    c->rope_low_freq_factor = read_number(r, "low_freq_factor", 1);
-    c->rope_high_freq_factor = read_number(r, "high_freq_factor", 4);
-    c->rope_original_max_position = read_count(r, "original_max_position_embeddings", -1);
+    c->rope_low_freq_factor = ae_hf_number(r, "low_freq_factor", 1);
+    c->rope_high_freq_factor = ae_hf_number(r, "high_freq_factor", 4);
+    c->rope_original_max_position = ae_hf_count(r, "original_max_position_embeddings", -1);
 }
 
-static void read_rope(ae_config *c, reader *r)
+/* The configuration's length may be the original's: then the scaling makes it longer. */
+static void read_yarn(ae_config *c, ae_hf_keys *r)
 {
-    c->rope_theta = read_number(r, "rope_theta", 10000);
-    const json_t *scaling = lookup(r, "rope_parameters");
-    if (!scaling) scaling = lookup(r, "rope_scaling");
-    if (read_number(r, "partial_rotary_factor", 1) != 1)
+    c->rope_beta_fast = ae_hf_number(r, "beta_fast", 32);
+    c->rope_beta_slow = ae_hf_number(r, "beta_slow", 1);
+    c->rope_attention_factor =
+        ae_hf_number(r, "attention_factor", ae_yarn_attention_factor(c->rope_factor));
+    c->rope_original_max_position =
+        ae_hf_count(r, "original_max_position_embeddings", c->max_position);
+    double reach = (double)c->rope_original_max_position * c->rope_factor;
+    if (reach > (double)c->max_position && reach < INT32_MAX) c->max_position = (int64_t)reach;
+    if (ae_hf_value(r, "mscale") || ae_hf_value(r, "mscale_all_dim") ||
+        !ae_hf_flag(r, "truncate", true))
+        aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                   "%s: yarn rope scaling with mscale or without truncate is not something this "
+                   "build computes",
+                   r->path);
+}
+
+/* `r` reads rope_scaling, or the newer rope_parameters. */
+static void read_rope_scaling(ae_config *c, ae_hf_keys *r)
+{
+    static const struct {
+        const char *name;
+        ae_rope_scaling_kind kind;
+        void (*more)(ae_config *c, ae_hf_keys *r);
+    } kinds[] = { { "linear", AE_ROPE_LINEAR, NULL },
+                  { "llama3", AE_ROPE_LLAMA3, read_llama3 },
+                  { "yarn", AE_ROPE_YARN, read_yarn } };
+    static const char *const known[] = { "default", "linear", "llama3", "yarn" };
+    const char *type = ae_hf_text(r, "rope_type");
+
+    if (!type) type = ae_hf_text(r, "type");
+    if (!type || strcmp(type, "default") == 0) return;
+    for (size_t i = 0; i < AE_COUNT(kinds); i++) {
+        if (strcmp(type, kinds[i].name) != 0) continue;
+        c->rope_scaling = kinds[i].kind;
+        c->rope_factor = ae_hf_number(r, "factor", 0);
+        if (kinds[i].more) kinds[i].more(c, r);
+        return;
+    }
+    const char *near = ae_nearest(type, known, AE_COUNT(known));
+    aerie_fail(&r->error, AERIE_UNSUPPORTED,
+               "%s: rope scaling '%.40s' is none that this build computes (default, linear, "
+               "llama3, yarn)%s%s",
+               r->path, type, near ? "; the nearest is " : "", near ? near : "");
+}
+
+static void read_rope(ae_config *c, ae_hf_keys *r)
+{
+    c->rope_theta = ae_hf_number(r, "rope_theta", c->rope_theta);
+    const json_t *scaling = ae_hf_value(r, "rope_parameters");
+    if (json_object_get(scaling, "full_attention"))
+        scaling = json_object_get(scaling, "full_attention"); /* one for each kind of layer */
+    if (!scaling) scaling = ae_hf_value(r, "rope_scaling");
+    if (ae_hf_number(r, "partial_rotary_factor", 1) != 1)
         aerie_fail(
             &r->error, AERIE_UNSUPPORTED,
             "%s: only a part of each head is rotated (partial_rotary_factor), which this build "
@@ -121,77 +98,102 @@ static void read_rope(ae_config *c, reader *r)
         aerie_fail(&r->error, AERIE_BAD_FILE, "%s: the rope scaling must be an object", r->path);
         return;
     }
-    reader inner = { scaling, r->path, r->error };
-    c->rope_theta = read_number(&inner, "rope_theta", c->rope_theta);
+    ae_hf_keys inner = { scaling, r->path, r->error };
+    c->rope_theta = ae_hf_number(&inner, "rope_theta", c->rope_theta);
     read_rope_scaling(c, &inner);
     r->error = inner.error;
 }
 
-/* Qwen2 has a switch, and may give a window to its upper layers only. */
-static void read_window(ae_config *c, const ae_family *family, reader *r)
+static void read_activation(const ae_family *family, ae_hf_keys *r)
 {
-    c->sliding_window = read_count(r, "sliding_window", 0);
-    if (strcmp(family->hf_type, "qwen2") == 0) {
-        int64_t first = read_count(r, "max_window_layers", 0);
-        if (!read_flag(r, "use_sliding_window", false) || first >= c->n_layers)
-            c->sliding_window = 0;
-        else if (first > 0)
-            aerie_fail(
-                &r->error, AERIE_UNSUPPORTED,
-                "%s: a sliding window on layers from %lld on only (max_window_layers) is not "
-                "something this build computes",
-                r->path, (long long)first);
-    } else if (strcmp(family->hf_type, "llama") == 0) {
-        c->sliding_window = 0; /* Llama's code never reads it */
+    const char *act = ae_hf_text(r, "hidden_activation");
+
+    if (!act) act = ae_hf_text(r, "hidden_act");
+    if (act && strcmp(act, family->activation) != 0)
+        aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                   "%s: the activation '%.40s' is not something this build computes for %s (%s)",
+                   r->path, act, family->hf_type, family->activation);
+}
+
+/* Newer files say of every layer whether it has a window; the family's own keys said it already. */
+static void check_layer_types(const ae_config *c, ae_hf_keys *r)
+{
+    const json_t *types = ae_hf_value(r, "layer_types");
+
+    for (int64_t i = 0; i < c->n_layers && i < (int64_t)json_array_size(types); i++) {
+        const char *type = json_string_value(json_array_get(types, (size_t)i));
+        bool local = type && strcmp(type, "sliding_attention") == 0;
+        if (type && local == (ae_config_window(c, i) > 0)) continue;
+        aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                   "%s: layer %lld is '%.40s' (layer_types), which this build does not compute for "
+                   "%s",
+                   r->path, (long long)i, type ? type : "no text", c->family);
+        return;
     }
 }
 
-static void read_biases(ae_config *c, const ae_family *family, reader *r)
+/* What a config.json means that leaves keys out. */
+static void set_defaults(ae_config *c, const ae_family *family)
 {
-    bool all = strcmp(family->hf_type, "llama") == 0 && read_flag(r, "attention_bias", false);
-
-    c->qkv_bias = family->qkv_bias || all;
-    c->o_bias = all;
-    if (read_flag(r, "mlp_bias", false))
-        aerie_fail(&r->error, AERIE_UNSUPPORTED,
-                   "%s: biases in the MLP (mlp_bias) are not something "
-                   "this build computes",
-                   r->path);
-}
-
-static void read_all(ae_config *c, reader *r)
-{
-    const ae_family *family = read_family(r);
-    const char *act;
-
-    if (!family) return;
+    c->vocab_size = c->hidden_size = c->intermediate_size = c->n_layers = c->n_heads = -1;
+    c->max_position = 2048;
+    c->rope_theta = 10000;
+    c->qkv_bias = c->o_bias = false;
     snprintf(c->architecture, sizeof c->architecture, "%s", family->gguf);
     snprintf(c->family, sizeof c->family, "%s", family->hf_type);
-    c->vocab_size = read_count(r, "vocab_size", -1);
-    c->hidden_size = read_count(r, "hidden_size", -1);
-    c->intermediate_size = read_count(r, "intermediate_size", -1);
-    c->n_layers = read_count(r, "num_hidden_layers", -1);
-    c->n_heads = read_count(r, "num_attention_heads", -1);
-    c->n_kv_heads = read_count(r, "num_key_value_heads", c->n_heads);
+    if (family->facts) family->facts(c);
+}
+
+static void read_sizes(ae_config *c, ae_hf_keys *r)
+{
+    c->vocab_size = ae_hf_count(r, "vocab_size", c->vocab_size);
+    c->hidden_size = ae_hf_count(r, "hidden_size", c->hidden_size);
+    c->intermediate_size = ae_hf_count(r, "intermediate_size", c->intermediate_size);
+    c->n_layers = ae_hf_count(r, "num_hidden_layers", c->n_layers);
+    c->n_heads = ae_hf_count(r, "num_attention_heads", c->n_heads);
+    c->n_kv_heads =
+        ae_hf_count(r, "num_key_value_heads", c->n_kv_heads > 0 ? c->n_kv_heads : c->n_heads);
     if (r->error.status) return;
-    if (c->n_heads < 1 || (!lookup(r, "head_dim") && c->hidden_size % c->n_heads)) {
+    if (c->n_heads < 1 ||
+        (!ae_hf_value(r, "head_dim") && !c->head_dim && c->hidden_size % c->n_heads)) {
         aerie_fail(&r->error, AERIE_BAD_FILE, "%s: hidden_size %lld is no multiple of %lld heads",
                    r->path, (long long)c->hidden_size, (long long)c->n_heads);
         return;
     }
-    c->head_dim = read_count(r, "head_dim", c->hidden_size / c->n_heads);
-    c->max_position = read_count(r, "max_position_embeddings", 2048);
-    c->norm_eps = (float)read_number(r, "rms_norm_eps", 1e-6);
-    c->tied_head = read_flag(r, "tie_word_embeddings", false);
-    act = read_text(r, "hidden_act");
-    if (act && strcmp(act, "silu") != 0)
+    c->head_dim =
+        ae_hf_count(r, "head_dim", c->head_dim ? c->head_dim : c->hidden_size / c->n_heads);
+    c->max_position = ae_hf_count(r, "max_position_embeddings", c->max_position);
+}
+
+/* Of a Gemma 3 that reads images too, the model of text. */
+static void take_text_config(ae_hf_keys *r)
+{
+    const char *type = json_string_value(ae_hf_value(r, "model_type"));
+    const json_t *inner = ae_hf_value(r, "text_config");
+
+    if (type && strcmp(type, "gemma3") == 0 && json_is_object(inner)) r->object = inner;
+}
+
+static void read_all(ae_config *c, ae_hf_keys *r)
+{
+    take_text_config(r);
+    const ae_family *family = read_family(r);
+
+    if (!family) return;
+    set_defaults(c, family);
+    read_sizes(c, r);
+    if (r->error.status) return;
+    c->query_pre_attn_scalar = (double)c->head_dim;
+    c->norm_eps = (float)ae_hf_number(r, "rms_norm_eps", 1e-6);
+    c->tied_head = ae_hf_flag(r, "tie_word_embeddings", c->tied_head);
+    read_activation(family, r);
+    if (ae_hf_flag(r, "mlp_bias", false))
         aerie_fail(&r->error, AERIE_UNSUPPORTED,
-                   "%s: the activation '%.40s' is not something this "
-                   "build computes (silu)",
-                   r->path, act);
-    read_biases(c, family, r);
-    read_window(c, family, r);
+                   "%s: biases in the MLP (mlp_bias) are not something this build computes",
+                   r->path);
     read_rope(c, r);
+    family->from_hf(c, r);
+    check_layer_types(c, r);
 }
 
 /* The folder's name, for a model that has no other. */
@@ -212,7 +214,7 @@ aerie_status ae_config_from_hf(ae_config *out, const char *path, aerie_error *er
     ae_bytes text = { 0 };
     json_error_t where;
     json_t *root = NULL;
-    reader r = { .path = path };
+    ae_hf_keys r = { .path = path };
 
     memset(out, 0, sizeof *out);
     status = ae_file_read(&text, path, 16 << 20, err);
@@ -237,6 +239,15 @@ done:
     return status;
 }
 
+static void write_yarn(const ae_config *c, json_t *scaling)
+{
+    json_object_set_new(scaling, "original_max_position_embeddings",
+                        json_integer(c->rope_original_max_position));
+    json_object_set_new(scaling, "attention_factor", json_real(c->rope_attention_factor));
+    json_object_set_new(scaling, "beta_fast", json_real(c->rope_beta_fast));
+    json_object_set_new(scaling, "beta_slow", json_real(c->rope_beta_slow));
+}
+
 static void write_rope(const ae_config *c, json_t *root)
 {
     json_object_set_new(root, "rope_theta", json_real(c->rope_theta));
@@ -245,22 +256,15 @@ static void write_rope(const ae_config *c, json_t *root)
     json_object_set_new(root, "rope_scaling", scaling);
     json_object_set_new(scaling, "factor", json_real(c->rope_factor));
     json_object_set_new(scaling, "rope_type",
-                        json_string(c->rope_scaling == AE_ROPE_LLAMA3 ? "llama3" : "linear"));
+                        json_string(c->rope_scaling == AE_ROPE_LLAMA3 ? "llama3"
+                                    : c->rope_scaling == AE_ROPE_YARN ? "yarn"
+                                                                      : "linear"));
+    if (c->rope_scaling == AE_ROPE_YARN) write_yarn(c, scaling);
     if (c->rope_scaling != AE_ROPE_LLAMA3) return;
     json_object_set_new(scaling, "low_freq_factor", json_real(c->rope_low_freq_factor));
     json_object_set_new(scaling, "high_freq_factor", json_real(c->rope_high_freq_factor));
     json_object_set_new(scaling, "original_max_position_embeddings",
                         json_integer(c->rope_original_max_position));
-}
-
-static void write_window(const ae_config *c, json_t *root)
-{
-    if (strcmp(c->family, "qwen2") == 0) {
-        json_object_set_new(root, "use_sliding_window", json_boolean(c->sliding_window > 0));
-        json_object_set_new(root, "max_window_layers", json_integer(0));
-    }
-    json_object_set_new(root, "sliding_window",
-                        c->sliding_window ? json_integer(c->sliding_window) : json_null());
 }
 
 static void write_ids(const ae_vocab *v, json_t *root)
@@ -291,21 +295,20 @@ static double shortest(float value)
 
 static json_t *config_json(const ae_config *c, ae_dtype dtype, const ae_vocab *vocab)
 {
-    json_t *root = json_pack(
-        "{s:[s],s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:s,s:b,s:s,s:I}", "architectures",
-        ae_family_of_hf(c->family)->hf_class, "model_type", c->family, "hidden_size",
-        (json_int_t)c->hidden_size, "intermediate_size", (json_int_t)c->intermediate_size,
-        "num_hidden_layers", (json_int_t)c->n_layers, "num_attention_heads", (json_int_t)c->n_heads,
-        "num_key_value_heads", (json_int_t)c->n_kv_heads, "head_dim", (json_int_t)c->head_dim,
-        "max_position_embeddings", (json_int_t)c->max_position, "rms_norm_eps",
-        shortest(c->norm_eps), "hidden_act", "silu", "tie_word_embeddings", (int)c->tied_head,
-        "torch_dtype", torch_name(dtype), "vocab_size", (json_int_t)c->vocab_size);
+    json_t *root =
+        json_pack("{s:[s],s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:s,s:b,s:s,s:I}", "architectures",
+                  ae_family_of(c)->hf_class, "model_type", c->family, "hidden_size",
+                  (json_int_t)c->hidden_size, "intermediate_size", (json_int_t)c->intermediate_size,
+                  "num_hidden_layers", (json_int_t)c->n_layers, "num_attention_heads",
+                  (json_int_t)c->n_heads, "num_key_value_heads", (json_int_t)c->n_kv_heads,
+                  "head_dim", (json_int_t)c->head_dim, "max_position_embeddings",
+                  (json_int_t)c->max_position, "rms_norm_eps", shortest(c->norm_eps), "hidden_act",
+                  ae_family_of(c)->activation, "tie_word_embeddings", (int)c->tied_head,
+                  "torch_dtype", torch_name(dtype), "vocab_size", (json_int_t)c->vocab_size);
 
     if (!root) return NULL;
-    if (strcmp(c->family, "llama") == 0)
-        json_object_set_new(root, "attention_bias", json_boolean(c->o_bias));
     write_rope(c, root);
-    write_window(c, root);
+    ae_family_of(c)->to_hf(c, root);
     if (vocab) write_ids(vocab, root);
     return root;
 }
@@ -317,9 +320,7 @@ static aerie_status check_sayable(const ae_config *c, aerie_error *err)
         return aerie_fail(err, AERIE_UNSUPPORTED,
                           "the model's rope_freqs.weight follows no formula that a config.json can "
                           "say; save it as GGUF");
-    bool llama = strcmp(c->family, "llama") == 0;
-    bool qkv_bias = llama ? c->o_bias : ae_family_of_hf(c->family)->qkv_bias;
-    if (c->qkv_bias != qkv_bias || (c->o_bias && !llama) || (llama && c->sliding_window))
+    if (!ae_family_of(c)->sayable(c))
         return aerie_fail(
             err, AERIE_UNSUPPORTED,
             "the model's mix of biases and sliding window is none that Hugging Face's "

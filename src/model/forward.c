@@ -7,17 +7,37 @@
 
 static ae_attention_shape attention_shape(const ae_config *c)
 {
+    /* YaRN lengthens q and k alike: their product by the square. */
+    double sharper = c->rope_scaling == AE_ROPE_YARN ? c->rope_attention_factor : 1;
+
     return (ae_attention_shape){
         .n_heads = c->n_heads,
         .n_kv_heads = c->n_kv_heads,
         .head_dim = c->head_dim,
-        .window = c->sliding_window,
-        .scale = (float)(1 / sqrt((double)c->head_dim)),
+        .scale = (float)(sharper * sharper / sqrt(c->query_pre_attn_scalar)),
+        .soft_cap = c->attn_logit_softcapping,
     };
 }
 
+/* What the layers of a pass share, and the rotations that they choose from. */
+typedef struct {
+    ae_decoder_layer_call call;
+    const ae_rope_table *rope, *local_rope;
+} layer_plan;
+
+static ae_decoder_layer_call call_of(const ae_net *net, const layer_plan *plan, int64_t layer)
+{
+    ae_decoder_layer_call call = plan->call;
+
+    call.weights = &net->layers[layer];
+    call.layer = layer;
+    call.attention.window = ae_config_window(net->config, layer);
+    call.rope = call.attention.window && plan->local_rope ? plan->local_rope : plan->rope;
+    return call;
+}
+
 /* With a tape everything between the layers is kept, or is made again from the layers' inputs. */
-static ae_tensor *layers_on_tape(ae_ctx *cx, const ae_net *net, const ae_decoder_layer_call *common,
+static ae_tensor *layers_on_tape(ae_ctx *cx, const ae_net *net, const layer_plan *plan,
                                  ae_tensor *x)
 {
     int64_t n = net->config->n_layers;
@@ -28,9 +48,8 @@ static ae_tensor *layers_on_tape(ae_ctx *cx, const ae_net *net, const ae_decoder
         return NULL;
     }
     for (int64_t i = 0; i < n && x; i++) {
-        calls[i] = *common; /* outlives this call: recomputation reads it on the way back */
-        calls[i].weights = &net->layers[i];
-        calls[i].layer = i;
+        calls[i] = call_of(net, plan, i); /* outlives this call: recomputation reads it on the way
+                                             back */
         x = net->recompute ? ae_recompute(cx, ae_decoder_layer_forward, &calls[i], x)
                            : ae_decoder_layer_forward(cx, &calls[i], x);
     }
@@ -39,15 +58,12 @@ static ae_tensor *layers_on_tape(ae_ctx *cx, const ae_net *net, const ae_decoder
 
 /* Without one, only a layer's output outlives it: the arena holds one layer, not all. x is written
  * over. */
-static ae_tensor *layers_in_place(ae_ctx *cx, const ae_net *net,
-                                  const ae_decoder_layer_call *common, ae_tensor *x)
+static ae_tensor *layers_in_place(ae_ctx *cx, const ae_net *net, const layer_plan *plan,
+                                  ae_tensor *x)
 {
-    ae_decoder_layer_call call = *common;
-
     for (int64_t i = 0; i < net->config->n_layers && x; i++) {
         ae_arena_mark here = ae_arena_here(cx->arena);
-        call.weights = &net->layers[i];
-        call.layer = i;
+        const ae_decoder_layer_call call = call_of(net, plan, i);
         const ae_tensor *y = ae_decoder_layer_forward(cx, &call, x);
         if (!y) return NULL;
         memcpy(x->data, y->data, (size_t)(x->rows * x->cols) * sizeof(float));
@@ -56,21 +72,37 @@ static ae_tensor *layers_in_place(ae_ctx *cx, const ae_net *net,
     return x;
 }
 
+static const ae_rope_table *rotation(ae_ctx *cx, const ae_net *net, const ae_batch *batch,
+                                     const double *freq)
+{
+    return ae_rope_table_new(cx, batch->pos, batch->n_tokens, freq, net->config->head_dim,
+                             net->config->rope_interleaved);
+}
+
+static ae_tensor *embed(ae_ctx *cx, const ae_net *net, const ae_batch *batch)
+{
+    ae_tensor *x = ae_embedding(cx, net->embedding, batch->ids, batch->n_tokens);
+
+    return net->config->scaled_embedding ? ae_scale(cx, x, sqrtf((float)net->config->hidden_size))
+                                         : x;
+}
+
 ae_tensor *ae_net_hidden(ae_ctx *cx, const ae_net *net, const ae_batch *batch)
 {
     const ae_config *c = net->config;
 
     if (ae_ctx_status(cx)) return NULL;
     if (batch->caches && ae_batch_reserve(batch, &cx->error)) return NULL;
-    ae_tensor *x = ae_embedding(cx, net->embedding, batch->ids, batch->n_tokens);
-    ae_decoder_layer_call common = {
-        .batch = batch,
-        .rope = ae_rope_table_new(cx, batch->pos, batch->n_tokens, net->rope_freq, c->head_dim,
-                                  c->rope_interleaved),
-        .attention = attention_shape(c),
-        .norm_eps = c->norm_eps,
+    ae_tensor *x = embed(cx, net, batch);
+    const layer_plan plan = {
+        .call = { .batch = batch,
+                  .attention = attention_shape(c),
+                  .activation = c->activation,
+                  .norm_eps = c->norm_eps },
+        .rope = rotation(cx, net, batch, net->rope_freq),
+        .local_rope = net->rope_local_freq ? rotation(cx, net, batch, net->rope_local_freq) : NULL,
     };
-    x = cx->tape ? layers_on_tape(cx, net, &common, x) : layers_in_place(cx, net, &common, x);
+    x = cx->tape ? layers_on_tape(cx, net, &plan, x) : layers_in_place(cx, net, &plan, x);
     x = ae_rmsnorm(cx, x, net->norm, c->norm_eps);
     if (x && batch->caches) ae_batch_commit(batch);
     return x;
@@ -79,5 +111,17 @@ ae_tensor *ae_net_hidden(ae_ctx *cx, const ae_net *net, const ae_batch *batch)
 ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
                          const int32_t *rows, int64_t n)
 {
-    return ae_linear(cx, ae_pick_rows(cx, hidden, rows, n), net->head, NULL);
+    float cap = net->config->final_logit_softcapping;
+    ae_tensor *logits = ae_linear(cx, ae_pick_rows(cx, hidden, rows, n), net->head, NULL);
+
+    return cap > 0 ? ae_soft_cap(cx, logits, cap) : logits;
+}
+
+ae_tensor *ae_net_log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                           const ae_predictions *p, ae_tensor **mean)
+{
+    ae_predictions capped = *p;
+
+    capped.soft_cap = net->config->final_logit_softcapping;
+    return ae_log_prob(cx, hidden, net->head, &capped, mean);
 }

@@ -9,6 +9,32 @@ static void add_text(ae_sha256 *s, const char *text)
     ae_sha256_add(s, text, strlen(text) + 1);
 }
 
+/* What the first families did not have is added only where it is there: their names stay. */
+static void add_number(ae_sha256 *s, const char *name, double value)
+{
+    char text[64];
+
+    if (!value) return;
+    snprintf(text, sizeof text, "%s %.9g", name, value);
+    add_text(s, text);
+}
+
+static void add_later_numbers(ae_sha256 *s, const ae_config *c)
+{
+    double scalar = c->query_pre_attn_scalar;
+
+    add_number(s, "window_period", (double)c->window_period);
+    add_number(s, "rope_local_theta", c->rope_local_theta);
+    add_number(s, "rope_beta_fast", c->rope_beta_fast);
+    add_number(s, "rope_beta_slow", c->rope_beta_slow);
+    add_number(s, "rope_attention_factor", c->rope_attention_factor);
+    add_number(s, "scaled_embedding", c->scaled_embedding);
+    add_number(s, "activation", c->activation);
+    add_number(s, "query_pre_attn_scalar", scalar == (double)c->head_dim ? 0 : scalar);
+    add_number(s, "attn_logit_softcapping", (double)c->attn_logit_softcapping);
+    add_number(s, "final_logit_softcapping", (double)c->final_logit_softcapping);
+}
+
 static void add_numbers(ae_sha256 *s, const ae_config *c)
 {
     const int64_t whole[] = {
@@ -33,6 +59,7 @@ static void add_numbers(ae_sha256 *s, const ae_config *c)
         snprintf(text, sizeof text, "%.9g", real[i]);
         add_text(s, text);
     }
+    add_later_numbers(s, c);
 }
 
 /* XXH64 with two seeds over each MiB, and SHA-256 over those: as fast as memory is read, where

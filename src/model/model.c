@@ -35,7 +35,8 @@ aerie_status ae_model_lay_out(ae_model *m, aerie_error *err)
 {
     const ae_config *c = &m->config;
     size_t n_layers = (size_t)c->n_layers;
-    double *freq = ae_arena_take(&m->arena, (size_t)c->head_dim / 2, sizeof *freq);
+    size_t pairs = (size_t)c->head_dim / 2;
+    double *freq = ae_arena_take(&m->arena, 2 * pairs, sizeof *freq);
 
     m->n_params = ae_param_sites(c);
     m->weights.layers = ae_arena_take(&m->arena, n_layers, sizeof *m->weights.layers);
@@ -46,6 +47,10 @@ aerie_status ae_model_lay_out(ae_model *m, aerie_error *err)
     ae_config_rope(c, m->rope_factors, freq);
     m->net.config = c;
     m->net.rope_freq = freq;
+    if (c->rope_local_theta) {
+        ae_config_local_rope(c, freq + pairs);
+        m->net.rope_local_freq = freq + pairs;
+    }
     for (int64_t i = 0; i < m->n_params; i++) {
         ae_param_site site = ae_param_site_at(c, &m->weights, i);
         char name[AE_PARAM_NAME];

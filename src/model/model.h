@@ -13,26 +13,39 @@ typedef enum {
     AE_ROPE_PLAIN,
     AE_ROPE_LINEAR,
     AE_ROPE_LLAMA3,
-    AE_ROPE_FACTORS /* a GGUF's rope_freqs.weight that no known formula gives */
+    AE_ROPE_FACTORS, /* a GGUF's rope_freqs.weight that no known formula gives */
+    AE_ROPE_YARN     /* Peng et al., 2309.00071 */
 } ae_rope_scaling_kind;
 
 /* Named as in Hugging Face's config.json. */
 typedef struct {
     char architecture[16]; /* GGUF's general.architecture: "llama", "qwen2" */
-    char family[16];       /* Hugging Face's model_type: "llama", "mistral", "qwen2" */
+    char family[16];       /* Hugging Face's model_type: "llama", "mistral", "gemma3_text" */
     char name[128];
     int64_t vocab_size, hidden_size, intermediate_size, n_layers, n_heads, n_kv_heads, head_dim;
     int64_t max_position;   /* context length it was trained for */
-    int64_t sliding_window; /* 0: none */
+    int64_t sliding_window; /* positions that a layer with a window sees; 0: none has */
+    int64_t window_period;  /* of so many layers the last sees everything; 0: all have the window */
     double rope_theta;
+    double rope_local_theta; /* of layers with a window, which are then not scaled; 0: the same */
     ae_rope_scaling_kind rope_scaling;
     double rope_factor, rope_low_freq_factor, rope_high_freq_factor;
+    double rope_beta_fast, rope_beta_slow, rope_attention_factor; /* YaRN's */
     int64_t rope_original_max_position;
     bool rope_interleaved; /* the layout of q and k in memory: GGUF's "llama" is, Hugging Face's is
                               not */
     bool tied_head, qkv_bias, o_bias;
+    bool qk_norm;          /* every head of q and k is normed before it is rotated */
+    bool post_norms;       /* attention's and the MLP's outputs are normed before they are added */
+    bool scaled_embedding; /* embeddings times sqrt(hidden_size) */
+    ae_activation activation;
+    double query_pre_attn_scalar; /* scores are divided by its root: head_dim, but in some Gemma */
+    float attn_logit_softcapping, final_logit_softcapping; /* 0: none */
     float norm_eps;
 } ae_config;
+
+/* Positions that a layer's tokens see, themselves included; 0: all. */
+int64_t ae_config_window(const ae_config *c, int64_t layer);
 
 /* The weights of a layer that a matrix product uses, in the order of the parameter table. */
 typedef enum {
@@ -56,6 +69,7 @@ typedef struct {
     const ae_tensor *head;          /* [V, D]; the embedding when tied */
     const ae_decoder_layer *layers; /* [L] */
     const double *rope_freq;        /* [d / 2] */
+    const double *rope_local_freq;  /* the same of layers with a window; NULL: no other */
     bool recompute;                 /* with a tape: keep layer inputs only */
 } ae_net;
 
@@ -64,6 +78,9 @@ ae_tensor *ae_net_hidden(ae_ctx *cx, const ae_net *net, const ae_batch *batch);
 /* Logits [n, V] of chosen rows of the hidden states. */
 ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
                          const int32_t *rows, int64_t n);
+/* ae_log_prob() of hidden states under the net's head. */
+ae_tensor *ae_net_log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                           const ae_predictions *p, ae_tensor **mean);
 
 /* The tokenizer of a GGUF file (one with a vocabulary and no tensors is fine), of a Hugging Face
  * folder, or a bare tokenizer.model or tokenizer.json: without opening the weights. *out is the

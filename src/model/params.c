@@ -24,10 +24,14 @@ static const ae_param layer_params[] = {
       'H', 'D', AE_PARAM_ALWAYS, AE_START_NORMAL, AE_PROJ_Q, 'H' },
     { "self_attn.q_proj.bias", "attn_q.bias", LAYER(q_bias),
       '1', 'H', AE_PARAM_QKV_BIAS, AE_START_ZERO, -1, 'H' },
+    { "self_attn.q_norm.weight", "attn_q_norm.weight", LAYER(q_norm),
+      '1', 'd', AE_PARAM_QK_NORM, AE_START_ONE, -1, 0 },
     { "self_attn.k_proj.weight", "attn_k.weight", LAYER(k),
       'K', 'D', AE_PARAM_ALWAYS, AE_START_NORMAL, AE_PROJ_K, 'K' },
     { "self_attn.k_proj.bias", "attn_k.bias", LAYER(k_bias),
       '1', 'K', AE_PARAM_QKV_BIAS, AE_START_ZERO, -1, 'K' },
+    { "self_attn.k_norm.weight", "attn_k_norm.weight", LAYER(k_norm),
+      '1', 'd', AE_PARAM_QK_NORM, AE_START_ONE, -1, 0 },
     { "self_attn.v_proj.weight", "attn_v.weight", LAYER(v),
       'K', 'D', AE_PARAM_ALWAYS, AE_START_NORMAL, AE_PROJ_V, 0 },
     { "self_attn.v_proj.bias", "attn_v.bias", LAYER(v_bias),
@@ -36,14 +40,20 @@ static const ae_param layer_params[] = {
       'D', 'H', AE_PARAM_ALWAYS, AE_START_RESIDUAL, AE_PROJ_O, 0 },
     { "self_attn.o_proj.bias", "attn_output.bias", LAYER(o_bias),
       '1', 'D', AE_PARAM_O_BIAS, AE_START_ZERO, -1, 0 },
+    { "post_attention_layernorm.weight", "post_attention_norm.weight", LAYER(attention_post_norm),
+      '1', 'D', AE_PARAM_POST_NORMS, AE_START_ONE, -1, 0 },
+    { "pre_feedforward_layernorm.weight", "ffn_norm.weight", LAYER(mlp_norm),
+      '1', 'D', AE_PARAM_POST_NORMS, AE_START_ONE, -1, 0 },
     { "post_attention_layernorm.weight", "ffn_norm.weight", LAYER(mlp_norm),
-      '1', 'D', AE_PARAM_ALWAYS, AE_START_ONE, -1, 0 },
+      '1', 'D', AE_PARAM_NO_POST_NORMS, AE_START_ONE, -1, 0 },
     { "mlp.gate_proj.weight", "ffn_gate.weight", LAYER(gate),
       'F', 'D', AE_PARAM_ALWAYS, AE_START_NORMAL, AE_PROJ_GATE, 0 },
     { "mlp.up_proj.weight", "ffn_up.weight", LAYER(up),
       'F', 'D', AE_PARAM_ALWAYS, AE_START_NORMAL, AE_PROJ_UP, 0 },
     { "mlp.down_proj.weight", "ffn_down.weight", LAYER(down),
       'D', 'F', AE_PARAM_ALWAYS, AE_START_RESIDUAL, AE_PROJ_DOWN, 0 },
+    { "post_feedforward_layernorm.weight", "post_ffw_norm.weight", LAYER(mlp_post_norm),
+      '1', 'D', AE_PARAM_POST_NORMS, AE_START_ONE, -1, 0 },
 };
 /* clang-format on */
 
@@ -69,6 +79,8 @@ static int64_t dimension(const ae_config *c, char letter)
         return c->intermediate_size;
     case 'V':
         return c->vocab_size;
+    case 'd':
+        return c->head_dim;
     default:
         return 1;
     }
@@ -81,12 +93,23 @@ static bool present(const ae_config *c, const ae_param *p)
         return c->qkv_bias;
     case AE_PARAM_O_BIAS:
         return c->o_bias;
+    case AE_PARAM_QK_NORM:
+        return c->qk_norm;
+    case AE_PARAM_POST_NORMS:
+        return c->post_norms;
+    case AE_PARAM_NO_POST_NORMS:
+        return !c->post_norms;
     case AE_PARAM_UNTIED:
         return !c->tied_head;
     case AE_PARAM_ALWAYS:
         break;
     }
     return true;
+}
+
+bool ae_param_is_norm(const ae_param *p)
+{
+    return p->start == AE_START_ONE;
 }
 
 static int64_t params_per_layer(const ae_config *c)
@@ -149,9 +172,14 @@ void ae_param_gguf_name(const ae_param_site *site, char out[AE_PARAM_NAME])
         snprintf(out, AE_PARAM_NAME, "blk.%lld.%s", (long long)site->layer, site->param->gguf);
 }
 
+static const ae_tensor *if_there(const ae_tensor *t)
+{
+    return t->data ? t : NULL;
+}
+
 static ae_projection projection_of(const ae_tensor *w, const ae_tensor *bias)
 {
-    return (ae_projection){ .w = w, .bias = bias && bias->data ? bias : NULL };
+    return (ae_projection){ .w = w, .bias = bias ? if_there(bias) : NULL };
 }
 
 void ae_layer_wire(ae_decoder_layer *out, const ae_layer_weights *w)
@@ -159,6 +187,10 @@ void ae_layer_wire(ae_decoder_layer *out, const ae_layer_weights *w)
     *out = (ae_decoder_layer){
         .attention_norm = &w->attention_norm,
         .mlp_norm = &w->mlp_norm,
+        .attention_post_norm = if_there(&w->attention_post_norm),
+        .mlp_post_norm = if_there(&w->mlp_post_norm),
+        .q_norm = if_there(&w->q_norm),
+        .k_norm = if_there(&w->k_norm),
         .q = projection_of(&w->q, &w->q_bias),
         .k = projection_of(&w->k, &w->k_bias),
         .v = projection_of(&w->v, &w->v_bias),

@@ -6,8 +6,8 @@
 
 /* A layer's weights. A tensor that a model lacks (a bias) has no data. */
 typedef struct {
-    ae_tensor attention_norm, q, q_bias, k, k_bias, v, v_bias, o, o_bias;
-    ae_tensor mlp_norm, gate, up, down;
+    ae_tensor attention_norm, q, q_bias, q_norm, k, k_bias, k_norm, v, v_bias, o, o_bias;
+    ae_tensor attention_post_norm, mlp_norm, mlp_post_norm, gate, up, down;
 } ae_layer_weights;
 
 typedef struct {
@@ -15,13 +15,21 @@ typedef struct {
     ae_layer_weights *layers;
 } ae_weights;
 
-typedef enum { AE_PARAM_ALWAYS, AE_PARAM_QKV_BIAS, AE_PARAM_O_BIAS, AE_PARAM_UNTIED } ae_param_when;
+typedef enum {
+    AE_PARAM_ALWAYS,
+    AE_PARAM_QKV_BIAS,
+    AE_PARAM_O_BIAS,
+    AE_PARAM_QK_NORM,
+    AE_PARAM_POST_NORMS,    /* where a layer's outputs are normed before the sums ... */
+    AE_PARAM_NO_POST_NORMS, /* ... and where not: one name means another norm there */
+    AE_PARAM_UNTIED
+} ae_param_when;
 
 /* How a random weight starts. */
 typedef enum { AE_START_NORMAL, AE_START_RESIDUAL, AE_START_ONE, AE_START_ZERO } ae_param_start;
 
 /* Dimension letters: 'D' model, 'H' heads x width, 'K' key/value heads x width, 'F' MLP, 'V'
- * vocabulary, '1' one. */
+ * vocabulary, 'd' one head's width, '1' one. */
 typedef struct {
     const char *hf, *gguf; /* of a layer: what follows "model.layers.N." and "blk.N." */
     size_t offset;         /* in ae_weights, or in ae_layer_weights */
@@ -41,6 +49,9 @@ typedef struct {
     int64_t rows, cols;
     ae_tensor *tensor;
 } ae_param_site;
+
+/* A norm's weight: files of some families hold it minus one. */
+bool ae_param_is_norm(const ae_param *p);
 
 /* How many parameters a model of this configuration has. */
 int64_t ae_param_sites(const ae_config *c);

@@ -128,7 +128,7 @@ static void send_rope_factors(const ae_model *m, ae_gguf_writer *w)
 
 static aerie_status send_gguf(const ae_model *m, ae_gguf_writer *w, ae_dtype type, aerie_error *err)
 {
-    bool interleaved = ae_family_of_gguf(m->config.architecture)->gguf_interleaved;
+    bool interleaved = ae_family_of(&m->config)->gguf_interleaved;
     bool reorder = interleaved != m->config.rope_interleaved;
     aerie_status status = AERIE_OK;
 
@@ -171,10 +171,27 @@ aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype ty
     return status;
 }
 
+static aerie_status send_less_one(const ae_model *m, ae_param_site site, ae_dtype type,
+                                  ae_safetensors_writer *w, aerie_error *err)
+{
+    ae_tensor less = *site.tensor;
+    float *values = ae_alloc((size_t)less.cols, sizeof *values);
+    aerie_status status;
+
+    if (!values) return aerie_fail(err, AERIE_NO_MEMORY, "no room to convert '%s'", site.param->hf);
+    for (int64_t i = 0; i < less.cols; i++) values[i] = ae_f32(site.tensor)[i] - 1;
+    less.data = values;
+    site.tensor = &less;
+    status = ae_save_tensor(m, &site, type, false, false, safetensors_sink, w, err);
+    ae_free(values);
+    return status;
+}
+
 /* In a folder vectors have the type of the matrices. */
 static aerie_status send_safetensors(const ae_model *m, ae_safetensors_writer *w, ae_dtype type,
                                      aerie_error *err)
 {
+    bool less_one = ae_family_of(&m->config)->norms_minus_one;
     aerie_status status = AERIE_OK;
 
     ae_safetensors_set(w, "format", "pt"); /* transformers refuses a file without it */
@@ -187,8 +204,11 @@ static aerie_status send_safetensors(const ae_model *m, ae_safetensors_writer *w
     }
     for (int64_t i = 0; !status && i < m->n_params; i++) {
         ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
-        status = ae_save_tensor(m, &site, type, m->config.rope_interleaved, false, safetensors_sink,
-                                w, err);
+        if (less_one && ae_param_is_norm(site.param))
+            status = send_less_one(m, site, type, w, err);
+        else
+            status = ae_save_tensor(m, &site, type, m->config.rope_interleaved, false,
+                                    safetensors_sink, w, err);
     }
     return status;
 }

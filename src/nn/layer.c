@@ -1,20 +1,37 @@
-/* layer.c -- one layer of the Llama family:
- *   h = x + o(attention(rope(q(n)), rope(k(n)), v(n))),   n = norm(x)
- *   y = h + down(silu(gate(m)) * up(m)),                  m = norm(h) */
+/* layer.c -- one layer of a decoder:
+ *   h = x + p(o(attention(rope(q(n)), rope(k(n)), v(n)))),   n = norm(x)
+ *   y = h + p(down(f(gate(m)) * up(m))),                     m = norm(h)
+ * f is silu, or gelu by tanh. Gemma norms the summands too (p), and like Qwen3 it norms every head
+ * of q and k before these are rotated. */
 #include "nn/attend.h"
+
+/* x [T, heads * d], each head a row of its own to the norm of width d; NULL: none. */
+static ae_tensor *norm_heads(ae_ctx *cx, ae_tensor *x, const ae_tensor *norm, float eps)
+{
+    if (!norm || !x) return x;
+    const ae_tensor *heads = ae_reshape(cx, x, x->rows * x->cols / norm->cols, norm->cols);
+    return ae_reshape(cx, ae_rmsnorm(cx, heads, norm, eps), x->rows, x->cols);
+}
+
+static ae_tensor *norm_if(ae_ctx *cx, ae_tensor *x, const ae_tensor *norm, float eps)
+{
+    return norm ? ae_rmsnorm(cx, x, norm, eps) : x;
+}
 
 static ae_tensor *attention(ae_ctx *cx, const ae_decoder_layer_call *call, const ae_tensor *x)
 {
     const ae_decoder_layer *w = call->weights;
     const ae_tensor *n = ae_rmsnorm(cx, x, w->attention_norm, call->norm_eps);
-    const ae_tensor *q = ae_rope(cx, ae_project(cx, &w->q, n), call->rope);
-    const ae_tensor *k = ae_rope(cx, ae_project(cx, &w->k, n), call->rope);
+    ae_tensor *q = norm_heads(cx, ae_project(cx, &w->q, n), w->q_norm, call->norm_eps);
+    ae_tensor *k = norm_heads(cx, ae_project(cx, &w->k, n), w->k_norm, call->norm_eps);
+    q = ae_rope(cx, q, call->rope);
+    k = ae_rope(cx, k, call->rope);
     const ae_tensor *v = ae_project(cx, &w->v, n);
     const ae_tensor *seen = call->batch->caches
                                 ? ae_attend_cached(cx, call, q, k, v)
                                 : ae_attention(cx, q, k, v, call->batch->segments,
                                                call->batch->n_segments, &call->attention);
-    return ae_project(cx, &w->o, seen);
+    return norm_if(cx, ae_project(cx, &w->o, seen), w->attention_post_norm, call->norm_eps);
 }
 
 static ae_tensor *mlp(ae_ctx *cx, const ae_decoder_layer_call *call, const ae_tensor *h)
@@ -23,7 +40,9 @@ static ae_tensor *mlp(ae_ctx *cx, const ae_decoder_layer_call *call, const ae_te
     const ae_tensor *m = ae_rmsnorm(cx, h, w->mlp_norm, call->norm_eps);
     const ae_tensor *gate = ae_project(cx, &w->gate, m);
     const ae_tensor *up = ae_project(cx, &w->up, m);
-    return ae_project(cx, &w->down, ae_swiglu(cx, gate, up));
+    const ae_tensor *inner =
+        call->activation == AE_GELU_TANH ? ae_geglu(cx, gate, up) : ae_swiglu(cx, gate, up);
+    return norm_if(cx, ae_project(cx, &w->down, inner), w->mlp_post_norm, call->norm_eps);
 }
 
 ae_tensor *ae_decoder_layer_forward(ae_ctx *cx, const void *params, const ae_tensor *x)

@@ -62,19 +62,24 @@ typedef struct {
 aerie_status ae_batch_reserve(const ae_batch *batch, aerie_error *err);
 void ae_batch_commit(const ae_batch *batch);
 
-/* One layer of the Llama family: x + attention(norm(x)), then + mlp(norm(.)). */
+typedef enum { AE_SILU, AE_GELU_TANH } ae_activation;
+
+/* One layer: x + attention(norm(x)), then + mlp(norm(.)). What a family does not have is NULL. */
 typedef struct {
-    const ae_tensor *attention_norm, *mlp_norm; /* [1, D] */
+    const ae_tensor *attention_norm, *mlp_norm;           /* [1, D] */
+    const ae_tensor *attention_post_norm, *mlp_post_norm; /* [1, D], before the sums; or NULL */
+    const ae_tensor *q_norm, *k_norm;                     /* [1, d], of every head; or NULL */
     ae_projection q, k, v, o, gate, up, down;
 } ae_decoder_layer;
 
-/* What a layer needs beside its weights; the same for all layers of a forward pass but `layer`. */
+/* What a layer needs beside its weights. */
 typedef struct {
     const ae_decoder_layer *weights;
     int64_t layer;
     const ae_batch *batch;
     const ae_rope_table *rope;
     ae_attention_shape attention;
+    ae_activation activation;
     float norm_eps;
 } ae_decoder_layer_call;
 

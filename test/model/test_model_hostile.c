@@ -51,9 +51,9 @@ static void words(ae_gguf_writer *w, const char *key)
 {
     ae_gguf_set_text(w, key, "many");
 }
-static void yarn(ae_gguf_writer *w, const char *key)
+static void longrope(ae_gguf_writer *w, const char *key)
 {
-    ae_gguf_set_text(w, key, "yarn");
+    ae_gguf_set_text(w, key, "longrope");
 }
 static void lama(ae_gguf_writer *w, const char *key)
 {
@@ -102,7 +102,7 @@ static const gguf_case gguf_cases[] = {
     { "llama.context_length", zero, NULL, "context length is 0", AERIE_BAD_FILE },
     { "llama.rope.freq_base", not_a_number, NULL, "rope_theta is", AERIE_BAD_FILE },
     { "llama.rope.dimension_count", three, NULL, "part of each head", AERIE_UNSUPPORTED },
-    { "llama.rope.scaling.type", yarn, NULL, "'yarn'", AERIE_UNSUPPORTED },
+    { "llama.rope.scaling.type", longrope, NULL, "'longrope'", AERIE_UNSUPPORTED },
     { "llama.attention.layer_norm_rms_epsilon", not_a_number, NULL, "epsilon", AERIE_BAD_FILE },
     { "tokenizer.ggml.model", wordpiece, NULL, "'bert'", AERIE_UNSUPPORTED },
     { "tokenizer.ggml.tokens", NULL, NULL, "no tokens", AERIE_BAD_FILE },
@@ -299,7 +299,20 @@ static const json_case json_cases[] = {
     { "{\"head_dim\": 16}", "asks for 64 x 32", AERIE_BAD_FILE },
     { "{\"rms_norm_eps\": 0}", "epsilon", AERIE_BAD_FILE },
     { "{\"hidden_act\": \"gelu\"}", "'gelu'", AERIE_UNSUPPORTED },
-    { "{\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4}}", "'yarn'", AERIE_UNSUPPORTED },
+    { "{\"rope_scaling\": {\"rope_type\": \"longrope\", \"factor\": 4}}", "'longrope'",
+      AERIE_UNSUPPORTED },
+    { "{\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4, \"beta_fast\": 1}}",
+      "beta_slow < beta_fast", AERIE_BAD_FILE },
+    { "{\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4, \"mscale\": 1}}", "mscale",
+      AERIE_UNSUPPORTED },
+    { "{\"layer_types\": [\"sliding_attention\", \"full_attention\"]}", "layer 1 is",
+      AERIE_UNSUPPORTED },
+    { "{\"architectures\": [\"Qwen2MoeForCausalLM\"]}", "is a mixture of experts",
+      AERIE_UNSUPPORTED },
+    { "{\"architectures\": [\"MllamaForConditionalGeneration\"]}", "reads images",
+      AERIE_UNSUPPORTED },
+    { "{\"architectures\": [\"Phi3ForCausalLM\"]}", "(llama, mistral, qwen2, qwen3, gemma2",
+      AERIE_UNSUPPORTED },
     { "{\"rope_scaling\": {\"type\": \"liner\", \"factor\": 4}}", "the nearest is linear",
       AERIE_UNSUPPORTED },
     { "{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 0}}", "factor is 0", AERIE_BAD_FILE },
