@@ -295,7 +295,7 @@ static void check_log_prob(ae_device *dev, ae_arena *arena)
 {
     enum { T = 3, V = 1100, D = 256 };
     const int32_t at[] = { 0, 1, 2 }, targets[] = { 5, 1090, 1023 };
-    const ae_predictions predictions = { at, targets, T };
+    const ae_predictions predictions = { at, targets, T, 0 };
     float logp[T];
     double lse[T];
     ae_rng rng;
