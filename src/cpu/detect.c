@@ -44,6 +44,35 @@ static bool detect_x86(ae_kernels *k, ae_cpu_choice choice)
 }
 #endif
 
+#if defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+
+/* The bit that Linux calls HWCAP_ASIMDDP. */
+static bool has_dot_products(void)
+{
+    return getauxval(AT_HWCAP) >> 20 & 1;
+}
+#elif defined(__APPLE__)
+static bool has_dot_products(void)
+{
+    return true; /* every Mac of this architecture */
+}
+#else
+static bool has_dot_products(void)
+{
+    return false;
+}
+#endif
+
+static bool detect_arm(ae_kernels *k, ae_cpu_choice choice)
+{
+    ae_kernels_neon(k); /* part of the architecture */
+    if (has_dot_products()) ae_kernels_neondot(k);
+    return choice == AE_CPU_AUTO || choice == AE_CPU_NEON;
+}
+#endif
+
 bool ae_kernels_detect(ae_kernels *k, ae_cpu_choice choice)
 {
     *k = (ae_kernels){ 0 };
@@ -52,8 +81,7 @@ bool ae_kernels_detect(ae_kernels *k, ae_cpu_choice choice)
 #if defined(__x86_64__)
     return detect_x86(k, choice);
 #elif defined(__aarch64__)
-    ae_kernels_neon(k); /* part of the architecture */
-    return choice == AE_CPU_AUTO || choice == AE_CPU_NEON;
+    return detect_arm(k, choice);
 #else
     return choice == AE_CPU_AUTO;
 #endif

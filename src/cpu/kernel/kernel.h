@@ -118,6 +118,7 @@ void ae_kernels_neon(ae_kernels *k);
 /* The packed products alone: */
 void ae_kernels_avxvnni(ae_kernels *k);
 void ae_kernels_avx512vnni(ae_kernels *k);
+void ae_kernels_neondot(ae_kernels *k);
 
 /* Fills the table with the best of what `choice` allows and this processor and its system can run;
  * false when they cannot run what `choice` names. */

@@ -15,7 +15,8 @@
  *   reg_dots(bits, n, regs, from, sum, w, x)
  *                          sum[g] += the dot products of w[g][from] ... with x, 4 n columns, for
  *                          quants of `bits` bits; exact
- *   SIGNED_BYTES           1: reg_dots() wants 8-bit quants with 128 taken off */
+ *   SIGNED_BYTES           1: reg_dots() wants 8-bit quants with 128 taken off, and reg_iq4() gives
+ *                          them so */
 #ifndef AE_LANES_PACKED_H
 #define AE_LANES_PACKED_H
 
