@@ -5,7 +5,8 @@
 #include <math.h>
 
 static ae_device *device;
-static const char *const shapes[] = { "mistral", "llama3", "qwen2", "tied" };
+static const char *const shapes[] = { "mistral", "llama3", "qwen2",  "tied",
+                                      "yarn",    "gemma2", "gemma3", "qwen3" };
 static const int32_t ids[] = {
     3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9, 32, 38, 46, 26, 43, 38, 32, 7, 9
 };
@@ -62,6 +63,14 @@ static void assert_same_config(const ae_config *a, const ae_config *b)
     assert_int_equal(a->tied_head, b->tied_head);
     assert_int_equal(a->qkv_bias, b->qkv_bias);
     assert_true(a->norm_eps == b->norm_eps);
+    assert_int_equal(a->window_period, b->window_period);
+    assert_true(a->rope_local_theta == b->rope_local_theta);
+    assert_true(fabs(a->rope_attention_factor - b->rope_attention_factor) < 1e-6);
+    assert_true(a->rope_beta_fast == b->rope_beta_fast);
+    assert_true(a->rope_beta_slow == b->rope_beta_slow);
+    assert_true(a->query_pre_attn_scalar == b->query_pre_attn_scalar);
+    assert_true(a->attn_logit_softcapping == b->attn_logit_softcapping);
+    assert_true(a->final_logit_softcapping == b->final_logit_softcapping);
 }
 
 static void assert_same_weights(const ae_model *a, const ae_model *b)
