@@ -54,46 +54,54 @@ static void put_scales(const ae_packed_format *f, uint8_t *chunk, const ae_packe
     for (int g = 0; g < groups; g++) s[16 * (groups + g)] = (uint8_t)row->min[g];
 }
 
-/* The low four bits of the eight steps of 64 bytes. */
-static void put_nibbles(uint8_t *out, const uint8_t *steps)
+/* `bits` bits from `shift` on of each byte of steps j, j + 1, ... (64 bytes each), eight bytes at a
+ * time, put side by side. */
+static inline uint64_t side_by_side(const uint64_t *steps, int n, int bits, int shift)
 {
-    for (int i = 0; i < 256; i++) out[i] = (uint8_t)((steps[i] & 15) | steps[256 + i] << 4);
+    const uint64_t mask = 0x0101010101010101u * ((1u << bits) - 1);
+    uint64_t all = 0;
+
+    for (int j = 0; j < n; j++) all |= (steps[8 * j] >> shift & mask) << j * bits;
+    return all;
 }
 
-static void put_two_bits(uint8_t *out, const uint8_t *steps, int shift)
+/* Steps j and j + 4 share a vector. */
+static void put_nibbles(uint64_t *out, const uint64_t *steps)
 {
-    for (int v = 0; v < 2; v++, out += 64, steps += 256)
-        for (int i = 0; i < 64; i++)
-            out[i] =
-                (uint8_t)((steps[i] >> shift & 3) | (steps[64 + i] >> shift & 3) << 2 |
-                          (steps[128 + i] >> shift & 3) << 4 | (steps[192 + i] >> shift & 3) << 6);
+    const uint64_t mask = 0x0f0f0f0f0f0f0f0fu;
+
+    for (int i = 0; i < 32; i++) out[i] = (steps[i] & mask) | (steps[32 + i] & mask) << 4;
 }
 
-static void put_one_bit(uint8_t *out, const uint8_t *steps, int shift)
+static void put_two_bits(uint64_t *out, const uint64_t *steps, int shift)
 {
-    memset(out, 0, 64);
-    for (int j = 0; j < 8; j++)
-        for (int i = 0; i < 64; i++) out[i] |= (uint8_t)((steps[64 * j + i] >> shift & 1) << j);
+    for (int v = 0; v < 2; v++)
+        for (int i = 0; i < 8; i++) out[8 * v + i] = side_by_side(steps + 32 * v + i, 4, 2, shift);
+}
+
+static void put_one_bit(uint64_t *out, const uint64_t *steps, int shift)
+{
+    for (int i = 0; i < 8; i++) out[i] = side_by_side(steps + i, 8, 1, shift);
 }
 
 /* One block of 32 columns. */
-static void put_quants(const ae_packed_format *f, uint8_t *out, const uint8_t *steps)
+static void put_quants(const ae_packed_format *f, uint8_t *out, const uint8_t *in)
 {
+    uint64_t steps[64], planes[64], *next = planes;
     int put = 0;
 
-    if (f->bits == 8) {
-        memcpy(out, steps, 512);
-        return;
+    memcpy(steps, in, sizeof steps);
+    if (f->bits == 8) memcpy(planes, steps, sizeof planes);
+    if (f->bits >= 4 && f->bits < 8) {
+        put_nibbles(next, steps);
+        put = 4, next += 32;
     }
-    if (f->bits >= 4) {
-        put_nibbles(out, steps);
-        put = 4, out += 256;
+    if (f->bits - put >= 2 && f->bits < 8) {
+        put_two_bits(next, steps, put);
+        put += 2, next += 16;
     }
-    if (f->bits - put >= 2) {
-        put_two_bits(out, steps, put);
-        put += 2, out += 128;
-    }
-    if (f->bits > put) put_one_bit(out, steps, put);
+    if (f->bits % 2) put_one_bit(next, steps, put);
+    memcpy(out, planes, (size_t)ae_packed_quant_bytes(f));
 }
 
 /* A chunk of n blocks of the rows that are there; what is missing of 16 is zero. */

@@ -22,8 +22,9 @@
 
 #include <math.h>
 
-/* Bytes of the stream that are asked for ahead of their use. */
-#define PREFETCH_BYTES 2048
+/* Bytes of a panel that are asked for ahead of their use: of 1, 2, 3, 4, 6 and 8 KB what read
+ * fastest, 36 GB/s by one thread instead of 29. */
+#define PREFETCH_BYTES 4096
 
 #define PARTS (AE_PANEL_ROWS / REG_ROWS)
 
@@ -121,7 +122,7 @@ static ALWAYS_INLINE void group_of(const ae_packed_format f, const int regs, con
     {
         reg_floats by = s[g][h].scale * x->dx;
         acc[g] = reg_fma(__builtin_convertvector(sum[g], reg_floats), by, acc[g]);
-        if (f.minima) acc[g] = reg_fma(-s[g][h].min, (reg_floats){ 0 } + x->sum[h], acc[g]);
+        if (f.minima) acc[g] = reg_fma(-s[g][h].min, x->sum[h] - (reg_floats){ 0 }, acc[g]);
     }
 }
 
@@ -149,6 +150,15 @@ static ALWAYS_INLINE void block_of(const ae_packed_format f, const int regs, con
     }
 }
 
+/* Asks for what will be read PREFETCH_BYTES after place `at` of a panel: its own, or that of the
+ * panel that takes its turn after it. */
+static ALWAYS_INLINE void ask_for(const uint8_t *panel, int64_t at, const int64_t n, int64_t bytes)
+{
+    at += PREFETCH_BYTES;
+    if (at >= bytes) at += (PANELS - 1) * bytes;
+    for (int64_t i = 0; i < n; i += 64) __builtin_prefetch(panel + at + i);
+}
+
 /* All columns of `panels` panels, `bytes` apart; c[T][16 * PANELS]. */
 static ALWAYS_INLINE void panels_of(const ae_packed_format f, const int panels, float *c,
                                     const uint8_t *in, int64_t bytes, int64_t cols,
@@ -156,12 +166,14 @@ static ALWAYS_INLINE void panels_of(const ae_packed_format f, const int panels, 
 {
     const int all = panels * PARTS, regs = all < REGS ? all : REGS;
     const int64_t block = ae_packed_quant_bytes(&f);
+    const uint8_t *panel_start = in;
     reg_place p[REGS];
 
     memset(c, 0, (size_t)T * PANELS * AE_PANEL_ROWS * sizeof *c);
     for (int64_t col = 0; col < cols; col += AE_CHUNK) {
         const int64_t n = (cols - col < AE_CHUNK ? cols - col : AE_CHUNK) / AE_BLOCK;
         const uint8_t *quants = in + ae_packed_scale_bytes(&f, n);
+        const int64_t share = ae_packed_scale_bytes(&f, 8) / 8 + block;
         for (int64_t i = 0; i < n; i++, x += T) {
             UNROLL for (int first = 0; first < all; first += regs)
             {
@@ -173,9 +185,8 @@ static ALWAYS_INLINE void panels_of(const ae_packed_format f, const int panels, 
                 }
                 block_of(f, regs, p, x, T, c + first * REG_ROWS, PANELS * AE_PANEL_ROWS);
             }
-            UNROLL for (int panel = 0; panel < panels; panel++) for (int64_t at = 0; at < block;
-                                                                     at += 64)
-                __builtin_prefetch(quants + panel * bytes + i * block + at + PREFETCH_BYTES);
+            UNROLL for (int panel = 0; panel < panels; panel++)
+                ask_for(panel_start + panel * bytes, in - panel_start + i * share, share, bytes);
         }
         in = quants + n * block;
     }
