@@ -13,10 +13,10 @@ aerie_status ae_engine_open(ae_engine **out, const ae_engine_options *options, a
     if (e->options.max_sequences <= 0) e->options.max_sequences = 32;
     if (e->options.max_batch < e->options.max_sequences)
         e->options.max_batch = e->options.max_sequences;
-    e->candidates = ae_alloc((size_t)options->net->config->vocab_size, sizeof *e->candidates);
-    if (!e->candidates) {
+    aerie_status status = ae_sampler_open(&e->sampler, options->net->config->vocab_size, err);
+    if (status) {
         ae_engine_close(e);
-        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for an engine");
+        return status;
     }
     *out = e;
     return AERIE_OK;
@@ -27,7 +27,7 @@ void ae_engine_close(ae_engine *e)
     if (!e) return;
     ae_arena_free(&e->step);
     ae_arena_free(&e->draft_step);
-    ae_free(e->candidates);
+    ae_sampler_close(&e->sampler);
     ae_free(e);
 }
 

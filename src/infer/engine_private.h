@@ -8,9 +8,9 @@
 
 struct ae_engine {
     ae_engine_options options;
-    ae_arena step;            /* one forward pass */
-    ae_arena draft_step;      /* one of the draft model */
-    ae_candidate *candidates; /* [V] */
+    ae_arena step;       /* one forward pass */
+    ae_arena draft_step; /* one of the draft model */
+    ae_sampler sampler;
     ae_speculation speculation;
 };
 

@@ -24,11 +24,9 @@ static void finish(ae_run *run, ae_reply_run *r, ae_finish why)
 
 static int32_t draw(ae_run *run, ae_reply_run *r, const float *logits)
 {
-    const ae_engine_options *o = &run->engine->options;
     if (run->stats) run->stats->reply_tokens++;
-    return ae_sampler_draw(&r->prompt->request->sampling, logits, o->net->config->vocab_size,
-                           r->history.data, (int64_t)r->history.len, run->engine->candidates,
-                           &r->rng);
+    return ae_sampler_draw(&run->engine->sampler, &r->prompt->request->sampling, logits,
+                           r->history.data, (int64_t)r->history.len, &r->rng);
 }
 
 /* Takes a drawn token and decides whether the reply goes on. */

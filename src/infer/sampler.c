@@ -12,98 +12,138 @@ static int by_logit(const void *pa, const void *pb)
     return (a->id > b->id) - (a->id < b->id);
 }
 
-static int32_t most_likely(const ae_candidate *c, int64_t n)
+enum { LANES = 16 };
+
+/* The largest of 16 logits; of those that are numbers. */
+static float largest_of_lanes(const float *x)
 {
-    int64_t best = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (c[i].logit > c[best].logit) best = i;
-    return c[best].id;
+    float best = x[0];
+    for (int i = 1; i < LANES; i++)
+        if (x[i] > best) best = x[i];
+    return best;
 }
 
-/* Each distinct token of the window once, at its first occurrence. */
-static int64_t occurrences(const int32_t *window, int64_t n, int64_t at)
+/* Lane by lane, which a compiler turns into vectors; then the first that is as large. */
+static int32_t most_likely(const float *logits, int64_t n)
 {
-    int64_t count = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (window[i] != window[at]) continue;
-        if (i < at) return 0;
-        count++;
-    }
-    return count;
+    float lanes[LANES];
+    int64_t whole = n / LANES * LANES, best = 0;
+    for (int i = 0; i < LANES; i++) lanes[i] = -INFINITY;
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lanes[j] = logits[i + j] > lanes[j] ? logits[i + j] : lanes[j];
+    float largest = largest_of_lanes(lanes);
+    for (int64_t i = whole; i < n; i++)
+        if (logits[i] > largest) largest = logits[i];
+    while (best < n && logits[best] != largest) best++;
+    return best < n ? (int32_t)best : 0;
 }
 
-static void penalize(const ae_sampling *how, ae_candidate *c, int64_t vocab_size,
-                     const int32_t *history, int64_t n_history)
+static bool penalizes(const ae_sampling *how)
 {
     bool repeats = how->repeat_penalty != 0 && how->repeat_penalty != 1;
-    if (!repeats && how->presence_penalty == 0 && how->frequency_penalty == 0) return;
+    return how->repeat_last_n != 0 &&
+           (repeats || how->presence_penalty != 0 || how->frequency_penalty != 0);
+}
+
+static void penalize(const ae_sampler *s, const ae_sampling *how, const int32_t *history,
+                     int64_t n_history)
+{
+    bool repeats = how->repeat_penalty != 0 && how->repeat_penalty != 1;
     int64_t n =
         how->repeat_last_n < 0 || how->repeat_last_n > n_history ? n_history : how->repeat_last_n;
     const int32_t *window = history + n_history - n;
 
+    for (int64_t i = 0; i < n; i++)
+        if (window[i] >= 0 && window[i] < s->vocab_size) s->counts[window[i]]++;
     for (int64_t i = 0; i < n; i++) {
-        int64_t count = occurrences(window, n, i);
-        if (count == 0 || window[i] < 0 || window[i] >= vocab_size) continue;
-        float *logit = &c[window[i]].logit;
+        if (window[i] < 0 || window[i] >= s->vocab_size || s->counts[window[i]] == 0) continue;
+        float *logit = &s->logits[window[i]];
         if (repeats)
             *logit = *logit > 0 ? *logit / how->repeat_penalty : *logit * how->repeat_penalty;
-        *logit -= how->presence_penalty + (float)count * how->frequency_penalty;
+        *logit -= how->presence_penalty + (float)s->counts[window[i]] * how->frequency_penalty;
+        s->counts[window[i]] = 0; /* once, and clean for the next draw */
     }
 }
 
-/* Moves the k best to the front, in no order (Hoare's selection): sorting a vocabulary of 128,000
- * to keep 40 would cost more than the forward pass of a small model. */
-static void select_best(ae_candidate *c, int64_t n, int64_t k)
+static void sift_down(ae_candidate *heap, int64_t n, int64_t at)
 {
-    int64_t low = 0, high = n - 1;
-    while (low < high) {
-        ae_candidate pivot = c[low + (high - low) / 2];
-        int64_t i = low, j = high;
-        while (i <= j) {
-            while (by_logit(&c[i], &pivot) < 0) i++;
-            while (by_logit(&c[j], &pivot) > 0) j--;
-            if (i > j) break;
-            ae_candidate swap = c[i];
-            c[i++] = c[j];
-            c[j--] = swap;
+    ae_candidate moving = heap[at];
+    for (int64_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
+        if (child + 1 < n && by_logit(&heap[child + 1], &heap[child]) > 0) child++;
+        if (by_logit(&heap[child], &moving) <= 0) break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moving;
+}
+
+/* The k best so far are a heap with the worst on top. Most logits are worse, and are passed sixteen
+ * at a time; of equals the first stays. */
+static void select_best(ae_candidate *heap, int64_t k, const float *logits, int64_t n)
+{
+    for (int64_t i = 0; i < k; i++) heap[i] = (ae_candidate){ (int32_t)i, logits[i] };
+    for (int64_t i = k / 2 - 1; i >= 0; i--) sift_down(heap, k, i);
+    for (int64_t i = k; i < n; i++) {
+        while (i + LANES <= n) {
+            int better = 0;
+            for (int j = 0; j < LANES; j++) better |= logits[i + j] > heap[0].logit;
+            if (better) break;
+            i += LANES;
         }
-        if (k - 1 <= j)
-            high = j;
-        else if (k - 1 >= i)
-            low = i;
-        else
-            break;
+        if (i >= n) break;
+        if (!(logits[i] > heap[0].logit)) continue;
+        heap[0] = (ae_candidate){ (int32_t)i, logits[i] };
+        sift_down(heap, k, 0);
     }
 }
 
-/* Sorts the k best (0: all) to the front; returns how many are kept. */
-static int64_t keep_top_k(ae_candidate *c, int64_t n, int32_t k)
+/* The k best (0: all), sorted; returns how many are kept. */
+static int64_t keep_top_k(ae_candidate *c, const float *logits, int64_t n, int32_t k)
 {
-    if (k > 0 && k < n) {
-        select_best(c, n, k);
-        n = k;
+    int64_t kept = k > 0 && k < n ? k : n;
+    select_best(c, kept, logits, n);
+    qsort(c, (size_t)kept, sizeof *c, by_logit);
+    return kept;
+}
+
+/* Sorted candidates: how many hold top_p of the probability, of which all have `total` times the
+ * best's, and at least min_p of the best's. */
+static int64_t keep_nucleus(const ae_candidate *c, int64_t n, const ae_sampling *how, double total)
+{
+    double held = 0;
+    for (int64_t i = 0; i < n && total > 0; i++) {
+        held += exp((double)c[i].logit - c[0].logit);
+        if (held >= (double)how->top_p * total) n = i + 1;
     }
-    qsort(c, (size_t)n, sizeof *c, by_logit);
+    if (how->min_p > 0)
+        while (n > 1 && exp((double)c[n - 1].logit - c[0].logit) < (double)how->min_p) n--;
     return n;
 }
 
-/* Sorted candidates: how many hold top_p of the probability, and at least min_p of the best's. */
-static int64_t keep_nucleus(const ae_candidate *c, int64_t n, float top_p, float min_p)
+/* Of the k best. */
+static int64_t narrow(const ae_sampler *s, const ae_sampling *how, const float *logits)
 {
-    if (top_p > 0 && top_p < 1) {
-        double total = 0, held = 0;
+    ae_candidate *c = s->candidates;
+    int64_t n = keep_top_k(c, logits, s->vocab_size, how->top_k);
+    double total = 0;
+    if (how->top_p > 0 && how->top_p < 1)
         for (int64_t i = 0; i < n; i++) total += exp((double)c[i].logit - c[0].logit);
-        for (int64_t i = 0; i < n; i++) {
-            held += exp((double)c[i].logit - c[0].logit);
-            if (held >= (double)top_p * total) {
-                n = i + 1;
-                break;
-            }
-        }
+    return keep_nucleus(c, n, how, total);
+}
+
+/* Of the whole vocabulary, of which mostly few are kept: sorting it all takes 30 ms for 128,000. */
+static int64_t narrow_all(const ae_sampler *s, const ae_sampling *how, const float *logits)
+{
+    int64_t n = s->vocab_size, kept;
+    double total = 0, largest = logits[most_likely(logits, n)];
+    if (how->top_p > 0 && how->top_p < 1)
+        for (int64_t i = 0; i < n; i++) total += exp(logits[i] - largest);
+    for (int32_t k = 256;; k *= 8) {
+        int64_t sorted = keep_top_k(s->candidates, logits, n, k < n ? k : 0);
+        kept = keep_nucleus(s->candidates, sorted, how, total);
+        if (kept < sorted || sorted == n) return kept;
     }
-    if (min_p > 0)
-        while (n > 1 && exp((double)c[n - 1].logit - c[0].logit) < (double)min_p) n--;
-    return n;
 }
 
 static int32_t draw(const ae_candidate *c, int64_t n, double temperature, ae_rng *rng)
@@ -120,19 +160,44 @@ static int32_t draw(const ae_candidate *c, int64_t n, double temperature, ae_rng
     return c[n - 1].id; /* rounding left a crumb */
 }
 
-int32_t ae_sampler_draw(const ae_sampling *how, const float *logits, int64_t vocab_size,
-                        const int32_t *history, int64_t n_history, ae_candidate *scratch,
-                        ae_rng *rng)
+int32_t ae_sampler_draw(const ae_sampler *s, const ae_sampling *how, const float *logits,
+                        const int32_t *history, int64_t n_history, ae_rng *rng)
 {
-    for (int64_t i = 0; i < vocab_size; i++) scratch[i] = (ae_candidate){ (int32_t)i, logits[i] };
-    penalize(how, scratch, vocab_size, history, n_history);
-    if (how->temperature <= 0) return most_likely(scratch, vocab_size);
+    int64_t n = s->vocab_size;
+    if (penalizes(how)) {
+        memcpy(s->logits, logits, (size_t)n * sizeof *logits);
+        penalize(s, how, history, n_history);
+        logits = s->logits;
+    }
+    if (how->temperature <= 0) return most_likely(logits, n);
 
-    int64_t n = vocab_size;
-    bool nucleus = (how->top_p > 0 && how->top_p < 1) || how->min_p > 0;
-    if (how->top_k > 0 || nucleus) n = keep_top_k(scratch, n, how->top_k);
-    n = keep_nucleus(scratch, n, how->top_p, how->min_p);
-    return draw(scratch, n, how->temperature, rng);
+    if (how->top_k > 0)
+        n = narrow(s, how, logits);
+    else if ((how->top_p > 0 && how->top_p < 1) || how->min_p > 0)
+        n = narrow_all(s, how, logits);
+    else
+        for (int64_t i = 0; i < n; i++) s->candidates[i] = (ae_candidate){ (int32_t)i, logits[i] };
+    return draw(s->candidates, n, how->temperature, rng);
+}
+
+aerie_status ae_sampler_open(ae_sampler *s, int64_t vocab_size, aerie_error *err)
+{
+    *s = (ae_sampler){ .vocab_size = vocab_size,
+                       .logits = ae_alloc((size_t)vocab_size, sizeof *s->logits),
+                       .counts = ae_alloc((size_t)vocab_size, sizeof *s->counts),
+                       .candidates = ae_alloc((size_t)vocab_size, sizeof *s->candidates) };
+    if (s->logits && s->counts && s->candidates) return AERIE_OK;
+    ae_sampler_close(s);
+    return aerie_fail(err, AERIE_NO_MEMORY, "no memory to choose among %lld tokens",
+                      (long long)vocab_size);
+}
+
+void ae_sampler_close(ae_sampler *s)
+{
+    ae_free(s->logits);
+    ae_free(s->counts);
+    ae_free(s->candidates);
+    *s = (ae_sampler){ 0 };
 }
 
 aerie_status ae_sampling_check(const ae_sampling *how, aerie_error *err)

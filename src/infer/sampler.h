@@ -23,12 +23,22 @@ typedef struct {
     float logit;
 } ae_candidate;
 
-/* Draws one token id. logits [V], not changed; `history` are the tokens so far, prompt included;
- * `scratch` has room for V candidates. Ties go to the lower id. The same logits, history and rng
- * state give the same token on every machine. */
-int32_t ae_sampler_draw(const ae_sampling *how, const float *logits, int64_t vocab_size,
-                        const int32_t *history, int64_t n_history, ae_candidate *scratch,
-                        ae_rng *rng);
+/* Room for draws from a vocabulary, to be used by one draw at a time. */
+typedef struct {
+    int64_t vocab_size;
+    float *logits;            /* [V] with penalties */
+    int32_t *counts;          /* [V] zero between draws */
+    ae_candidate *candidates; /* [V] */
+} ae_sampler;
+
+aerie_status ae_sampler_open(ae_sampler *s, int64_t vocab_size, aerie_error *err);
+void ae_sampler_close(ae_sampler *s); /* a zeroed one is fine */
+
+/* Draws one token id. logits [V], not changed; `history` are the tokens so far, prompt included.
+ * Ties go to the lower id. The same logits, history and rng state give the same token on every
+ * machine. */
+int32_t ae_sampler_draw(const ae_sampler *s, const ae_sampling *how, const float *logits,
+                        const int32_t *history, int64_t n_history, ae_rng *rng);
 
 /* AERIE_BAD_ARGUMENT with a sentence when a value is out of its range. */
 aerie_status ae_sampling_check(const ae_sampling *how, aerie_error *err);

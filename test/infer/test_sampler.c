@@ -14,7 +14,7 @@
 enum { V = 1000 };
 
 static float logits[V];
-static ae_candidate scratch[V];
+static ae_sampler sampler;
 
 static void random_logits(uint64_t seed)
 {
@@ -25,7 +25,7 @@ static void random_logits(uint64_t seed)
 
 static int32_t draw(const ae_sampling *how, ae_rng *rng)
 {
-    return ae_sampler_draw(how, logits, V, NULL, 0, scratch, rng);
+    return ae_sampler_draw(&sampler, how, logits, NULL, 0, rng);
 }
 
 static int best(void)
@@ -146,16 +146,16 @@ static void penalties_follow_their_formulas(void **state)
     ae_sampling how = { .repeat_last_n = -1, .presence_penalty = 1, .frequency_penalty = 0.5f };
     memset(logits, 0, sizeof logits);
     logits[5] = 2.4f; /* 2.4 - 1 - 3 * 0.5 < 0 */
-    assert_int_equal(ae_sampler_draw(&how, logits, V, history, 4, scratch, &rng), 0);
+    assert_int_equal(ae_sampler_draw(&sampler, &how, logits, history, 4, &rng), 0);
     logits[5] = 2.6f;
-    assert_int_equal(ae_sampler_draw(&how, logits, V, history, 4, scratch, &rng), 5);
+    assert_int_equal(ae_sampler_draw(&sampler, &how, logits, history, 4, &rng), 5);
     how.repeat_last_n = 1; /* sees one 5 only */
     logits[5] = 1.6f;
-    assert_int_equal(ae_sampler_draw(&how, logits, V, history, 4, scratch, &rng), 5);
+    assert_int_equal(ae_sampler_draw(&sampler, &how, logits, history, 4, &rng), 5);
     how = (ae_sampling){ .repeat_last_n = 64, .repeat_penalty = 2 };
     logits[7] = 1;
     logits[5] = 1.9f; /* 0.95 after the penalty */
-    assert_int_equal(ae_sampler_draw(&how, logits, V, history, 4, scratch, &rng), 7);
+    assert_int_equal(ae_sampler_draw(&sampler, &how, logits, history, 4, &rng), 7);
 }
 
 static void the_same_seed_gives_the_same_tokens(void **state)
@@ -167,6 +167,100 @@ static void the_same_seed_gives_the_same_tokens(void **state)
     ae_rng_seed(&a, 11);
     ae_rng_seed(&b, 11);
     for (int i = 0; i < 1000; i++) assert_int_equal(draw(&how, &a), draw(&how, &b));
+}
+
+/* The definition, by sorting everything. */
+static int order_by_logit(const void *pa, const void *pb)
+{
+    const ae_candidate *a = pa, *b = pb;
+    if (a->logit != b->logit) return a->logit < b->logit ? 1 : -1;
+    return a->id - b->id;
+}
+
+static void penalize_plainly(ae_candidate *c, const ae_sampling *how, const int32_t *h, int n)
+{
+    for (int32_t id = 0; id < V; id++) {
+        int count = 0;
+        for (int i = 0; i < n; i++)
+            if (how->repeat_last_n < 0 || n - i <= how->repeat_last_n) count += h[i] == id;
+        if (count == 0) continue;
+        if (how->repeat_penalty != 0)
+            c[id].logit = c[id].logit > 0 ? c[id].logit / how->repeat_penalty
+                                          : c[id].logit * how->repeat_penalty;
+        c[id].logit -= how->presence_penalty + (float)count * how->frequency_penalty;
+    }
+}
+
+static int32_t draw_plainly(const ae_sampling *how, const int32_t *h, int n_history, ae_rng *rng)
+{
+    static ae_candidate c[V];
+    int n = V;
+    double total = 0, held = 0, left;
+    for (int i = 0; i < V; i++) c[i] = (ae_candidate){ i, logits[i] };
+    penalize_plainly(c, how, h, n_history);
+    bool narrowed = how->top_k > 0 || how->top_p > 0 || how->min_p > 0;
+    if (narrowed || how->temperature == 0) qsort(c, V, sizeof *c, order_by_logit);
+    double best = c[0].logit;
+    if (how->temperature == 0) return c[0].id;
+    if (how->top_k > 0) n = how->top_k;
+    for (int i = 0; i < n; i++) total += exp((double)c[i].logit - c[0].logit);
+    for (int i = 0; i < n && how->top_p > 0; i++) {
+        held += exp((double)c[i].logit - c[0].logit);
+        if (held >= (double)how->top_p * total) n = i + 1;
+    }
+    while (exp((double)c[n - 1].logit - c[0].logit) < (double)how->min_p) n--;
+    total = 0;
+    for (int i = 0; i < n && !narrowed; i++)
+        if (c[i].logit > best) best = c[i].logit;
+    for (int i = 0; i < n; i++) total += exp((c[i].logit - best) / how->temperature);
+    left = ae_rng_uniform(rng) * total;
+    for (int i = 0; i < n - 1; i++) {
+        left -= exp((c[i].logit - best) / how->temperature);
+        if (left < 0) return c[i].id;
+    }
+    return c[n - 1].id;
+}
+
+static void every_draw_is_what_sorting_everything_gives(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        ae_rng rng, a, b;
+        int32_t history[90];
+        ae_rng_seed(&rng, seed);
+        for (int i = 0; i < V; i++) /* coarse, so that many are equal */
+            logits[i] = seed % 2 ? 3 * ae_rng_normal(&rng) : (float)(ae_rng_below(&rng, 30)) - 9;
+        for (int i = 0; i < 90; i++) history[i] = (int32_t)ae_rng_below(&rng, 40);
+        ae_sampling how = {
+            .temperature = seed % 5 ? 0.7f : 0,
+            .top_k = seed % 11 == 0 ? 0 : 1 + (int32_t)ae_rng_below(&rng, seed % 7 ? 60 : V),
+            .top_p = seed % 3 ? 0.9f : 0,
+            .min_p = seed % 4 ? 0 : 0.1f,
+            .repeat_penalty = seed % 2 ? 1.3f : 0,
+            .presence_penalty = seed % 3 ? 0.25f : 0,
+            .frequency_penalty = seed % 7 ? 0.5f : 0,
+            .repeat_last_n = (int32_t)(seed % 4) * 20 - 1,
+        };
+        ae_rng_seed(&a, seed);
+        ae_rng_seed(&b, seed);
+        int32_t got = ae_sampler_draw(&sampler, &how, logits, history, 90, &a);
+        int32_t want = draw_plainly(&how, history, 90, &b);
+        if (got != want) fail_msg("seed %d: %d, not %d", (int)seed, got, want);
+    }
+}
+
+static int open_sampler(void **state)
+{
+    aerie_error err = { 0 };
+    (void)state;
+    return ae_sampler_open(&sampler, V, &err) != AERIE_OK;
+}
+
+static int close_sampler(void **state)
+{
+    (void)state;
+    ae_sampler_close(&sampler);
+    return 0;
 }
 
 static void values_out_of_range_are_a_sentence(void **state)
@@ -192,7 +286,8 @@ int main(void)
         cmocka_unit_test(draws_follow_the_softmax),
         cmocka_unit_test(penalties_follow_their_formulas),
         cmocka_unit_test(the_same_seed_gives_the_same_tokens),
+        cmocka_unit_test(every_draw_is_what_sorting_everything_gives),
         cmocka_unit_test(values_out_of_range_are_a_sentence),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_sampler, close_sampler);
 }
