@@ -10,6 +10,13 @@ extern "C" {
 
 typedef struct aerie_model aerie_model;
 
+/* What a model is to be used for. Zero means the default everywhere. */
+typedef struct {
+    int64_t n_ctx;     /* positions of a sequence, prompt and reply; 0: the model's own, at most 4096 */
+    int64_t parallel;  /* sequences at once; 0: 1 */
+    int64_t max_batch; /* tokens of one pass; 0: 512 */
+} aerie_memory_plan;
+
 /* How much of a model is loaded, 0 to 1; false stops with AERIE_INTERRUPTED. */
 typedef bool aerie_load_fn(void *user, double share);
 
@@ -23,6 +30,9 @@ typedef struct {
                  * Otherwise activations are rounded to 8 bits before a quantized weight */
     aerie_load_fn *on_load; /* NULL: nobody asks */
     void *user;             /* for on_load */
+    /* Not NULL: a model that needs more memory for this than there is, is not loaded
+     * (AERIE_NO_MEMORY, with the settings that would fit). */
+    const aerie_memory_plan *plan;
 } aerie_model_options;
 
 /* Opens a GGUF file or a Hugging Face folder (config.json, safetensors, tokenizer). Quantized
@@ -47,12 +57,22 @@ AERIE_API const aerie_tokenizer *aerie_model_tokenizer(const aerie_model *m);
 /* The chat template's Jinja source; NULL when there is none. Borrowed. */
 AERIE_API const char *aerie_model_chat_template(const aerie_model *m);
 
-/* Bytes that a context of n_ctx positions for `parallel` sequences needs. */
+/* The memory that a process needs at the end of a plan's contexts. */
 typedef struct {
-    uint64_t weight_bytes, cache_bytes, scratch_bytes;
+    aerie_memory_plan plan; /* as given, defaults filled in */
+    uint64_t weight_bytes;  /* weights laid out for this processor */
+    uint64_t mapped_bytes;  /* those used where they lie in the file */
+    uint64_t cache_bytes;   /* keys and values */
+    uint64_t scratch_bytes; /* what a pass computes with */
+    uint64_t base_bytes;    /* the program, and the tokenizer */
+    uint64_t total_bytes;
+    uint64_t available_bytes; /* what this machine has for it, base included */
 } aerie_memory_need;
-AERIE_API aerie_status aerie_model_memory(const aerie_model *m, int64_t n_ctx, int64_t parallel,
-                                          aerie_memory_need *out, aerie_error *err);
+
+/* Predicts it before anything is loaded. `options` (or NULL) as for aerie_model_open(). */
+AERIE_API aerie_status aerie_model_memory(const char *path, const aerie_model_options *options,
+                                          const aerie_memory_plan *plan, aerie_memory_need *out,
+                                          aerie_error *err);
 
 /* What a model or adapter file holds, as one JSON object {"kind", "config", "tensors", ...}; *json
  * is the caller's (aerie_free). For data files see aerie_train_samples(). */

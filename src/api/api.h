@@ -51,6 +51,15 @@ aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_templat
 aerie_status ae_api_speculate(ae_engine_options *o, const aerie_model *m, aerie_speculate how,
                               const aerie_model *draft, aerie_error *err);
 
+/* The beginning of aerie_model_open(): the device, and the model as it lies in its file. */
+aerie_status ae_api_map_model(aerie_model *m, const char *path, const aerie_model_options *o,
+                              aerie_error *err);
+
+/* Fails with the settings that would fit when a mapped model needs more memory for the plan than
+ * there is. */
+aerie_status ae_api_check_memory(aerie_model *m, const aerie_model_options *o,
+                                 const aerie_memory_plan *plan, aerie_error *err);
+
 ae_sampling ae_api_sampling(const aerie_sampling *given);
 
 #endif

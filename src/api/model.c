@@ -27,13 +27,21 @@ static aerie_status pack_weights(aerie_model *m, const aerie_model_options *o, a
     return ae_model_pack(m->model, m->device, o ? o->on_load : NULL, o ? o->user : NULL, err);
 }
 
-static aerie_status open_parts(aerie_model *m, const char *path, const aerie_model_options *o,
-                               aerie_error *err)
+aerie_status ae_api_map_model(aerie_model *m, const char *path, const aerie_model_options *o,
+                              aerie_error *err)
 {
     ae_cpu_choice cpu;
     aerie_status status = ae_cpu_choice_parse(&cpu, o && o->cpu ? o->cpu : "auto", err);
     if (!status) status = ae_device_open(&m->device, cpu, o ? o->threads : 0, err);
     if (!status) status = ae_model_open(&m->model, path, err);
+    return status;
+}
+
+static aerie_status open_parts(aerie_model *m, const char *path, const aerie_model_options *o,
+                               aerie_error *err)
+{
+    aerie_status status = ae_api_map_model(m, path, o, err);
+    if (!status && o && o->plan) status = ae_api_check_memory(m, o, o->plan, err);
     if (!status) status = open_adapters(m, o, err);
     if (!status) status = pack_weights(m, o, err);
     if (!status)
@@ -97,32 +105,4 @@ const aerie_tokenizer *aerie_model_tokenizer(const aerie_model *m)
 const char *aerie_model_chat_template(const aerie_model *m)
 {
     return ae_model_template(m->model);
-}
-
-/* Activations of the widest moment of a layer, for a pass of n_tokens, plus the logits of those
- * that are wanted; what the engine's arena peaks at. */
-static uint64_t pass_bytes(const ae_config *c, int64_t n_tokens, int64_t n_logits)
-{
-    int64_t width = c->n_heads * c->head_dim, kv = c->n_kv_heads * c->head_dim;
-    int64_t layer = 6 * c->hidden_size + 3 * width + 3 * kv + 3 * c->intermediate_size;
-    return (uint64_t)(n_tokens * (layer + 2 * c->hidden_size) + n_logits * c->vocab_size) *
-           sizeof(float);
-}
-
-aerie_status aerie_model_memory(const aerie_model *m, int64_t n_ctx, int64_t parallel,
-                                aerie_memory_need *out, aerie_error *err)
-{
-    const ae_config *c = ae_model_config(m->model);
-    if (n_ctx < 1 || n_ctx > INT32_MAX || parallel < 1 || parallel > 1024)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                          "a context of %lld for %lld sequences makes no sense", (long long)n_ctx,
-                          (long long)parallel);
-    int64_t pass = n_ctx < 512 ? n_ctx : 512;
-    *out = (aerie_memory_need){
-        .weight_bytes = ae_model_weight_bytes(m->model),
-        .cache_bytes = (uint64_t)(2 * c->n_layers * c->n_kv_heads * c->head_dim) * sizeof(float) *
-                       (uint64_t)n_ctx * (uint64_t)parallel,
-        .scratch_bytes = pass_bytes(c, pass, parallel),
-    };
-    return AERIE_OK;
 }

@@ -144,3 +144,16 @@ void ae_arena_reset_all(ae_arena *arena)
 {
     ae_arena_reset(arena, (ae_arena_mark){ NULL, 0, 0 });
 }
+
+static size_t touched_in(const ae_arena_block *block)
+{
+    size_t sum = 0;
+
+    for (; block; block = block->before) sum += block->touched;
+    return sum;
+}
+
+size_t ae_arena_touched(const ae_arena *arena)
+{
+    return touched_in(arena->last) + touched_in(arena->spare);
+}

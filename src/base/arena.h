@@ -38,4 +38,8 @@ ae_arena_mark ae_arena_here(const ae_arena *arena);
 void ae_arena_reset(ae_arena *arena, ae_arena_mark mark);
 void ae_arena_reset_all(ae_arena *arena);
 
+/* Bytes that were ever given out, those taken again after a reset counted once: what the arena
+ * costs when all that was taken is written. */
+size_t ae_arena_touched(const ae_arena *arena);
+
 #endif

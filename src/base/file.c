@@ -81,7 +81,7 @@ void ae_file_close(ae_file *file)
 void ae_file_forget(const ae_file *file, const void *data, size_t bytes)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)file->data;
-    uintptr_t from = (uintptr_t)data, to = from + bytes;
+    uintptr_t from = data ? (uintptr_t)data : start, to = from + (data ? bytes : file->size);
 
     if (!file->size || from < start || to < from || to > start + file->size) return;
     from = (from + page - 1) / page * page;

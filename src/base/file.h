@@ -16,7 +16,7 @@ typedef struct {
 aerie_status ae_file_open(ae_file *file, const char *path, aerie_error *err);
 void ae_file_close(ae_file *file);
 /* Gives back the memory of the whole pages in [data, data + bytes) of the mapping: for what will
- * hardly be read again. The mapping stays: who reads there gets the same bytes from the file. */
+ * hardly be read again. data NULL: all of it. The mapping stays: who reads there gets the same bytes from the file. */
 void ae_file_forget(const ae_file *file, const void *data, size_t bytes);
 
 /* Reads a whole file into memory; gunzips it when it starts with gzip's magic bytes.

@@ -43,6 +43,7 @@ typedef struct {
 struct ae_pool {
     int n_workers; /* the caller, worker 0, included */
     int n_started; /* threads to join */
+    bool rests;
     pool_worker *workers;
     bool is_pinned;
     pthread_t opener;        /* who was pinned along with the crew */
@@ -220,7 +221,7 @@ void ae_pool_run(ae_pool *pool, int64_t count, int64_t grain, ae_pool_fn *fn, vo
 {
     uint32_t n_chunks;
 
-    if (count <= 0) return;
+    if (count <= 0 || pool->rests) return;
     if (grain < 1) grain = 1;
     if (pool->n_workers == 1 || count <= grain) {
         run_alone(count, grain, fn, job);
@@ -323,6 +324,11 @@ void ae_pool_close(ae_pool *pool)
     pthread_mutex_destroy(&pool->lock);
     ae_free(pool->workers);
     ae_free(pool);
+}
+
+void ae_pool_rest(ae_pool *pool, bool rest)
+{
+    pool->rests = rest;
 }
 
 int ae_pool_size(const ae_pool *pool)

@@ -33,4 +33,7 @@ bool ae_pool_pin(ae_pool *pool);
  * free; returns when all is done. Not to be called from inside a loop. */
 void ae_pool_run(ae_pool *pool, int64_t count, int64_t grain, ae_pool_fn *fn, void *job);
 
+/* While a pool rests, a loop returns at once and none of it is run. */
+void ae_pool_rest(ae_pool *pool, bool rest);
+
 #endif

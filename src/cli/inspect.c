@@ -11,7 +11,7 @@ typedef struct {
     cli_common common;
     const char *recipe, *against;
     cli_list settings;
-    int64_t context, parallel, limit;
+    int64_t context, parallel, batch, limit;
     bool tensors;
 } inspect_call;
 
@@ -59,17 +59,31 @@ static aerie_status inspect_data(inspect_call *c, const char *path, aerie_error 
 
 /* ---- a model or an adapter ---- */
 
-static void print_memory(json_t *o, const inspect_call *c)
+static double number_at(const json_t *o, const char *key)
 {
+    return json_number_value(json_object_get(o, key));
+}
+
+static void print_memory(const json_t *o)
+{
+    static const struct {
+        const char *key, *name;
+    } parts[] = {
+        { "weight_bytes", "weights" }, { "mapped_bytes", "read from the file" },
+        { "cache_bytes", "cache" },    { "scratch_bytes", "scratch" },
+        { "base_bytes", "program" },
+    };
     const json_t *m = json_object_get(o, "memory");
-    char a[32], b[32], d[32], sum[32];
-    double weights = json_number_value(json_object_get(m, "weight_bytes"));
-    double cache = json_number_value(json_object_get(m, "cache_bytes"));
-    double scratch = json_number_value(json_object_get(m, "scratch_bytes"));
+    char size[32];
     if (!m) return;
-    printf("memory at a context of %lld for %lld: %s weights + %s cache + %s scratch = %s\n",
-           (long long)c->context, (long long)c->parallel, cli_bytes(a, weights),
-           cli_bytes(b, cache), cli_bytes(d, scratch), cli_bytes(sum, weights + cache + scratch));
+    printf("memory at a context of %lld for %lld:",
+           (long long)json_integer_value(json_object_get(m, "ctx")),
+           (long long)json_integer_value(json_object_get(m, "parallel")));
+    for (size_t i = 0; i < AE_COUNT(parts); i++)
+        printf("%s %s %s", i ? " +" : "", cli_bytes(size, number_at(m, parts[i].key)),
+               parts[i].name);
+    printf(" = %s", cli_bytes(size, number_at(m, "total_bytes")));
+    printf(" (%s can be had)\n", cli_bytes(size, number_at(m, "available_bytes")));
 }
 
 static void print_value(const char *key, const json_t *value)
@@ -101,7 +115,7 @@ static void print_people(json_t *o, const inspect_call *c)
         print_value(key, value);
     json_t *config = json_object_get(o, "config");
     json_object_foreach(config, key, value) print_value(key, value);
-    print_memory(o, c);
+    print_memory(o);
     if (c->tensors)
         print_tensors(json_object_get(o, "tensors"));
     else
@@ -110,36 +124,41 @@ static void print_people(json_t *o, const inspect_call *c)
 }
 
 /* Adds what a context of this size would take. */
-static aerie_status add_memory(json_t *o, inspect_call *c, const char *path, aerie_error *err)
+static void add_memory(json_t *o, const aerie_memory_need *need)
 {
-    aerie_model *m = NULL;
-    aerie_memory_need need;
-    aerie_model_options options = { .threads = 1, .cpu = c->common.cpu };
-    if (strcmp(json_string_value(json_object_get(o, "kind")), "model")) return AERIE_OK;
-    aerie_status status = aerie_model_open(&m, path, &options, err);
-    if (!status) {
-        aerie_model_info info;
-        aerie_model_describe(m, &info);
-        if (c->context <= 0) c->context = info.context_length < 4096 ? info.context_length : 4096;
-        status = aerie_model_memory(m, c->context, c->parallel, &need, err);
-    }
-    if (!status)
-        json_object_set_new(o, "memory",
-                            json_pack("{s:I, s:I, s:I, s:I, s:I}", "ctx", (json_int_t)c->context,
-                                      "parallel", (json_int_t)c->parallel, "weight_bytes",
-                                      (json_int_t)need.weight_bytes, "cache_bytes",
-                                      (json_int_t)need.cache_bytes, "scratch_bytes",
-                                      (json_int_t)need.scratch_bytes));
-    aerie_model_close(m);
-    return status;
+    json_t *m = json_pack("{s:I, s:I, s:I}", "ctx", (json_int_t)need->plan.n_ctx, "parallel",
+                          (json_int_t)need->plan.parallel, "batch",
+                          (json_int_t)need->plan.max_batch);
+    json_object_set_new(m, "weight_bytes", json_integer((json_int_t)need->weight_bytes));
+    json_object_set_new(m, "mapped_bytes", json_integer((json_int_t)need->mapped_bytes));
+    json_object_set_new(m, "cache_bytes", json_integer((json_int_t)need->cache_bytes));
+    json_object_set_new(m, "scratch_bytes", json_integer((json_int_t)need->scratch_bytes));
+    json_object_set_new(m, "base_bytes", json_integer((json_int_t)need->base_bytes));
+    json_object_set_new(m, "total_bytes", json_integer((json_int_t)need->total_bytes));
+    json_object_set_new(m, "available_bytes", json_integer((json_int_t)need->available_bytes));
+    json_object_set_new(o, "memory", m);
 }
 
 static aerie_status inspect_model(inspect_call *c, const char *path, aerie_error *err)
 {
     char *text = NULL;
+    aerie_error no_model = { 0 };
+    aerie_memory_need need;
+    aerie_memory_plan plan = { c->context, c->parallel, c->batch };
+    aerie_model_options options = { .threads = (int)c->common.threads,
+                                    .cpu = c->common.cpu,
+                                    .exact = c->common.exact };
+    /* First, for what the process holds itself is part of it. */
+    aerie_status unknown = aerie_model_memory(path, &options, &plan, &need, &no_model);
     aerie_status status = aerie_inspect(path, &text, err);
     json_t *o = status ? NULL : json_loads(text, 0, NULL);
-    if (!status) status = add_memory(o, c, path, err);
+    if (!status && !strcmp(json_string_value(json_object_get(o, "kind")), "model")) {
+        if (unknown) {
+            *err = no_model;
+            status = unknown;
+        } else
+            add_memory(o, &need);
+    }
     if (!status && c->common.json) {
         json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
         putchar('\n');
@@ -182,6 +201,8 @@ int cli_inspect(int argc, char **argv)
     const cli_option options[] = {
         { "--ctx", 'c', CLI_INT, &c.context, "N", "memory for a context of N tokens" },
         { "--parallel", 0, CLI_INT, &c.parallel, "P", "... for P sequences at once (1)" },
+        { "--batch", 0, CLI_INT, &c.batch, "N", "... in passes of N tokens (512)" },
+        CLI_EXACT(&c.common),
         { "--tensors", 0, CLI_FLAG, &c.tensors, NULL, "list every tensor" },
         { "--against", 0, CLI_TEXT, &c.against, "OTHER",
           "what its weights have lost against those of another file of the model" },

@@ -12,8 +12,15 @@ static void close_cpu(ae_device *dev)
     ae_free(cpu);
 }
 
+/* All that reads or writes numbers runs on the pool. */
+static void rehearse(ae_device *dev, bool on)
+{
+    ae_pool_rest(((ae_cpu *)dev)->pool, on);
+}
+
 static const ae_device cpu_functions = {
     .close = close_cpu,
+    .rehearse = rehearse,
     .packed_bytes = ae_cpu_packed_bytes,
     .pack = ae_cpu_pack,
     .linear = ae_cpu_linear,

@@ -69,6 +69,9 @@ struct ae_device {
     const char *name; /* "cpu avx512" */
     int n_threads;
     void (*close)(ae_device *dev);
+    /* While a device rehearses, its functions take the scratch that they need and compute nothing:
+     * how much memory a pass takes is known before there are weights to read. */
+    void (*rehearse)(ae_device *dev, bool on);
 
     /* Inference over quantized weights. A device may keep a weight in an arrangement of its own,
      * from which a product runs at the speed of memory. packed_bytes() tells how large that is; 0:

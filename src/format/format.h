@@ -66,8 +66,8 @@ aerie_status ae_gguf_open_memory(ae_gguf **out, const void *data, size_t size, c
 void ae_gguf_close(ae_gguf *g); /* NULL is fine */
 
 const char *ae_gguf_name(const ae_gguf *g); /* the path, for messages */
-/* Gives back the memory of the pages that hold these bytes of the file, until they are read again.
- */
+/* Gives back the memory of the pages that hold these bytes of the file (NULL: all of it), until they
+ * are read again. */
 void ae_gguf_forget(const ae_gguf *g, const void *data, size_t bytes);
 const ae_tensor_list *ae_gguf_tensors(const ae_gguf *g);
 

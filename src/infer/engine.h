@@ -82,6 +82,13 @@ typedef aerie_status ae_logits_fn(void *user, const float *logits, int64_t n_row
 aerie_status ae_engine_logits(ae_engine *e, const int32_t *ids, int64_t n, ae_logits_fn *fn,
                               void *user, aerie_error *err);
 
+/* Bytes that an engine of these options takes for passes that fill `parallel` sequences of n_ctx
+ * positions: found by going through the largest pass of a prompt, and one of replies, without
+ * computing anything. The net's weights need not be there. AERIE_NO_MEMORY also where the machine
+ * has no addresses for such a cache. */
+aerie_status ae_engine_rehearse(const ae_engine_options *options, int64_t n_ctx, int64_t parallel,
+                                size_t *bytes, aerie_error *err);
+
 /* Bytes of activations the largest forward pass so far needed. */
 size_t ae_engine_scratch_peak(const ae_engine *e);
 

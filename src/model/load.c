@@ -16,11 +16,12 @@ static aerie_status check_shape(const ae_model *m, const ae_stored_tensor *t,
 }
 
 /* Norms and biases are used as F32; files may hold them in half precision, and norms less `plus`.
- */
+ * They are always copied: each alone between two matrices, they would keep 64 KiB of the file in
+ * memory apiece. */
 static aerie_status vector_as_f32(ae_model *m, ae_tensor *t, float plus, const char *name,
                                   aerie_error *err)
 {
-    if (t->rows > 1 || (t->dtype == AE_F32 && !plus)) return AERIE_OK;
+    if (t->rows > 1) return AERIE_OK;
     float *copy = ae_arena_take(&m->arena, (size_t)t->cols, sizeof *copy);
     if (!copy) return aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for '%s'", m->path, name);
     if (!ae_dtype_decode_row(t->dtype, t->data, t->cols, copy))

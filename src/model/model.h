@@ -109,6 +109,15 @@ const char *ae_model_template(
 const char *ae_model_path(const ae_model *m);
 /* Bytes that ae_model_pack() would take; 0: the device packs none of its weights. */
 size_t ae_model_packed_bytes(const ae_model *m, const ae_device *device);
+/* Gives back the memory of the file's pages that were read so far. */
+void ae_model_forget(const ae_model *m);
+/* Bytes of the matrices that a pass reads where they lie in the file: those that the device does not
+ * pack (with `exact`: all), and the embedding, of which n_tokens random tokens are looked up. */
+size_t ae_model_mapped_bytes(const ae_model *m, const ae_device *device, bool exact,
+                             int64_t n_tokens);
+/* For a rehearsal (ae_device.rehearse): while on, an unpacked model looks packed. */
+aerie_status ae_model_pretend_packed(ae_model *m, const ae_device *device, bool on,
+                                     aerie_error *err);
 /* Lays out every weight that a product reads as the device wants it for inference: once, before the
  * model is shared. The weights in the file stay what they are to everybody who reads them, but
  * their memory is given back. A weight whose scales are not finite is AERIE_BAD_FILE. `progress`

@@ -1,0 +1,154 @@
+/* rehearse.c -- what an engine's passes take, found out by running them on a device that takes its
+ * scratch and computes nothing. The arena is that of a real pass, so that no formula here can differ
+ * from what the ops do. */
+#include "infer/engine_private.h"
+
+/* A pass of `n` tokens shared by the sequences, at the end of their contexts. */
+typedef struct {
+    const ae_engine_options *options;
+    int64_t n_ctx, parallel;
+    ae_arena *arena;
+    ae_kv **caches; /* [parallel] */
+} rehearsal;
+
+static aerie_status no_memory(const rehearsal *r, aerie_error *err)
+{
+    return aerie_fail(err, AERIE_NO_MEMORY, "no memory for %lld sequences of %lld tokens",
+                      (long long)r->parallel, (long long)r->n_ctx);
+}
+
+/* The first n positions of one cache, as a batch. */
+static bool one_segment(ae_batch *b, ae_arena *arena, ae_kv *const *cache, int64_t n)
+{
+    int32_t *ids = ae_arena_take(arena, (size_t)n, sizeof *ids);
+    int32_t *pos = ae_arena_take(arena, (size_t)n, sizeof *pos);
+    ae_segment *segment = ae_arena_take(arena, 1, sizeof *segment);
+
+    if (!ids || !pos || !segment) return false;
+    for (int64_t i = 0; i < n; i++) pos[i] = (int32_t)i;
+    *segment = (ae_segment){ .n = n, .parent = -1 };
+    *b = (ae_batch){ .n_tokens = n,
+                     .ids = ids,
+                     .pos = pos,
+                     .segments = segment,
+                     .n_segments = 1,
+                     .caches = cache };
+    return true;
+}
+
+/* Makes room for n positions of one cache; `keep`: and counts them in. */
+static aerie_status extend(rehearsal *r, ae_kv *const *cache, int64_t n, bool keep,
+                           aerie_error *err)
+{
+    ae_arena arena = { 0 };
+    ae_batch b;
+    aerie_status status = n < 1                                ? AERIE_OK
+                          : one_segment(&b, &arena, cache, n) ? ae_batch_reserve(&b, err)
+                                                                 : no_memory(r, err);
+
+    if (!status && n > 0 && keep) ae_batch_commit(&b);
+    ae_arena_free(&arena);
+    return status;
+}
+
+/* A cache that counts `len` positions, none of which was ever written. All of its room first: when
+ * it grew later, what it holds would be copied. */
+static aerie_status fill_cache(rehearsal *r, int64_t i, int64_t len, aerie_error *err)
+{
+    const ae_config *c = r->options->net->config;
+    aerie_status status = ae_kv_new(&r->caches[i], c->n_layers, c->n_kv_heads * c->head_dim,
+                                    r->n_ctx, NULL, 0, err);
+
+    if (!status) status = extend(r, &r->caches[i], r->n_ctx, false, err);
+    if (!status) ae_kv_truncate(r->caches[i], 0);
+    return status ? status : extend(r, &r->caches[i], len, true, err);
+}
+
+/* The sequences' next n tokens, as evenly shared as they go. */
+static aerie_status make_batch(const rehearsal *r, ae_batch *b, ae_arena *arena, int32_t *last,
+                               int64_t n, aerie_error *err)
+{
+    int32_t *ids = ae_arena_take(arena, (size_t)n, sizeof *ids);
+    int32_t *pos = ae_arena_take(arena, (size_t)n, sizeof *pos);
+    ae_segment *segments = ae_arena_take(arena, (size_t)r->parallel, sizeof *segments);
+    int64_t first = 0;
+
+    if (!ids || !pos || !segments) return no_memory(r, err);
+    for (int64_t i = 0; i < r->parallel; i++) {
+        int64_t end = (i + 1) * n / r->parallel, from = ae_kv_len(r->caches[i]);
+        segments[i] = (ae_segment){ .first = first, .n = end - first, .parent = -1, .cache = i };
+        for (int64_t t = first; t < end; t++) pos[t] = (int32_t)(from + t - first);
+        first = end;
+        last[i] = (int32_t)(end - 1);
+    }
+    *b = (ae_batch){ .n_tokens = n,
+                     .ids = ids,
+                     .pos = pos,
+                     .segments = segments,
+                     .n_segments = r->parallel,
+                     .caches = r->caches };
+    return AERIE_OK;
+}
+
+static aerie_status pass(const rehearsal *r, int64_t n, aerie_error *err)
+{
+    ae_arena arena = { 0 };
+    ae_batch b;
+    ae_ctx cx = { .device = r->options->device, .arena = r->arena };
+    aerie_status status;
+
+    ae_arena_reset_all(r->arena);
+    int32_t *last = ae_arena_take(r->arena, (size_t)r->parallel, sizeof *last);
+    status = last ? make_batch(r, &b, &arena, last, n, err) : no_memory(r, err);
+    if (!status) {
+        ae_tensor *hidden = ae_net_hidden(&cx, r->options->net, &b);
+        ae_net_logits(&cx, r->options->net, hidden, last, r->parallel);
+        status = ae_ctx_status(&cx);
+        if (status && err && err->status == AERIE_OK) *err = cx.error;
+    }
+    ae_arena_free(&arena);
+    return status;
+}
+
+static aerie_status run_passes(rehearsal *r, int64_t max_batch, aerie_error *err)
+{
+    int64_t share = (max_batch + r->parallel - 1) / r->parallel; /* of one sequence, rounded up */
+    int64_t n = max_batch;
+    aerie_status status = AERIE_OK;
+
+    if (share >= r->n_ctx) { /* a whole context, less the position of the reply, fits into a pass */
+        share = r->n_ctx > 1 ? r->n_ctx - 1 : 1;
+        n = share * r->parallel;
+    }
+    for (int64_t i = 0; i < r->parallel && !status; i++)
+        status = fill_cache(r, i, r->n_ctx > share ? r->n_ctx - share - 1 : 0, err);
+    if (!status) status = pass(r, n, err);
+    if (!status && r->n_ctx > share) status = pass(r, r->parallel, err);
+    return status;
+}
+
+aerie_status ae_engine_rehearse(const ae_engine_options *options, int64_t n_ctx, int64_t parallel,
+                                size_t *bytes, aerie_error *err)
+{
+    ae_arena arena = { 0 };
+    ae_engine *engine = NULL;
+    rehearsal r = { options, n_ctx, parallel, &arena, NULL };
+    size_t held = ae_alloc_bytes();
+    aerie_status status = ae_engine_open(&engine, options, err);
+    size_t own = ae_alloc_bytes() - held;
+
+    *bytes = 0;
+    r.caches = ae_alloc((size_t)parallel, sizeof *r.caches);
+    if (!status && !r.caches) status = no_memory(&r, err);
+    if (!status) {
+        options->device->rehearse(options->device, true);
+        status = run_passes(&r, engine->options.max_batch, err);
+        options->device->rehearse(options->device, false);
+    }
+    if (!status) *bytes = own + ae_arena_touched(&arena);
+    for (int64_t i = 0; r.caches && i < parallel; i++) ae_kv_free(r.caches[i]);
+    ae_free(r.caches);
+    ae_arena_free(&arena);
+    ae_engine_close(engine);
+    return status;
+}
