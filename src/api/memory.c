@@ -62,8 +62,7 @@ static void first_guess(aerie_memory_need *need, aerie_model *m, bool exact)
     ae_model_forget(m->model);
     need->base_bytes = ae_memory_resident();
     need->weight_bytes = exact ? 0 : ae_model_packed_bytes(m->model, m->device);
-    need->mapped_bytes =
-        ae_model_mapped_bytes(m->model, m->device, exact, p->n_ctx * p->parallel);
+    need->mapped_bytes = ae_model_mapped_bytes(m->model, m->device, exact, p->n_ctx * p->parallel);
     need->cache_bytes = whole(cache_bytes(c, p));
     room = ae_memory_left();
     left = room.resident;
@@ -75,9 +74,9 @@ static void first_guess(aerie_memory_need *need, aerie_model *m, bool exact)
 
 static void sum_up(aerie_memory_need *need)
 {
-    need->total_bytes = whole((double)need->weight_bytes + (double)need->mapped_bytes +
-                              (double)need->cache_bytes + (double)need->scratch_bytes +
-                              (double)need->base_bytes);
+    need->total_bytes =
+        whole((double)need->weight_bytes + (double)need->mapped_bytes + (double)need->cache_bytes +
+              (double)need->scratch_bytes + (double)need->base_bytes);
 }
 
 static aerie_status predict(aerie_memory_need *need, aerie_model *m, const aerie_model_options *o,
@@ -95,11 +94,12 @@ static aerie_status predict(aerie_memory_need *need, aerie_model *m, const aerie
     return status;
 }
 
-/* "4.4 GB". */
+/* "4.4 GB", "96.4 MB". */
 static const char *size_text(char out[32], uint64_t bytes)
 {
-    snprintf(out, 32, bytes < 1000000000 ? "%.0f MB" : "%.1f GB",
-             bytes < 1000000000 ? (double)bytes / 1e6 : (double)bytes / 1e9);
+    bool giga = bytes >= 1000000000;
+
+    snprintf(out, 32, "%.1f %s", (double)bytes / (giga ? 1e9 : 1e6), giga ? "GB" : "MB");
     return out;
 }
 
@@ -124,14 +124,13 @@ static aerie_status refuse(const aerie_memory_need *need, const aerie_model *m, 
     else
         snprintf(advice, sizeof advice,
                  "no context fits; close other programs or use a smaller quantization");
-    return aerie_fail(err, AERIE_NO_MEMORY,
-                      "%s needs %s at a context of %lld for %lld (%s of weights, %s of keys and "
-                      "values), and %s can be had; %s",
-                      ae_model_path(m->model), size_text(total, need->total_bytes),
-                      (long long)need->plan.n_ctx, (long long)need->plan.parallel,
-                      size_text(weights, need->weight_bytes + need->mapped_bytes),
-                      size_text(cache, need->cache_bytes),
-                      size_text(have, need->available_bytes), advice);
+    return aerie_fail(
+        err, AERIE_NO_MEMORY,
+        "%s needs %s at a context of %lld for %lld (%s of weights, %s of keys and "
+        "values), and %s can be had; %s",
+        ae_model_path(m->model), size_text(total, need->total_bytes), (long long)need->plan.n_ctx,
+        (long long)need->plan.parallel, size_text(weights, need->weight_bytes + need->mapped_bytes),
+        size_text(cache, need->cache_bytes), size_text(have, need->available_bytes), advice);
 }
 
 aerie_status ae_api_check_memory(aerie_model *m, const aerie_model_options *o,

@@ -59,13 +59,14 @@ static ae_arena_block *spare_block(ae_arena *arena, size_t size)
 static ae_arena_block *block_with_room(ae_arena *arena, size_t size)
 {
     ae_arena_block *block = arena->last;
-    size_t wanted = arena->used;
+    size_t wanted = arena->used, whole = arena->used ? 0 : arena->peak;
 
     if (block && block->size - block->used >= size) return block;
     block = spare_block(arena, size);
     if (!block) {
         if (wanted < SMALLEST_BLOCK) wanted = SMALLEST_BLOCK;
         if (wanted > LARGEST_GROWTH) wanted = LARGEST_GROWTH;
+        if (wanted < whole) wanted = whole;
         block = new_block(wanted > size ? wanted : size);
         if (!block && wanted > size) block = new_block(size);
         if (!block) return NULL;
@@ -96,7 +97,11 @@ static void *take(ae_arena *arena, size_t count, size_t size, int zeroed)
         memset(taken, 0, dirty < bytes ? dirty : bytes);
     }
     block->used += bytes;
-    if (block->touched < block->used) block->touched = block->used;
+    if (block->touched < block->used) {
+        arena->touched += block->used - block->touched;
+        block->touched = block->used;
+        if (arena->touched_peak < arena->touched) arena->touched_peak = arena->touched;
+    }
     arena->used = total;
     if (arena->peak < total) arena->peak = total;
     return taken;
@@ -140,20 +145,13 @@ void ae_arena_reset(ae_arena *arena, ae_arena_mark mark)
     arena->used = mark.used;
 }
 
+/* Several blocks make way for one of the most that was ever used: what rounds of different sizes
+ * take then lies over each other, whatever the order they come in. */
 void ae_arena_reset_all(ae_arena *arena)
 {
     ae_arena_reset(arena, (ae_arena_mark){ NULL, 0, 0 });
-}
-
-static size_t touched_in(const ae_arena_block *block)
-{
-    size_t sum = 0;
-
-    for (; block; block = block->before) sum += block->touched;
-    return sum;
-}
-
-size_t ae_arena_touched(const ae_arena *arena)
-{
-    return touched_in(arena->last) + touched_in(arena->spare);
+    if (!arena->spare || !arena->spare->before) return;
+    free_chain(arena->spare);
+    arena->spare = NULL;
+    arena->touched = 0;
 }

@@ -14,6 +14,8 @@ typedef struct {
     ae_arena_block *spare; /* blocks given back by a reset, kept for reuse */
     size_t used;           /* bytes taken, alignment included */
     size_t peak;           /* most ever used */
+    size_t touched;        /* bytes of its blocks that were ever taken: what it costs, once written */
+    size_t touched_peak;
     size_t limit;          /* taking past this fails; 0: no limit */
 } ae_arena;
 
@@ -33,13 +35,10 @@ void *ae_arena_take_raw(ae_arena *arena, size_t count, size_t size);
 
 char *ae_arena_strndup(ae_arena *arena, const char *text, size_t len);
 
-/* A mark is a position: resetting to it drops everything taken since and keeps the memory. */
+/* A mark is a position: resetting to it drops everything taken since and keeps the memory. A reset
+ * of everything makes one block of several. */
 ae_arena_mark ae_arena_here(const ae_arena *arena);
 void ae_arena_reset(ae_arena *arena, ae_arena_mark mark);
 void ae_arena_reset_all(ae_arena *arena);
-
-/* Bytes that were ever given out, those taken again after a reset counted once: what the arena
- * costs when all that was taken is written. */
-size_t ae_arena_touched(const ae_arena *arena);
 
 #endif

@@ -1,4 +1,5 @@
-/* memory.c -- what Linux says about memory: /proc/meminfo, control groups (both versions), limits. */
+/* memory.c -- what Linux says about memory: /proc/meminfo, control groups (both versions), limits.
+ */
 #include "base/memory.h"
 
 #include <stdbool.h>
@@ -71,8 +72,7 @@ static uint64_t limit_left(int resource, uint64_t used)
 {
     struct rlimit limit;
 
-    if (getrlimit(resource, &limit) || limit.rlim_cur == RLIM_INFINITY)
-        return UINT64_MAX;
+    if (getrlimit(resource, &limit) || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
     return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
 }
 

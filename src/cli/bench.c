@@ -107,9 +107,25 @@ static bool read_batches(const char *text, aerie_bench_options *o, int *code)
     return true;
 }
 
-static aerie_status measure(bench_run *b, const char *model, const cli_common *common,
-                            aerie_model **m, aerie_error *err)
+static int64_t most(int64_t a, int64_t b)
 {
+    return a > b ? a : b;
+}
+
+/* The longest context of the run, and the most sequences. */
+static aerie_memory_plan plan_of(const aerie_bench_options *o)
+{
+    int64_t windows = o->depth > 0 ? o->repetitions : 1;
+    aerie_memory_plan plan = { .n_ctx = most(o->n_prompt, o->depth + windows * o->n_reply) + 8 };
+    for (int i = 0; i < o->n_batches; i++) plan.parallel = most(plan.parallel, o->batches[i]);
+    return plan;
+}
+
+static aerie_status measure(bench_run *b, const char *model, cli_common *common, aerie_model **m,
+                            aerie_error *err)
+{
+    const aerie_memory_plan plan = plan_of(&b->options);
+    common->plan = &plan;
     double start = ae_clock_seconds();
     aerie_status status = cli_open(m, model, common, err);
     b->load_seconds = ae_clock_seconds() - start;
@@ -136,6 +152,8 @@ int cli_bench(int argc, char **argv)
         { "--depth", 'd', CLI_INT, &o->depth, "N", "decode after a context of N tokens (0)" },
         { "--batch", 'b', CLI_TEXT, &batches, "N,N..", "sequences that decode together (1)" },
         { "--repeat", 'r', CLI_INT, &repeat, "N", "runs; the median counts (3)" },
+        CLI_EXACT(&common),
+        CLI_FORCE(&common),
         { "--first-token", 0, CLI_FLAG, &b.first_token, NULL,
           "first of all, seconds from the program's start to a reply's first token" },
         { 0 },

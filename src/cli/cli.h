@@ -30,7 +30,8 @@ typedef struct {
 /* What every command that computes takes. */
 typedef struct {
     bool json, quiet, help;
-    bool exact; /* an option of the commands that offer it */
+    bool exact, force;             /* options of the commands that offer them */
+    const aerie_memory_plan *plan; /* what the model is opened for; NULL: memory is not looked at */
     int64_t threads;
     const char *cpu;
     cli_list adapters;
@@ -85,6 +86,10 @@ void cli_progress_end(cli_progress *p); /* clears the line */
 #define CLI_EXACT(common)                                                                          \
     { "--exact", 0, CLI_FLAG, &(common)->exact, NULL,                                              \
       "compute in float32 (slow): what rounding activations to 8 bits is compared with" }
+/* ... and for cli_common.force. */
+#define CLI_FORCE(common)                                                                          \
+    { "--force", 0, CLI_FLAG, &(common)->force, NULL,                                              \
+      "load the model though memory may not suffice" }
 
 /* "1.2 GB", "34 s", for people. Written into a buffer of 32. */
 const char *cli_bytes(char out[32], double bytes);

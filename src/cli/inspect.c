@@ -126,9 +126,9 @@ static void print_people(json_t *o, const inspect_call *c)
 /* Adds what a context of this size would take. */
 static void add_memory(json_t *o, const aerie_memory_need *need)
 {
-    json_t *m = json_pack("{s:I, s:I, s:I}", "ctx", (json_int_t)need->plan.n_ctx, "parallel",
-                          (json_int_t)need->plan.parallel, "batch",
-                          (json_int_t)need->plan.max_batch);
+    json_t *m =
+        json_pack("{s:I, s:I, s:I}", "ctx", (json_int_t)need->plan.n_ctx, "parallel",
+                  (json_int_t)need->plan.parallel, "batch", (json_int_t)need->plan.max_batch);
     json_object_set_new(m, "weight_bytes", json_integer((json_int_t)need->weight_bytes));
     json_object_set_new(m, "mapped_bytes", json_integer((json_int_t)need->mapped_bytes));
     json_object_set_new(m, "cache_bytes", json_integer((json_int_t)need->cache_bytes));

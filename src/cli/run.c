@@ -139,6 +139,8 @@ static aerie_status run(run_call *c, const char *model_word, const char *prompt,
     aerie_status status = AERIE_OK;
     aerie_model *draft = NULL;
     aerie_session_options options = { .context = c->context, .speculate = c->speculate };
+    const aerie_memory_plan plan = { .n_ctx = c->context };
+    c->common.plan = &plan;
     if (c->template_word) status = cli_read_template(&template_text, c->template_word, err);
     if (!status) status = cli_open(&c->chat.model, model_word, &c->common, err);
     if (!status && c->draft) status = open_draft(&draft, c, err);
@@ -200,6 +202,7 @@ int cli_run(int argc, char **argv)
           "constrain the reply (not in this version)" },
         { "--raw", 0, CLI_FLAG, &c.raw, NULL, "no template: go on from the prompt as it stands" },
         CLI_EXACT(&c.common),
+        CLI_FORCE(&c.common),
         { "--verbose", 'v', CLI_FLAG, &c.chat.verbose, NULL, "say how long it took" },
         { 0 },
     };

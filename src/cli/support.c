@@ -82,6 +82,7 @@ aerie_status cli_open(aerie_model **out, const char *model, const cli_common *co
                               .adapters = common->adapters.items,
                               .n_adapters = common->adapters.n,
                               .exact = common->exact,
+                              .plan = common->force ? NULL : common->plan,
                               .on_load = show_loading,
                               .user = &bar };
     *out = NULL;

@@ -1,9 +1,8 @@
 /* rehearse.c -- what an engine's passes take, found out by running them on a device that takes its
- * scratch and computes nothing. The arena is that of a real pass, so that no formula here can differ
- * from what the ops do. */
+ * scratch and computes nothing. The arena is that of a real pass, so that no formula here can
+ * differ from what the ops do. */
 #include "infer/engine_private.h"
 
-/* A pass of `n` tokens shared by the sequences, at the end of their contexts. */
 typedef struct {
     const ae_engine_options *options;
     int64_t n_ctx, parallel;
@@ -27,12 +26,9 @@ static bool one_segment(ae_batch *b, ae_arena *arena, ae_kv *const *cache, int64
     if (!ids || !pos || !segment) return false;
     for (int64_t i = 0; i < n; i++) pos[i] = (int32_t)i;
     *segment = (ae_segment){ .n = n, .parent = -1 };
-    *b = (ae_batch){ .n_tokens = n,
-                     .ids = ids,
-                     .pos = pos,
-                     .segments = segment,
-                     .n_segments = 1,
-                     .caches = cache };
+    *b = (ae_batch){
+        .n_tokens = n, .ids = ids, .pos = pos, .segments = segment, .n_segments = 1, .caches = cache
+    };
     return true;
 }
 
@@ -42,9 +38,9 @@ static aerie_status extend(rehearsal *r, ae_kv *const *cache, int64_t n, bool ke
 {
     ae_arena arena = { 0 };
     ae_batch b;
-    aerie_status status = n < 1                                ? AERIE_OK
+    aerie_status status = n < 1                               ? AERIE_OK
                           : one_segment(&b, &arena, cache, n) ? ae_batch_reserve(&b, err)
-                                                                 : no_memory(r, err);
+                                                              : no_memory(r, err);
 
     if (!status && n > 0 && keep) ae_batch_commit(&b);
     ae_arena_free(&arena);
@@ -56,26 +52,26 @@ static aerie_status extend(rehearsal *r, ae_kv *const *cache, int64_t n, bool ke
 static aerie_status fill_cache(rehearsal *r, int64_t i, int64_t len, aerie_error *err)
 {
     const ae_config *c = r->options->net->config;
-    aerie_status status = ae_kv_new(&r->caches[i], c->n_layers, c->n_kv_heads * c->head_dim,
-                                    r->n_ctx, NULL, 0, err);
+    aerie_status status =
+        ae_kv_new(&r->caches[i], c->n_layers, c->n_kv_heads * c->head_dim, r->n_ctx, NULL, 0, err);
 
     if (!status) status = extend(r, &r->caches[i], r->n_ctx, false, err);
     if (!status) ae_kv_truncate(r->caches[i], 0);
     return status ? status : extend(r, &r->caches[i], len, true, err);
 }
 
-/* The sequences' next n tokens, as evenly shared as they go. */
+/* The next n tokens of the first `sequences` caches, as evenly shared as they go. */
 static aerie_status make_batch(const rehearsal *r, ae_batch *b, ae_arena *arena, int32_t *last,
-                               int64_t n, aerie_error *err)
+                               int64_t n, int64_t sequences, aerie_error *err)
 {
     int32_t *ids = ae_arena_take(arena, (size_t)n, sizeof *ids);
     int32_t *pos = ae_arena_take(arena, (size_t)n, sizeof *pos);
-    ae_segment *segments = ae_arena_take(arena, (size_t)r->parallel, sizeof *segments);
+    ae_segment *segments = ae_arena_take(arena, (size_t)sequences, sizeof *segments);
     int64_t first = 0;
 
     if (!ids || !pos || !segments) return no_memory(r, err);
-    for (int64_t i = 0; i < r->parallel; i++) {
-        int64_t end = (i + 1) * n / r->parallel, from = ae_kv_len(r->caches[i]);
+    for (int64_t i = 0; i < sequences; i++) {
+        int64_t end = (i + 1) * n / sequences, from = ae_kv_len(r->caches[i]);
         segments[i] = (ae_segment){ .first = first, .n = end - first, .parent = -1, .cache = i };
         for (int64_t t = first; t < end; t++) pos[t] = (int32_t)(from + t - first);
         first = end;
@@ -85,24 +81,28 @@ static aerie_status make_batch(const rehearsal *r, ae_batch *b, ae_arena *arena,
                      .ids = ids,
                      .pos = pos,
                      .segments = segments,
-                     .n_segments = r->parallel,
+                     .n_segments = sequences,
                      .caches = r->caches };
     return AERIE_OK;
 }
 
-static aerie_status pass(const rehearsal *r, int64_t n, aerie_error *err)
+/* A pass at the end of the contexts, `left` positions of each not counted. */
+static aerie_status pass(const rehearsal *r, int64_t n, int64_t sequences, int64_t left,
+                         aerie_error *err)
 {
     ae_arena arena = { 0 };
     ae_batch b;
     ae_ctx cx = { .device = r->options->device, .arena = r->arena };
+    int64_t each = (n + sequences - 1) / sequences, from = r->n_ctx - left - each;
     aerie_status status;
 
+    for (int64_t i = 0; i < sequences; i++) ae_kv_truncate(r->caches[i], from > 0 ? from : 0);
     ae_arena_reset_all(r->arena);
-    int32_t *last = ae_arena_take(r->arena, (size_t)r->parallel, sizeof *last);
-    status = last ? make_batch(r, &b, &arena, last, n, err) : no_memory(r, err);
+    int32_t *last = ae_arena_take(r->arena, (size_t)sequences, sizeof *last);
+    status = last ? make_batch(r, &b, &arena, last, n, sequences, err) : no_memory(r, err);
     if (!status) {
         ae_tensor *hidden = ae_net_hidden(&cx, r->options->net, &b);
-        ae_net_logits(&cx, r->options->net, hidden, last, r->parallel);
+        ae_net_logits(&cx, r->options->net, hidden, last, sequences);
         status = ae_ctx_status(&cx);
         if (status && err && err->status == AERIE_OK) *err = cx.error;
     }
@@ -110,21 +110,23 @@ static aerie_status pass(const rehearsal *r, int64_t n, aerie_error *err)
     return status;
 }
 
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A prompt that has a pass for itself, prompts that share one, and replies. */
 static aerie_status run_passes(rehearsal *r, int64_t max_batch, aerie_error *err)
 {
-    int64_t share = (max_batch + r->parallel - 1) / r->parallel; /* of one sequence, rounded up */
-    int64_t n = max_batch;
+    int64_t prompt = r->n_ctx > 1 ? r->n_ctx - 1 : 1;
     aerie_status status = AERIE_OK;
 
-    if (share >= r->n_ctx) { /* a whole context, less the position of the reply, fits into a pass */
-        share = r->n_ctx > 1 ? r->n_ctx - 1 : 1;
-        n = share * r->parallel;
-    }
     for (int64_t i = 0; i < r->parallel && !status; i++)
-        status = fill_cache(r, i, r->n_ctx > share ? r->n_ctx - share - 1 : 0, err);
-    if (!status) status = pass(r, n, err);
-    if (!status && r->n_ctx > share) status = pass(r, r->parallel, err);
-    return status;
+        status = fill_cache(r, i, r->n_ctx - 1, err);
+    if (!status) status = pass(r, smaller(max_batch, prompt), 1, 1, err);
+    if (!status && r->parallel > 1)
+        status = pass(r, smaller(max_batch, prompt * r->parallel), r->parallel, 1, err);
+    return status ? status : pass(r, r->parallel, r->parallel, 0, err);
 }
 
 aerie_status ae_engine_rehearse(const ae_engine_options *options, int64_t n_ctx, int64_t parallel,
@@ -145,7 +147,7 @@ aerie_status ae_engine_rehearse(const ae_engine_options *options, int64_t n_ctx,
         status = run_passes(&r, engine->options.max_batch, err);
         options->device->rehearse(options->device, false);
     }
-    if (!status) *bytes = own + ae_arena_touched(&arena);
+    if (!status) *bytes = own + arena.touched_peak;
     for (int64_t i = 0; r.caches && i < parallel; i++) ae_kv_free(r.caches[i]);
     ae_free(r.caches);
     ae_arena_free(&arena);

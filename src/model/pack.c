@@ -55,7 +55,8 @@ size_t ae_model_mapped_bytes(const ae_model *m, const ae_device *device, bool ex
     for (int64_t i = 0; i < m->n_params; i++) {
         ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
         const ae_tensor *t = site.tensor;
-        if (t->rows == 1 || t->grad || !ae_dtype_bytes(&bytes, t->dtype, t->rows, t->cols)) continue;
+        if (t->rows == 1 || t->grad || !ae_dtype_bytes(&bytes, t->dtype, t->rows, t->cols))
+            continue;
         if (is_product(m, &site) && (exact || !packed_room(m, device, &site)))
             sum += bytes;
         else if (t == m->net.embedding)

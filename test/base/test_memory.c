@@ -47,6 +47,46 @@ static void pages_are_zeroed_and_counted(void **state)
     assert_int_equal(ae_alloc_bytes(), before);
 }
 
+/* Rounds of any sizes in any order cost what the largest takes, once it has been. */
+static void an_arena_costs_its_largest_round(void **state)
+{
+    static const size_t rounds[] = { 300, 700000, 20, 3000000, 3000000, 65536, 2999999 };
+    ae_arena arena = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(rounds); i++) {
+        for (int part = 0; part < 5; part++) {
+            char *taken = ae_arena_take(&arena, rounds[i] / 5 + (size_t)part, 1);
+            assert_non_null(taken);
+            for (size_t b = 0; b < rounds[i] / 5; b += 97) assert_int_equal(taken[b], 0);
+            memset(taken, 0xff, rounds[i] / 5);
+        }
+        ae_arena_reset_all(&arena);
+        assert_int_equal(arena.used, 0);
+    }
+    assert_true(arena.touched_peak == arena.peak && arena.touched <= arena.peak);
+    ae_arena_free(&arena);
+}
+
+static void what_is_left_of_memory_is_told(void **state)
+{
+    ae_memory_room before = ae_memory_left(), after;
+    uint64_t resident = ae_memory_resident();
+    size_t bytes = 64 << 20;
+    char *pages = ae_pages_take(bytes);
+
+    (void)state;
+    assert_non_null(pages);
+    assert_true(before.resident > 0 && resident > 0);
+    assert_true(ae_memory_resident() < resident + bytes / 2);
+    memset(pages, 1, bytes);
+    assert_true(ae_memory_resident() >= resident + bytes / 10 * 9);
+    after = ae_memory_left();
+    assert_true(after.address == UINT64_MAX || after.address < before.address);
+    ae_pages_free(pages, bytes);
+    assert_true(ae_memory_resident() < resident + bytes / 2);
+}
+
 static void sizes_that_wrap_are_refused(void **state)
 {
     size_t out;
@@ -264,6 +304,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_aligned_zeroed_and_counted),
         cmocka_unit_test(pages_are_zeroed_and_counted),
+        cmocka_unit_test(an_arena_costs_its_largest_round),
+        cmocka_unit_test(what_is_left_of_memory_is_told),
         cmocka_unit_test(sizes_that_wrap_are_refused),
         cmocka_unit_test(realloc_keeps_the_old_and_zeroes_the_new),
         cmocka_unit_test(the_nth_allocation_fails),
