@@ -130,6 +130,9 @@ void ae_gguf_set_copy(ae_gguf_writer *w, const ae_gguf *from, size_t i);
 /* Announces a tensor of any dtype, [rows, cols]; one row is written as a vector. */
 void ae_gguf_writer_tensor(ae_gguf_writer *w, const char *name, ae_dtype dtype, int64_t rows,
                            int64_t cols);
+/* The same with any shape: dims outermost first, at most AE_MAX_DIMS. */
+void ae_gguf_writer_tensor_dims(ae_gguf_writer *w, const char *name, ae_dtype dtype,
+                                const int64_t *dims, int n_dims);
 /* More bytes of the data of the current tensor: whole tensors or a few rows at a time, but never of
  * two tensors at once. After a tensor's last byte the next one is current. */
 void ae_gguf_writer_add(ae_gguf_writer *w, const void *data, size_t bytes);

@@ -144,7 +144,25 @@ void ae_gguf_set_copy(ae_gguf_writer *w, const ae_gguf *from, size_t i)
 void ae_gguf_writer_tensor(ae_gguf_writer *w, const char *name, ae_dtype dtype, int64_t rows,
                            int64_t cols)
 {
+    const int64_t dims[] = { rows, cols };
+
+    ae_gguf_writer_tensor_dims(w, name, dtype, rows == 1 ? dims + 1 : dims, rows == 1 ? 1 : 2);
+}
+
+void ae_gguf_writer_tensor_dims(ae_gguf_writer *w, const char *name, ae_dtype dtype,
+                                const int64_t *dims, int n_dims)
+{
+    ae_tensor_list *announced = &w->stream.announced;
+    ae_stored_tensor *t;
+    int64_t rows = 1, cols = n_dims ? dims[n_dims - 1] : 1;
+
+    for (int i = 0; i + 1 < n_dims; i++)
+        if (__builtin_mul_overflow(rows, dims[i], &rows)) rows = -1;
     ae_stream_announce(&w->stream, name, dtype, rows, cols);
+    if (w->stream.err.status) return;
+    t = &announced->items[ae_tensor_list_len(announced) - 1];
+    t->n_dims = n_dims;
+    memcpy(t->dims, dims, (size_t)n_dims * sizeof *dims);
 }
 
 static void put_infos(ae_bytes *out, const ae_tensor_list *tensors)
@@ -154,9 +172,8 @@ static void put_infos(ae_bytes *out, const ae_tensor_list *tensors)
     for (size_t i = 0; i < ae_tensor_list_len(tensors); i++) {
         const ae_stored_tensor *t = ae_tensor_list_at(tensors, i);
         put_text(out, ae_span_text(t->name));
-        put_u32(out, t->rows == 1 ? 1 : 2);
-        put_u64(out, (uint64_t)t->cols);
-        if (t->rows != 1) put_u64(out, (uint64_t)t->rows);
+        put_u32(out, (uint32_t)t->n_dims);
+        for (int d = t->n_dims; d > 0; d--) put_u64(out, (uint64_t)t->dims[d - 1]);
         put_u32(out, (uint32_t)t->dtype);
         put_u64(out, offset);
         offset += (t->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
