@@ -17,6 +17,7 @@ static const command commands[] = {
     { "run", cli_run, "chat with a model" },
     { "train", cli_train, "run one training stage of a recipe" },
     { "convert", cli_convert, "Hugging Face folder to GGUF, and back" },
+    { "quantize", cli_quantize, "a model in fewer bits" },
     { "perplexity", cli_perplexity, "how well a model predicts a text" },
     { "logits", cli_logits, "a text's logits, for parity checks" },
     { "tokenize", cli_tokenize, "text to token ids" },

@@ -1,0 +1,155 @@
+/* quantize.c -- the public face of quantizing. */
+#include "aerie/quantize.h"
+
+#include "base/base.h"
+#include "quant/quant.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+const char *aerie_quantize_type(size_t i)
+{
+    return i < ae_mix_count() ? ae_mix_at(i)->name : NULL;
+}
+
+static aerie_status find_mix(const ae_mix **out, const char *type, aerie_error *err)
+{
+    ae_bytes names = { 0 };
+
+    *out = ae_mix_find(type);
+    if (*out) return AERIE_OK;
+    for (size_t i = 0; i < ae_mix_count(); i++)
+        ae_bytes_printf(&names, "%s%s", i ? ", " : "", ae_mix_at(i)->name);
+    aerie_fail(err, AERIE_BAD_ARGUMENT, "there is no type \"%s\"; give one of %s", type,
+               names.data ? names.data : "?");
+    ae_bytes_free(&names);
+    return AERIE_BAD_ARGUMENT;
+}
+
+/* The type of one tensor: a mix whose name is a type's. */
+static aerie_status find_dtype(ae_dtype *out, const char *word, const char *what, aerie_error *err)
+{
+    const ae_mix *mix;
+
+    *out = AE_DTYPE_NONE;
+    if (!word) return AERIE_OK;
+    *out = ae_dtype_by_name(word);
+    for (size_t i = 0; i < ae_mix_count() && *out != AE_DTYPE_NONE; i++) {
+        mix = ae_mix_at(i);
+        if (mix->dtype == *out) return AERIE_OK;
+    }
+    return aerie_fail(
+        err, AERIE_BAD_ARGUMENT,
+        "%s: there is no type \"%s\" to write; give Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, "
+        "Q5_1, Q5_K, Q6_K, Q8_0, F16, BF16 or F32",
+        what, word);
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static aerie_status open_input(ae_gguf **out, const char *in_path, const char *out_path,
+                               aerie_error *err)
+{
+    *out = NULL;
+    if (is_same_file(in_path, out_path))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "%s: the output is the input; give the quantized model a name of its own",
+                          out_path);
+    if (ae_file_is_folder(in_path))
+        return aerie_fail(
+            err, AERIE_UNSUPPORTED,
+            "%s: a folder; make a GGUF file of it first: aerie convert %s -o model.gguf "
+            "--type bf16",
+            in_path, in_path);
+    return ae_gguf_open(out, in_path, err);
+}
+
+/* ---- what is told on the way ---- */
+
+typedef struct {
+    const aerie_quantize_options *options;
+    aerie_quantize_summary sum;
+} telling;
+
+static bool on_progress(void *user, double part, const ae_quantized *q)
+{
+    telling *t = user;
+    const aerie_quantize_options *o = t->options;
+
+    if (!q) return !o || !o->progress || o->progress(o->user, part, NULL);
+    const ae_stored_tensor *from = q->from;
+    double n = (double)from->rows * (double)from->cols;
+    t->sum.n_tensors++;
+    t->sum.n_elements += from->rows * from->cols;
+    t->sum.bytes_before += from->bytes;
+    t->sum.bytes += q->bytes;
+    aerie_quantized_tensor tensor = {
+        .name = from->name,
+        .from_type = from->type_name,
+        .type = ae_dtype_info_of(q->type)->name,
+        .dims = from->dims,
+        .n_dims = from->n_dims,
+        .bytes_before = from->bytes,
+        .bytes = q->bytes,
+        .rmse = sqrt(q->sum_error / n),
+        .relative = q->sum_squares > 0 ? sqrt(q->sum_error / q->sum_squares) : 0,
+        .has_importance = q->has_importance,
+    };
+    return !o || !o->progress || o->progress(o->user, part, &tensor);
+}
+
+/* A matrix in blocks: what is quantized again loses twice. */
+static void warn_of_blocks(const ae_gguf *g)
+{
+    const ae_tensor_list *list = ae_gguf_tensors(g);
+
+    for (size_t i = 0; i < ae_tensor_list_len(list); i++) {
+        const ae_stored_tensor *t = ae_tensor_list_at(list, i);
+        const ae_dtype_info *info = ae_dtype_info_of(t->dtype);
+        if (!info || info->block_elements == 1) continue;
+        ae_log(
+            AERIE_LOG_WARNING,
+            "%s: quantized already ('%s' is %s): what was lost then stays lost; the original model "
+            "gives a better one",
+            ae_gguf_name(g), t->name, t->type_name);
+        return;
+    }
+}
+
+aerie_status aerie_quantize(const char *in_path, const char *out_path, const char *type,
+                            const aerie_quantize_options *options, aerie_quantize_summary *summary,
+                            aerie_error *err)
+{
+    aerie_quantize_options o = options ? *options : (aerie_quantize_options){ 0 };
+    telling t = { .options = options };
+    ae_quantize_options q = { .types = { .pure = o.pure }, .progress = on_progress, .user = &t };
+    double begun = ae_clock_seconds();
+    ae_pool *pool = NULL;
+    ae_gguf *in = NULL;
+    aerie_status status = find_mix(&q.mix, type, err);
+
+    if (!status)
+        status = find_dtype(&q.types.output_type, o.output_tensor_type, "output tensor", err);
+    if (!status)
+        status =
+            find_dtype(&q.types.embedding_type, o.token_embedding_type, "token embedding", err);
+    if (!status) status = open_input(&in, in_path, out_path, err);
+    if (!status) status = ae_pool_open(&pool, o.threads, err);
+    if (!status) {
+        warn_of_blocks(in);
+        status = ae_quantize_gguf(pool, in, out_path, &q, err);
+    }
+    ae_pool_close(pool);
+    ae_gguf_close(in);
+    t.sum.seconds = ae_clock_seconds() - begun;
+    if (t.sum.n_elements)
+        t.sum.bits_per_weight = 8 * (double)t.sum.bytes / (double)t.sum.n_elements;
+    if (summary && !status) *summary = t.sum;
+    return status;
+}
