@@ -1,9 +1,12 @@
 /* dots.h -- dot products of bytes in AVX2, whose only ones add pairs in 16 bits and saturate. Sums
  * stay exact because quants are small: 2 * 127 * 15 * 8, 2 * 127 * 31 * 4 and 2 * 127 * 63 * 2 are
  * below 2^15, so that 8 steps of 4 bits, 4 of 5 and 2 of 6 add up before they are widened. Eight
- * bits go as two numbers of four. */
+ * bits, signed, go as their size times x with their sign: a pair is at most 2 * 127 * 128, x never
+ * being -128. */
 #ifndef AE_AVX2_DOTS_H
 #define AE_AVX2_DOTS_H
+
+#define SIGNED_BYTES 1
 
 /* Sums of pairs over n steps, in 16 bits. */
 static ALWAYS_INLINE __m256i pairs_of(const int n, const reg_bytes *w, const int8_t *x)
@@ -18,15 +21,13 @@ static ALWAYS_INLINE __m256i pairs_of(const int n, const reg_bytes *w, const int
 static ALWAYS_INLINE reg_ints dot_bytes(const int n, reg_ints sum, const reg_bytes *w,
                                         const int8_t *x)
 {
-    reg_bytes low[8], high[8];
-
     UNROLL for (int j = 0; j < n; j++)
     {
-        low[j] = w[j] & 15;
-        high[j] = (reg_bytes)_mm256_srli_epi16((__m256i)w[j], 4) & 15;
+        __m256i size = _mm256_abs_epi8((__m256i)w[j]);
+        __m256i pairs =
+            _mm256_maddubs_epi16(size, _mm256_sign_epi8(reg_four(x + 4 * j), (__m256i)w[j]));
+        sum += (reg_ints)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
     }
-    sum += (reg_ints)_mm256_madd_epi16(pairs_of(n, low, x), _mm256_set1_epi16(1));
-    sum += (reg_ints)_mm256_madd_epi16(pairs_of(n, high, x), _mm256_set1_epi16(16));
     return sum;
 }
 

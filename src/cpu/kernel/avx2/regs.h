@@ -8,10 +8,9 @@
 
 #include <immintrin.h>
 
-#define REG_ROWS     8
-#define REGS         1
-#define PANELS       1
-#define SIGNED_BYTES 0
+#define REG_ROWS 8
+#define REGS     1
+#define PANELS   1
 
 typedef uint8_t reg_bytes __attribute__((vector_size(32)));
 typedef int32_t reg_ints __attribute__((vector_size(32)));
@@ -34,7 +33,7 @@ static ALWAYS_INLINE reg_bytes reg_iq4(reg_bytes v)
 {
     const __m256i values =
         _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)ae_iq4_values));
-    return (reg_bytes)_mm256_shuffle_epi8(values, (__m256i)v) ^ 0x80;
+    return (reg_bytes)_mm256_shuffle_epi8(values, (__m256i)v);
 }
 
 /* Four bytes of x in every lane. */

@@ -33,7 +33,7 @@ static ALWAYS_INLINE reg_ints reg_i8(const void *p)
 static ALWAYS_INLINE reg_bytes reg_iq4(reg_bytes v)
 {
     const __m512i values = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)ae_iq4_values));
-    return (reg_bytes)_mm512_shuffle_epi8(values, (__m512i)v) ^ 0x80;
+    return (reg_bytes)_mm512_shuffle_epi8(values, (__m512i)v);
 }
 
 static ALWAYS_INLINE void reg_dots(const int bits, const int n, const int regs, const int from,

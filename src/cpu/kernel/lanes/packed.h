@@ -11,12 +11,11 @@
  *   reg_bytes, reg_ints, reg_floats    its types, vectors of both compilers
  *   reg_fma(a, b, c)       a * b + c, rounded once
  *   reg_halves, reg_i8(p)  REG_ROWS float16 or int8 at p, unaligned; the latter as reg_ints
- *   reg_iq4(v)             of each byte 0 .. 15 of v, ae_iq4_values + 128
+ *   reg_iq4(v)             of each byte 0 .. 15 of v, ae_iq4_values
  *   reg_dots(bits, n, regs, from, sum, w, x)
  *                          sum[g] += the dot products of w[g][from] ... with x, 4 n columns, for
  *                          quants of `bits` bits; exact
- *   SIGNED_BYTES           1: reg_dots() wants 8-bit quants with 128 taken off, and reg_iq4() gives
- *                          them so */
+ *   SIGNED_BYTES           1: reg_dots() wants quants of 8 bits with 128 taken off */
 #ifndef AE_LANES_PACKED_H
 #define AE_LANES_PACKED_H
 
@@ -61,7 +60,7 @@ static ALWAYS_INLINE reg_bytes step_of(const ae_packed_format f, const uint8_t *
         v = field(reg_load(q + j % 4 * 64), j / 4 * 4, 15);
         q += 256;
     }
-    if (f.iq4) v = reg_iq4(v);
+    if (f.iq4) v = SIGNED_BYTES ? reg_iq4(v) : reg_iq4(v) ^ 0x80;
     if (f.bits - base >= 2) {
         v |= field(reg_load(q + j / 4 * 64), j % 4 * 2 - base, (uint8_t)(3 << base));
         q += 128;
