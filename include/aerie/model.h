@@ -28,6 +28,7 @@ typedef struct {
     int n_adapters;
     bool exact; /* products in float32 over the weights as the file has them: slow, for comparison.
                  * Otherwise activations are rounded to 8 bits before a quantized weight */
+    bool pin;   /* keep each thread, the calling one included, to a processor of its own */
     aerie_load_fn *on_load; /* NULL: nobody asks */
     void *user;             /* for on_load */
     /* Not NULL: a model that needs more memory for this than there is, is not loaded
@@ -82,7 +83,7 @@ AERIE_API aerie_status aerie_inspect(const char *path, char **json, aerie_error 
 typedef struct {
     const char *name, *type, *against_type; /* until the call returns */
     int64_t rows, cols;
-    uint64_t bytes; /* in the first file */
+    uint64_t bytes;  /* in the first file */
     double rmse;     /* root of the mean square difference */
     double max;      /* largest difference */
     double relative; /* rmse over the root mean square of `against` */

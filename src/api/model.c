@@ -27,12 +27,23 @@ static aerie_status pack_weights(aerie_model *m, const aerie_model_options *o, a
     return ae_model_pack(m->model, m->device, o ? o->on_load : NULL, o ? o->user : NULL, err);
 }
 
-aerie_status ae_api_map_model(aerie_model *m, const char *path, const aerie_model_options *o,
-                              aerie_error *err)
+static aerie_status open_device(aerie_model *m, const aerie_model_options *o, aerie_error *err)
 {
     ae_cpu_choice cpu;
     aerie_status status = ae_cpu_choice_parse(&cpu, o && o->cpu ? o->cpu : "auto", err);
     if (!status) status = ae_device_open(&m->device, cpu, o ? o->threads : 0, err);
+    if (!status && o && o->pin && !m->device->pin(m->device))
+        status = aerie_fail(err, AERIE_UNSUPPORTED,
+                            "%d threads cannot each have a processor of their own here; take fewer "
+                            "(--threads), or do not pin them",
+                            m->device->n_threads);
+    return status;
+}
+
+aerie_status ae_api_map_model(aerie_model *m, const char *path, const aerie_model_options *o,
+                              aerie_error *err)
+{
+    aerie_status status = open_device(m, o, err);
     if (!status) status = ae_model_open(&m->model, path, err);
     return status;
 }

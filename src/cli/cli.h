@@ -29,7 +29,7 @@ typedef struct {
 
 /* What every command that computes takes. */
 typedef struct {
-    bool json, quiet, help;
+    bool json, quiet, help, pin;
     bool exact, force;             /* options of the commands that offer them */
     const aerie_memory_plan *plan; /* what the model is opened for; NULL: memory is not looked at */
     int64_t threads;

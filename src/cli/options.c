@@ -10,14 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_COMMON = 6, MAX_OPTIONS = 64 };
+enum { N_COMMON = 7, MAX_OPTIONS = 64 };
 
 /* The common options, pointing into *c. */
 static void common_options(cli_option out[N_COMMON], cli_common *c)
 {
     const cli_option table[N_COMMON] = {
         { "--threads", 't', CLI_INT, &c->threads, "N", "threads; default: one per processor" },
-        { "--cpu", 0, CLI_TEXT, &c->cpu, "NAME", "kernels: ref, avx2, avxvnni, avx512, neon or auto" },
+        { "--pin", 0, CLI_FLAG, &c->pin, NULL, "keep each thread to a processor of its own" },
+        { "--cpu", 0, CLI_TEXT, &c->cpu, "NAME",
+          "kernels: ref, avx2, avxvnni, avx512, neon or auto" },
         { "--adapter", 0, CLI_LIST, &c->adapters, "FILE",
           "lay a LoRA adapter over the model; may be repeated" },
         { "--json", 0, CLI_FLAG, &c->json, NULL, "print JSON, and nothing else, on stdout" },

@@ -83,6 +83,7 @@ aerie_status cli_open(aerie_model **out, const char *model, const cli_common *co
                               .n_adapters = common->adapters.n,
                               .exact = common->exact,
                               .plan = common->force ? NULL : common->plan,
+                              .pin = common->pin,
                               .on_load = show_loading,
                               .user = &bar };
     *out = NULL;

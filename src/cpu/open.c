@@ -18,9 +18,15 @@ static void rehearse(ae_device *dev, bool on)
     ae_pool_rest(((ae_cpu *)dev)->pool, on);
 }
 
+static bool pin_cpu(ae_device *dev)
+{
+    return ae_pool_pin(((ae_cpu *)dev)->pool);
+}
+
 static const ae_device cpu_functions = {
     .close = close_cpu,
     .rehearse = rehearse,
+    .pin = pin_cpu,
     .packed_bytes = ae_cpu_packed_bytes,
     .pack = ae_cpu_pack,
     .linear = ae_cpu_linear,

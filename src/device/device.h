@@ -72,6 +72,9 @@ struct ae_device {
     /* While a device rehearses, its functions take the scratch that they need and compute nothing:
      * how much memory a pass takes is known before there are weights to read. */
     void (*rehearse)(ae_device *dev, bool on);
+    /* Keeps each of its threads, the calling one included, to a processor of its own. false: it
+     * could not. */
+    bool (*pin)(ae_device *dev);
 
     /* Inference over quantized weights. A device may keep a weight in an arrangement of its own,
      * from which a product runs at the speed of memory. packed_bytes() tells how large that is; 0:
