@@ -50,6 +50,16 @@ AERIE_API aerie_status aerie_bench(aerie_model *m, const aerie_bench_options *op
  * for the time from a program's start to it. */
 AERIE_API aerie_status aerie_bench_first_token(aerie_model *m, int64_t n_prompt, aerie_error *err);
 
+/* What the machine can do at best, a second, with the threads and instructions that the model's
+ * device uses; 0: not known. A multiply-add is two operations. */
+typedef struct {
+    double read_bytes;       /* from memory */
+    double byte_operations;  /* integer products of 8-bit numbers */
+    double float_operations; /* float32 */
+} aerie_bench_limits;
+AERIE_API aerie_status aerie_bench_measure_limits(aerie_model *m, aerie_bench_limits *out,
+                                                  aerie_error *err);
+
 /* The process's largest resident size so far, in bytes. */
 AERIE_API uint64_t aerie_peak_memory(void);
 

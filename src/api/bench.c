@@ -305,3 +305,15 @@ aerie_status aerie_bench_first_token(aerie_model *m, int64_t n_prompt, aerie_err
     ae_free(ids);
     return status;
 }
+
+aerie_status aerie_bench_measure_limits(aerie_model *m, aerie_bench_limits *out, aerie_error *err)
+{
+    ae_arena arena = { 0 };
+    ae_device_limits limits;
+    aerie_status status = m->device->limits(m->device, &arena, &limits);
+    ae_arena_free(&arena);
+    *out =
+        (aerie_bench_limits){ limits.read_bytes, limits.byte_operations, limits.float_operations };
+    if (status) aerie_fail(err, status, "no memory to measure how fast it can be read");
+    return status;
+}

@@ -13,7 +13,9 @@ typedef struct {
     aerie_bench_options options;
     aerie_bench_result result;
     double load_seconds, first_token_seconds; /* 0: not measured */
-    bool first_token;
+    bool first_token, measure_limits;
+    aerie_bench_limits limits;
+    uint64_t peak_bytes; /* before the limits' own memory */
     cli_progress bar;
 } bench_run;
 
@@ -47,7 +49,12 @@ static void print_json(const bench_run *b)
                   (json_int_t)b->options.depth, "batch", replies_json(b));
     if (b->first_token) json_object_set_new(o, "first_token_s", json_real(b->first_token_seconds));
     json_object_set_new(o, "load_s", json_real(b->load_seconds));
-    json_object_set_new(o, "peak_rss_bytes", json_integer((json_int_t)aerie_peak_memory()));
+    json_object_set_new(o, "peak_rss_bytes", json_integer((json_int_t)b->peak_bytes));
+    if (b->measure_limits)
+        json_object_set_new(o, "limits",
+                            json_pack("{s:f, s:f, s:f}", "read_bytes_s", b->limits.read_bytes,
+                                      "int8_ops_s", b->limits.byte_operations, "f32_ops_s",
+                                      b->limits.float_operations));
     json_dumpf(o, stdout, JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(o);
@@ -79,7 +86,11 @@ static void print_table(const bench_run *b)
         printf("  %-24s %6d tokens  %9.3f s from the program's start\n", "first token after",
                FIRST_TOKEN_PROMPT, b->first_token_seconds);
     printf("  load %.3f s, peak memory %s\n", b->load_seconds,
-           cli_bytes(peak, (double)aerie_peak_memory()));
+           cli_bytes(peak, (double)b->peak_bytes));
+    if (b->measure_limits)
+        printf("  this machine at best: reads %.1f GB/s, %.0f GOP/s of bytes, %.0f GFLOP/s\n",
+               b->limits.read_bytes * 1e-9, b->limits.byte_operations * 1e-9,
+               b->limits.float_operations * 1e-9);
 }
 
 static bool show_progress(void *user, double fraction, const char *what)
@@ -135,6 +146,8 @@ static aerie_status measure(bench_run *b, const char *model, cli_common *common,
     }
     if (!status && b->options.n_prompt + b->options.n_reply != 0)
         status = aerie_bench(*m, &b->options, &b->result, err);
+    b->peak_bytes = aerie_peak_memory();
+    if (!status && b->measure_limits) status = aerie_bench_measure_limits(*m, &b->limits, err);
     cli_progress_end(&b->bar);
     return status;
 }
@@ -156,6 +169,8 @@ int cli_bench(int argc, char **argv)
         CLI_FORCE(&common),
         { "--first-token", 0, CLI_FLAG, &b.first_token, NULL,
           "first of all, seconds from the program's start to a reply's first token" },
+        { "--limits", 0, CLI_FLAG, &b.measure_limits, NULL,
+          "also what this machine can do at best: memory, bytes, floats" },
         { 0 },
     };
     cli_call call = { .usage = "aerie bench MODEL [-p 512] [-n 64] [options]",
@@ -168,8 +183,8 @@ int cli_bench(int argc, char **argv)
     int code;
     if (!cli_read(&call, &common, argc, argv, &code)) return code;
     if (!read_batches(batches, o, &code)) return code;
-    if (!b.first_token && o->n_prompt == 0 && o->n_reply == 0)
-        return cli_misused("nothing to measure: give -p, -n or --first-token");
+    if (!b.first_token && !b.measure_limits && o->n_prompt == 0 && o->n_reply == 0)
+        return cli_misused("nothing to measure: give -p, -n, --first-token or --limits");
     if (repeat < 1 || repeat > 64) return cli_misused("--repeat wants a number from 1 to 64");
     o->repetitions = (int)repeat;
     o->user = &b;

@@ -103,6 +103,9 @@ const uint8_t *ae_cpu_packed_at(const ae_tensor *w, int64_t row);
 aerie_status ae_cpu_linear_packed(ae_device *dev, ae_arena *scratch, float *y, const float *x,
                                   const ae_tensor *w, const float *bias, int64_t T);
 
+/* limits.c */
+aerie_status ae_cpu_limits(ae_device *dev, ae_arena *scratch, ae_device_limits *out);
+
 /* linear.c */
 aerie_status ae_cpu_linear(ae_device *dev, ae_arena *scratch, float *y, const float *x,
                            const ae_tensor *w, const float *bias, int64_t T);

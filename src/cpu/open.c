@@ -27,6 +27,7 @@ static const ae_device cpu_functions = {
     .close = close_cpu,
     .rehearse = rehearse,
     .pin = pin_cpu,
+    .limits = ae_cpu_limits,
     .packed_bytes = ae_cpu_packed_bytes,
     .pack = ae_cpu_pack,
     .linear = ae_cpu_linear,

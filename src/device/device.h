@@ -65,6 +65,14 @@ typedef struct {
     double grad_scale; /* as above */
 } ae_rmsprop_step;
 
+/* What the machine can do at best, a second: all threads together, with the instructions that the
+ * device uses. 0: not known. A multiply-add is two operations. */
+typedef struct {
+    double read_bytes;       /* from memory */
+    double byte_operations;  /* integer products of 8-bit numbers */
+    double float_operations; /* float32 */
+} ae_device_limits;
+
 struct ae_device {
     const char *name; /* "cpu avx512" */
     int n_threads;
@@ -75,6 +83,8 @@ struct ae_device {
     /* Keeps each of its threads, the calling one included, to a processor of its own. false: it
      * could not. */
     bool (*pin)(ae_device *dev);
+    /* Measures; takes a quarter of a second and of a gigabyte. */
+    aerie_status (*limits)(ae_device *dev, ae_arena *scratch, ae_device_limits *out);
 
     /* Inference over quantized weights. A device may keep a weight in an arrangement of its own,
      * from which a product runs at the speed of memory. packed_bytes() tells how large that is; 0:
