@@ -250,15 +250,30 @@ static ALWAYS_INLINE void round_block(ae_packed_x *out, const float *x)
     }
 }
 
+/* Of sixteen: 128 is added to each, neighbours are added in fields of 16 bits, and a multiplication
+ * adds the fields. Compilers make sixteen additions of the plain loop, a sixth of a narrow product.
+ */
+static inline int sum_of_16(const int8_t *q)
+{
+    const uint64_t low = 0x00ff00ff00ff00ffu, top = 0x8080808080808080u;
+    uint64_t a, b;
+
+    memcpy(&a, q, 8);
+    memcpy(&b, q + 8, 8);
+    a ^= top, b ^= top;
+    a = (a & low) + (a >> 8 & low) + (b & low) + (b >> 8 & low);
+    return (int)(a * 0x0001000100010001u >> 48) - 16 * 128;
+}
+
 static void packed_quantize(ae_packed_x *out, int64_t stride, const float *x, int64_t blocks,
                             const ae_packed_format *f)
 {
     for (int64_t b = 0; b < blocks; b++, out += stride, x += AE_BLOCK) {
-        int sum[2] = { 0 };
+        int sum[2];
 
         round_block(out, x);
-        for (int i = 0; i < 16; i++) sum[0] += out->q[i];
-        for (int i = 16; i < 32; i++) sum[1] += out->q[i];
+        sum[0] = sum_of_16(out->q);
+        sum[1] = sum_of_16(out->q + 16);
         if (f->group == AE_BLOCK) sum[0] += sum[1];
         for (int g = 0; g < 2; g++)
             if (f->minima)
