@@ -3,6 +3,7 @@
 #ifndef AE_AVX512VNNI_REGS_H
 #define AE_AVX512VNNI_REGS_H
 
+#include "cpu/kernel/avx2/sum.h"
 #include "cpu/kernel/lanes/bytes.h"
 #include "cpu/kernel/packed.h"
 

@@ -15,6 +15,7 @@
  *   reg_dots(bits, n, regs, from, sum, w, x)
  *                          sum[g] += the dot products of w[g][from] ... with x, 4 n columns, for
  *                          quants of `bits` bits; exact
+ *   reg_sum_16(q)          the sum of sixteen signed bytes
  *   SIGNED_BYTES           1: reg_dots() wants quants of 8 bits with 128 taken off */
 #ifndef AE_LANES_PACKED_H
 #define AE_LANES_PACKED_H
@@ -223,14 +224,15 @@ AE_PACKED_TYPES(PRODUCT)
 
 /* The nearest whole numbers, ties to even, out of the low bits of x * scale + ROUNDER. Loops for
  * the compiler to make vectors of. */
-static ALWAYS_INLINE void round_block(ae_packed_x *out, const float *x)
+static ALWAYS_INLINE void round_block(ae_packed_x *restrict out, const float *restrict x)
 {
-    uint32_t bits[AE_BLOCK], most = 0;
+    uint32_t most = 0;
     float max, scale;
 
-    memcpy(bits, x, sizeof bits);
     for (int i = 0; i < AE_BLOCK; i++) {
-        uint32_t size = bits[i] & 0x7fffffff;
+        uint32_t size;
+        memcpy(&size, x + i, sizeof size);
+        size &= 0x7fffffff;
         most = size > most ? size : most;
     }
     memcpy(&max, &most, sizeof max);
@@ -250,21 +252,6 @@ static ALWAYS_INLINE void round_block(ae_packed_x *out, const float *x)
     }
 }
 
-/* Of sixteen: 128 is added to each, neighbours are added in fields of 16 bits, and a multiplication
- * adds the fields. Compilers make sixteen additions of the plain loop, a sixth of a narrow product.
- */
-static inline int sum_of_16(const int8_t *q)
-{
-    const uint64_t low = 0x00ff00ff00ff00ffu, top = 0x8080808080808080u;
-    uint64_t a, b;
-
-    memcpy(&a, q, 8);
-    memcpy(&b, q + 8, 8);
-    a ^= top, b ^= top;
-    a = (a & low) + (a >> 8 & low) + (b & low) + (b >> 8 & low);
-    return (int)(a * 0x0001000100010001u >> 48) - 16 * 128;
-}
-
 static void packed_quantize(ae_packed_x *out, int64_t stride, const float *x, int64_t blocks,
                             const ae_packed_format *f)
 {
@@ -272,8 +259,8 @@ static void packed_quantize(ae_packed_x *out, int64_t stride, const float *x, in
         int sum[2];
 
         round_block(out, x);
-        sum[0] = sum_of_16(out->q);
-        sum[1] = sum_of_16(out->q + 16);
+        sum[0] = reg_sum_16(out->q);
+        sum[1] = reg_sum_16(out->q + 16);
         if (f->group == AE_BLOCK) sum[0] += sum[1];
         for (int g = 0; g < 2; g++)
             if (f->minima)

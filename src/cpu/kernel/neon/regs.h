@@ -43,4 +43,9 @@ static ALWAYS_INLINE reg_bytes reg_iq4(reg_bytes v)
     return (reg_bytes)vqtbl1q_s8(vld1q_s8(ae_iq4_values), (uint8x16_t)v);
 }
 
+static ALWAYS_INLINE int reg_sum_16(const int8_t *q)
+{
+    return vaddlvq_s8(vld1q_s8(q));
+}
+
 #endif
