@@ -233,7 +233,7 @@ static void log_prob(bench *b, size s)
     int32_t rows[4096], targets[4096];
     static double lse[4096];
     ae_tensor w = { .dtype = AE_F32, .rows = s.N, .cols = s.K, .data = b->b };
-    ae_predictions p = { rows, targets, s.T };
+    ae_predictions p = { rows, targets, s.T, 0 };
 
     fill_predictions(rows, targets, s);
     b->dev->log_prob(b->dev, &b->arena, b->e, lse, NULL, b->a, &w, &p);
@@ -244,7 +244,7 @@ static void log_prob_bwd(bench *b, size s)
     int32_t rows[4096], targets[4096];
     static double lse[4096];
     ae_tensor w = { .dtype = AE_F32, .rows = s.N, .cols = s.K, .data = b->b };
-    ae_predictions p = { rows, targets, s.T };
+    ae_predictions p = { rows, targets, s.T, 0 };
 
     fill_predictions(rows, targets, s);
     b->dev->log_prob_bwd(b->dev, &b->arena, b->c, b->d, b->a, NULL, lse, b->a, &w, &p);

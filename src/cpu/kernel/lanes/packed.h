@@ -1,10 +1,13 @@
 /* packed.h -- body of the kernels: the packed product, written once over a register of rows.
  *
- * Eight vectors of quants, the columns of a block, are unpacked into registers and meet every row
- * of x in turn there; the outputs of a panel lie in the first-level cache meanwhile (in registers
- * for one row of x). Thus one text serves decoding, where memory is the limit, and a prompt, where
- * multiplications are: unpacking costs little against 64 rows of x, and expanding the panel into
- * memory first was measured to gain nothing. A table.c says before what a register is:
+ * Eight vectors of quants, the columns of a block, are unpacked into registers and meet every row of
+ * x in turn there; the outputs of a panel lie in the first-level cache meanwhile (in registers for
+ * one row of x). Thus one text serves decoding, where memory is the limit, and a prompt, where the
+ * dot products are: shared by 64 rows of x, unpacking is a hundredth of the work, so a panel needs no
+ * expanded copy. Of the dot products' peak it reaches 53 (groups of 16 with minima) to 73 % on Zen 5;
+ * what bounds it is the arithmetic in float32 after every group, on the same units.
+ *
+ * A table.c says before what a register is:
  *   REG_ROWS               rows of a panel in one register: 16, 8 or 4
  *   REGS                   registers of quants that go through x together
  *   PANELS                 panels that are read together
