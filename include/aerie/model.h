@@ -79,6 +79,12 @@ AERIE_API aerie_status aerie_model_memory(const char *path, const aerie_model_op
  * is the caller's (aerie_free). For data files see aerie_train_samples(). */
 AERIE_API aerie_status aerie_inspect(const char *path, char **json, aerie_error *err);
 
+/* Reads all weights of a file: AERIE_BAD_FILE, with a sentence that names the tensor, where one has
+ * scales (or, of a type without, numbers) that are infinite or not a number. threads 0: one per
+ * processor. *n_tensors (or NULL): how many were read. */
+AERIE_API aerie_status aerie_check_weights(const char *path, int threads, int64_t *n_tensors,
+                                           aerie_error *err);
+
 /* One tensor of two files of the same model. */
 typedef struct {
     const char *name, *type, *against_type; /* until the call returns */

@@ -1,5 +1,6 @@
-/* compare.c -- two files of one model, tensor by tensor: what quantizing one of them cost. Rows are
- * decoded, compared and forgotten, so that neither file needs to fit into memory. */
+/* compare.c -- the weights of a file, tensor by tensor: whether they are numbers, and what they
+ * have lost against those of another file of the model. Rows are decoded, looked at and forgotten,
+ * so that no file needs to fit into memory. */
 #include "api/api.h"
 
 #include <math.h>
@@ -140,7 +141,10 @@ static aerie_status find_pair(comparison *c, const weight_file *a, const weight_
             c->a->name, (long long)c->a->rows, (long long)c->a->cols, a->path,
             (long long)c->b->rows, (long long)c->b->cols, b->path);
     status = ae_stored_tensor_view(&view, c->a, err);
-    return status ? status : ae_stored_tensor_view(&view, c->b, err);
+    if (status) aerie_error_prefix(err, "%s", a->path);
+    if (status || !(status = ae_stored_tensor_view(&view, c->b, err))) return status;
+    aerie_error_prefix(err, "%s", b->path);
+    return status;
 }
 
 static aerie_status compare_all(const weight_file *a, const weight_file *b, ae_pool *pool,
@@ -174,5 +178,62 @@ aerie_status aerie_compare_weights(const char *path, const char *against, int th
     ae_pool_close(pool);
     close_weights(&a);
     close_weights(&b);
+    return status;
+}
+
+/* ---- one file ---- */
+
+typedef struct {
+    const ae_stored_tensor *t;
+    bool *finite; /* [rows] */
+} check_job;
+
+static void check_rows(void *job, int64_t begin, int64_t end, int worker)
+{
+    const check_job *c = job;
+    size_t row_bytes = c->t->bytes / (size_t)c->t->rows;
+
+    (void)worker;
+    for (int64_t r = begin; r < end; r++)
+        c->finite[r] = ae_dtype_scales_finite(
+            c->t->dtype, (const char *)c->t->data + (size_t)r * row_bytes, c->t->cols);
+}
+
+static aerie_status check_tensor(const weight_file *f, const ae_stored_tensor *t, ae_pool *pool,
+                                 aerie_error *err)
+{
+    ae_tensor view;
+    check_job c = { t, NULL };
+    aerie_status status = ae_stored_tensor_view(&view, t, err);
+
+    if (status) aerie_error_prefix(err, "%s", f->path);
+    if (status) return status;
+    c.finite = ae_alloc((size_t)t->rows, sizeof *c.finite);
+    if (!c.finite) return aerie_fail(err, AERIE_NO_MEMORY, "no memory to check '%s'", t->name);
+    ae_pool_run(pool, t->rows, 64, check_rows, &c);
+    for (int64_t r = 0; r < t->rows && !status; r++)
+        if (!c.finite[r])
+            status = aerie_fail(err, AERIE_BAD_FILE,
+                                "%s: damaged: row %lld of tensor '%s' (%s) has scales or numbers "
+                                "that are infinite or not a number; fetch the file again",
+                                f->path, (long long)r, t->name, t->type_name);
+    ae_free(c.finite);
+    forget(f, t);
+    return status;
+}
+
+aerie_status aerie_check_weights(const char *path, int threads, int64_t *n_tensors,
+                                 aerie_error *err)
+{
+    weight_file f = { 0 };
+    ae_pool *pool = NULL;
+    aerie_status status = open_weights(&f, path, err);
+
+    if (!status) status = ae_pool_open(&pool, threads, err);
+    for (size_t i = 0; !status && i < ae_tensor_list_len(f.list); i++)
+        status = check_tensor(&f, ae_tensor_list_at(f.list, i), pool, err);
+    if (!status && n_tensors) *n_tensors = (int64_t)ae_tensor_list_len(f.list);
+    ae_pool_close(pool);
+    close_weights(&f);
     return status;
 }

@@ -1,6 +1,7 @@
 /* inspect.c -- what a model or adapter file holds, as JSON. Reads headers only, so that a file
  * whose model this build does not know can still be looked at. */
 #include "api/api.h"
+#include "quant/quant.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -17,17 +18,57 @@ static json_t *tensors_json(const ae_tensor_list *list)
     return out;
 }
 
-static void add_totals(json_t *o, const ae_tensor_list *list)
+static void add_to(json_t *o, const char *key, json_int_t n)
 {
-    json_int_t parameters = 0, bytes = 0;
+    json_object_set_new(o, key, json_integer(json_integer_value(json_object_get(o, key)) + n));
+}
+
+static void add_tensor(json_t *sums, const ae_stored_tensor *t)
+{
+    add_to(sums, "tensors", 1);
+    add_to(sums, "parameters", t->rows * t->cols);
+    add_to(sums, "bytes", (json_int_t)t->bytes);
+}
+
+/* {"Q4_K": {"tensors", "parameters", "bytes"}}, in the order of the file. */
+static json_t *types_json(const ae_tensor_list *list)
+{
+    json_t *out = json_object();
     for (size_t i = 0; i < ae_tensor_list_len(list); i++) {
         const ae_stored_tensor *t = ae_tensor_list_at(list, i);
-        parameters += t->rows * t->cols;
-        bytes += (json_int_t)t->bytes;
+        if (!json_object_get(out, t->type_name))
+            json_object_set_new(out, t->type_name, json_object());
+        add_tensor(json_object_get(out, t->type_name), t);
     }
-    json_object_set_new(o, "parameters", json_integer(parameters));
-    json_object_set_new(o, "tensor_bytes", json_integer(bytes));
+    return out;
+}
+
+static void add_totals(json_t *o, const ae_tensor_list *list)
+{
+    json_t *all = json_object();
+    for (size_t i = 0; i < ae_tensor_list_len(list); i++)
+        add_tensor(all, ae_tensor_list_at(list, i));
+    double parameters = json_number_value(json_object_get(all, "parameters"));
+    double bytes = json_number_value(json_object_get(all, "bytes"));
+    json_object_set(o, "parameters", json_object_get(all, "parameters"));
+    json_object_set(o, "tensor_bytes", json_object_get(all, "bytes"));
+    if (parameters > 0)
+        json_object_set_new(o, "bits_per_weight", json_real(8 * bytes / parameters));
+    json_object_set_new(o, "types", types_json(list));
     json_object_set_new(o, "tensors", tensors_json(list));
+    json_decref(all);
+}
+
+/* "Q4_K_M": what the file says of itself. */
+static void add_mix(json_t *o, const ae_gguf *g)
+{
+    uint32_t file_type;
+    if (!ae_gguf_has(g, "general.file_type") ||
+        ae_gguf_u32(g, "general.file_type", &file_type, NULL))
+        return;
+    for (size_t i = 0; i < ae_mix_count(); i++)
+        if (ae_mix_at(i)->file_type == file_type)
+            json_object_set_new(o, "mix", json_string(ae_mix_at(i)->name));
 }
 
 /* Metadata as the file has it; a value that is short JSON stays a value, a long array becomes text.
@@ -65,6 +106,7 @@ static aerie_status inspect_gguf(json_t **out, const char *path, aerie_error *er
     if (status) return status;
     json_t *o = json_pack("{s:s, s:s, s:s, s:o}", "path", path, "kind", kind_of(g), "format",
                           "GGUF", "config", metadata_json(g));
+    if (o) add_mix(o, g);
     if (o) add_totals(o, ae_gguf_tensors(g));
     *out = o;
     ae_gguf_close(g);

@@ -12,7 +12,7 @@ typedef struct {
     const char *recipe, *against;
     cli_list settings;
     int64_t context, parallel, batch, limit;
-    bool tensors;
+    bool tensors, check;
 } inspect_call;
 
 /* ---- a data file, as training would read it ---- */
@@ -99,11 +99,24 @@ static void print_tensors(const json_t *tensors)
 {
     size_t i;
     json_t *t;
+    char size[32];
     json_array_foreach(tensors, i, t)
-        printf("  %-44s %-5s %8lld x %lld\n", json_string_value(json_object_get(t, "name")),
+        printf("  %-44s %-7s %8lld x %-6lld %9s\n", json_string_value(json_object_get(t, "name")),
                json_string_value(json_object_get(t, "type")),
                (long long)json_integer_value(json_object_get(t, "rows")),
-               (long long)json_integer_value(json_object_get(t, "cols")));
+               (long long)json_integer_value(json_object_get(t, "cols")),
+               cli_bytes(size, number_at(t, "bytes")));
+}
+
+static void print_types(const json_t *types)
+{
+    const char *name;
+    const json_t *t;
+    char size[32];
+    json_object_foreach((json_t *)types, name, t)
+        printf("  %-7s %4.0f tensors %9s  %7.3f bits a weight\n", name, number_at(t, "tensors"),
+               cli_bytes(size, number_at(t, "bytes")),
+               8 * number_at(t, "bytes") / number_at(t, "parameters"));
 }
 
 static void print_people(json_t *o, const inspect_call *c)
@@ -115,6 +128,7 @@ static void print_people(json_t *o, const inspect_call *c)
         print_value(key, value);
     json_t *config = json_object_get(o, "config");
     json_object_foreach(config, key, value) print_value(key, value);
+    print_types(json_object_get(o, "types"));
     print_memory(o);
     if (c->tensors)
         print_tensors(json_object_get(o, "tensors"));
@@ -153,7 +167,10 @@ static aerie_status inspect_model(inspect_call *c, const char *path, aerie_error
     aerie_status status = aerie_inspect(path, &text, err);
     json_t *o = status ? NULL : json_loads(text, 0, NULL);
     if (!status && !strcmp(json_string_value(json_object_get(o, "kind")), "model")) {
-        if (unknown) {
+        /* What this build cannot run can still be looked at. */
+        if (unknown == AERIE_UNSUPPORTED)
+            json_object_set_new(o, "problem", json_string(no_model.message));
+        else if (unknown) {
             *err = no_model;
             status = unknown;
         } else
@@ -175,6 +192,17 @@ static aerie_status compare(const inspect_call *c, const char *path, aerie_error
     aerie_status status = cli_find(c->against, &other, err);
     if (!status) status = cli_compare_weights(path, other, &c->common, err);
     aerie_free(other);
+    return status;
+}
+
+static aerie_status check(const inspect_call *c, const char *path, aerie_error *err)
+{
+    int64_t n = 0;
+    aerie_status status = aerie_check_weights(path, (int)c->common.threads, &n, err);
+    if (!status && c->common.json)
+        printf("{\"ok\":true,\"tensors\":%lld}\n", (long long)n);
+    else if (!status)
+        printf("%s: the weights of all %lld tensors are numbers\n", path, (long long)n);
     return status;
 }
 
@@ -204,6 +232,8 @@ int cli_inspect(int argc, char **argv)
         { "--batch", 0, CLI_INT, &c.batch, "N", "... in passes of N tokens (512)" },
         CLI_EXACT(&c.common),
         { "--tensors", 0, CLI_FLAG, &c.tensors, NULL, "list every tensor" },
+        { "--check", 0, CLI_FLAG, &c.check, NULL,
+          "read all weights: is any infinite or not a number?" },
         { "--against", 0, CLI_TEXT, &c.against, "OTHER",
           "what its weights have lost against those of another file of the model" },
         { "--recipe", 0, CLI_TEXT, &c.recipe, "RECIPE.yaml",
@@ -231,7 +261,10 @@ int cli_inspect(int argc, char **argv)
         status = inspect_data(&c, call.words[0], &err);
     else {
         status = cli_find(call.words[0], &path, &err);
-        if (!status) status = c.against ? compare(&c, path, &err) : inspect_model(&c, path, &err);
+        if (!status)
+            status = c.against ? compare(&c, path, &err)
+                     : c.check ? check(&c, path, &err)
+                               : inspect_model(&c, path, &err);
     }
     aerie_free(path);
     return status ? cli_fail(&err) : CLI_DONE;

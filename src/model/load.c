@@ -85,7 +85,10 @@ static aerie_status load_param(ae_model *m, const ae_tensor_list *list, const ae
             "it says (%s)?",
             m->path, name, m->config.family);
     status = check_shape(m, stored, site, err);
-    if (!status) status = ae_stored_tensor_view(site->tensor, stored, err);
+    if (!status) {
+        status = ae_stored_tensor_view(site->tensor, stored, err);
+        if (status) aerie_error_prefix(err, "%s", m->path);
+    }
     if (!status) status = vector_as_f32(m, site->tensor, less_one ? 1 : 0, name, err);
     return status;
 }

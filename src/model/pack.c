@@ -137,13 +137,23 @@ static aerie_status pack_one(ae_model *m, ae_device *device, int64_t i, void *ou
     return AERIE_OK;
 }
 
+/* The head first: a weight's source is in memory until it is packed, and by the end, when all
+ * others are packed already, that shall not be the largest of all. */
+static int64_t at_turn(const ae_model *m, int64_t turn)
+{
+    bool at_end = m->net.head == m->params[m->n_params - 1].tensor;
+
+    return !at_end ? turn : turn == 0 ? m->n_params - 1 : turn - 1;
+}
+
 static aerie_status pack_all(ae_model *m, ae_device *device, ae_progress_fn *progress, void *user,
                              aerie_error *err)
 {
     char *next = m->packed;
     aerie_status status = AERIE_OK;
 
-    for (int64_t i = 0; i < m->n_params && !status; i++) {
+    for (int64_t turn = 0; turn < m->n_params && !status; turn++) {
+        int64_t i = at_turn(m, turn);
         ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
         size_t room = packed_room(m, device, &site);
         if (!room) continue;
