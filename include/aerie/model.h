@@ -29,6 +29,7 @@ typedef struct {
     bool exact; /* products in float32 over the weights as the file has them: slow, for comparison.
                  * Otherwise activations are rounded to 8 bits before a quantized weight */
     bool pin;   /* keep each thread, the calling one included, to a processor of its own */
+    const char *kv; /* keys and values of past tokens are kept as "f16" (NULL), "f32", "q8_0" */
     aerie_load_fn *on_load; /* NULL: nobody asks */
     void *user;             /* for on_load */
     /* Not NULL: a model that needs more memory for this than there is, is not loaded

@@ -19,6 +19,7 @@ struct aerie_model {
     int n_adapters;
     ae_arena arena; /* the net */
     ae_net net;
+    ae_dtype kv_type;
     aerie_tokenizer tokenizer;
 };
 

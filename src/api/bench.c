@@ -242,6 +242,7 @@ static aerie_status open_bench(bench *b, aerie_model *m, const aerie_bench_optio
     b->max_batch = 512;
     ae_engine_options options = { .device = m->device,
                                   .net = &m->net,
+                                  .kv_type = m->kv_type,
                                   .max_batch = b->max_batch,
                                   .max_sequences = most_sequences(o),
                                   .speculate = AE_SPECULATE_OFF };

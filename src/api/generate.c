@@ -84,6 +84,7 @@ static aerie_status run(generation *g, aerie_model *m, const ae_request *request
     ae_engine_options o = { .device = m->device,
                             .net = &m->net,
                             .tokenizer = g->tokenizer,
+                            .kv_type = m->kv_type,
                             .max_sequences = g->options->parallel > 0 ? g->options->parallel : 32 };
     ae_engine_events events = {
         .user = g, .token = on_token, .finish = on_finish, .stop = on_stop

@@ -20,13 +20,25 @@ static aerie_status complete(aerie_memory_plan *plan, const ae_config *c, aerie_
     return AERIE_OK;
 }
 
-/* In double: a context can be asked for that no machine could hold. */
-static double cache_bytes(const ae_config *c, const aerie_memory_plan *plan)
+static ae_engine_options options_of(const aerie_model *m, const aerie_memory_plan *plan)
 {
-    double position =
-        2.0 * (double)c->n_layers * (double)c->n_kv_heads * (double)c->head_dim * sizeof(float);
+    return (ae_engine_options){ .device = m->device,
+                                .net = ae_model_net(m->model),
+                                .kv_type = m->kv_type,
+                                .max_batch = plan->max_batch,
+                                .max_sequences = plan->parallel };
+}
 
-    return position * (double)plan->n_ctx * (double)plan->parallel;
+/* In double: a context can be asked for that no machine could hold. */
+static aerie_status cache_bytes(double *out, const aerie_model *m, const aerie_memory_plan *plan,
+                                int64_t n_ctx, aerie_error *err)
+{
+    ae_engine_options o = options_of(m, plan);
+    size_t bytes = 0;
+    aerie_status status = ae_engine_kv_bytes(&bytes, &o, n_ctx, err);
+
+    *out = (double)bytes * (double)plan->parallel;
+    return status;
 }
 
 static uint64_t whole(double bytes)
@@ -37,10 +49,7 @@ static uint64_t whole(double bytes)
 static aerie_status rehearse(aerie_model *m, const aerie_memory_plan *plan, bool exact,
                              uint64_t *bytes, aerie_error *err)
 {
-    ae_engine_options o = { .device = m->device,
-                            .net = ae_model_net(m->model),
-                            .max_batch = plan->max_batch,
-                            .max_sequences = plan->parallel };
+    ae_engine_options o = options_of(m, plan);
     size_t touched = 0;
     aerie_status status = AERIE_OK;
 
@@ -51,25 +60,29 @@ static aerie_status rehearse(aerie_model *m, const aerie_memory_plan *plan, bool
     return status;
 }
 
-/* What can be told without a rehearsal, which needs addresses for the whole cache. */
-static void first_guess(aerie_memory_need *need, aerie_model *m, bool exact)
+/* What can be told without a rehearsal. */
+static aerie_status first_guess(aerie_memory_need *need, aerie_model *m, bool exact,
+                                aerie_error *err)
 {
-    const ae_config *c = ae_model_config(m->model);
     const aerie_memory_plan *p = &need->plan;
     ae_memory_room room;
     uint64_t left;
+    double cache;
+    aerie_status status = cache_bytes(&cache, m, p, p->n_ctx, err);
 
+    if (status) return status;
     ae_model_forget(m->model);
     need->base_bytes = ae_memory_resident();
     need->weight_bytes = exact ? 0 : ae_model_packed_bytes(m->model, m->device);
     need->mapped_bytes = ae_model_mapped_bytes(m->model, m->device, exact, p->n_ctx * p->parallel);
-    need->cache_bytes = whole(cache_bytes(c, p));
+    need->cache_bytes = whole(cache);
     room = ae_memory_left();
     left = room.resident;
     /* The file's addresses are taken already. */
     if (room.address < UINT64_MAX && room.address + need->mapped_bytes < left)
         left = room.address + need->mapped_bytes;
     need->available_bytes = left < UINT64_MAX - need->base_bytes ? left + need->base_bytes : left;
+    return AERIE_OK;
 }
 
 static void sum_up(aerie_memory_need *need)
@@ -85,8 +98,8 @@ static aerie_status predict(aerie_memory_need *need, aerie_model *m, const aerie
     bool exact = o && o->exact;
     aerie_status status = complete(&need->plan, ae_model_config(m->model), err);
 
+    if (!status) status = first_guess(need, m, exact, err);
     if (status) return status;
-    first_guess(need, m, exact);
     sum_up(need);
     if (need->total_bytes > need->available_bytes) return AERIE_OK; /* that much is certain */
     status = rehearse(m, &need->plan, exact, &need->scratch_bytes, err);
@@ -104,18 +117,25 @@ static const char *size_text(char out[32], uint64_t bytes)
 }
 
 /* The longest context that fits, in steps of 256; 0: none. */
-static int64_t longest_context(const aerie_memory_need *need, const ae_config *c)
+static int64_t longest_context(const aerie_memory_need *need, const aerie_model *m)
 {
-    double others = (double)(need->total_bytes - need->cache_bytes);
-    double position = cache_bytes(c, &need->plan) / (double)need->plan.n_ctx;
-    double n = ((double)need->available_bytes - others) / position;
+    double others = (double)(need->total_bytes - need->cache_bytes), bytes;
+    int64_t fits = 0, too_long = need->plan.n_ctx / 256 + 1;
 
-    return n >= 256 ? (int64_t)(n / 256) * 256 : 0;
+    while (too_long - fits > 1) {
+        int64_t middle = (fits + too_long) / 2;
+        if (cache_bytes(&bytes, m, &need->plan, middle * 256, NULL)) return 0;
+        if (others + bytes <= (double)need->available_bytes)
+            fits = middle;
+        else
+            too_long = middle;
+    }
+    return fits * 256;
 }
 
 static aerie_status refuse(const aerie_memory_need *need, const aerie_model *m, aerie_error *err)
 {
-    int64_t fits = longest_context(need, ae_model_config(m->model));
+    int64_t fits = longest_context(need, m);
     char total[32], have[32], weights[32], cache[32], advice[120];
 
     if (fits)

@@ -27,10 +27,19 @@ static aerie_status pack_weights(aerie_model *m, const aerie_model_options *o, a
     return ae_model_pack(m->model, m->device, o ? o->on_load : NULL, o ? o->user : NULL, err);
 }
 
+static aerie_status read_kv_type(ae_dtype *out, const char *word, aerie_error *err)
+{
+    *out = word ? ae_dtype_by_name(word) : AE_F16;
+    if (*out == AE_F32 || *out == AE_F16 || *out == AE_Q8_0) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                      "keys and values are kept as f32, f16 or q8_0, not as '%s'", word);
+}
+
 static aerie_status open_device(aerie_model *m, const aerie_model_options *o, aerie_error *err)
 {
     ae_cpu_choice cpu;
     aerie_status status = ae_cpu_choice_parse(&cpu, o && o->cpu ? o->cpu : "auto", err);
+    if (!status) status = read_kv_type(&m->kv_type, o ? o->kv : NULL, err);
     if (!status) status = ae_device_open(&m->device, cpu, o ? o->threads : 0, err);
     if (!status && o && o->pin && !m->device->pin(m->device))
         status = aerie_fail(err, AERIE_UNSUPPORTED,

@@ -169,6 +169,7 @@ static aerie_status open_engine(ae_engine **out, aerie_model *m, const aerie_ses
     ae_engine_options o = { .device = m->device,
                             .net = &m->net,
                             .tokenizer = ae_model_tokenizer(m->model),
+                            .kv_type = m->kv_type,
                             .max_sequences = 1 };
     aerie_status status = ae_api_speculate(&o, m, with->speculate, with->draft, err);
     return status ? status : ae_engine_open(out, &o, err);

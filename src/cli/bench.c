@@ -171,6 +171,7 @@ int cli_bench(int argc, char **argv)
           "first of all, seconds from the program's start to a reply's first token" },
         { "--limits", 0, CLI_FLAG, &b.measure_limits, NULL,
           "also what this machine can do at best: memory, bytes, floats" },
+        CLI_KV(&common),
         { 0 },
     };
     cli_call call = { .usage = "aerie bench MODEL [-p 512] [-n 64] [options]",

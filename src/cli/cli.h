@@ -30,8 +30,9 @@ typedef struct {
 /* What every command that computes takes. */
 typedef struct {
     bool json, quiet, help, pin;
-    bool exact, force;             /* options of the commands that offer them */
+    bool exact, force;             /* options of the commands that offer them, as is kv */
     const aerie_memory_plan *plan; /* what the model is opened for; NULL: memory is not looked at */
+    const char *kv;
     int64_t threads;
     const char *cpu;
     cli_list adapters;
@@ -90,6 +91,11 @@ void cli_progress_end(cli_progress *p); /* clears the line */
 #define CLI_FORCE(common)                                                                          \
     { "--force", 0, CLI_FLAG, &(common)->force, NULL,                                              \
       "load the model though memory may not suffice" }
+
+/* The option for cli_common.kv. */
+#define CLI_KV(common)                                                                             \
+    { "--kv", 0, CLI_TEXT, &(common)->kv, "TYPE",                                                  \
+      "keep keys and values of past tokens as f16 (default), f32 or q8_0" }
 
 /* "1.2 GB", "34 s", for people. Written into a buffer of 32. */
 const char *cli_bytes(char out[32], double bytes);

@@ -84,6 +84,7 @@ aerie_status cli_open(aerie_model **out, const char *model, const cli_common *co
                               .exact = common->exact,
                               .plan = common->force ? NULL : common->plan,
                               .pin = common->pin,
+                              .kv = common->kv,
                               .on_load = show_loading,
                               .user = &bar };
     *out = NULL;

@@ -1,243 +1,320 @@
 /* attention.c -- causal attention forward: out = softmax(scale * q . k) v over what a query sees.
  *
- * A worker holds the scores of a block of queries against all the keys that they see, so that a
- * row's softmax is the plain one: a maximum, exponentials, one sum. The products with keys and
- * values go through the same kernel as everything else; the values are added in the order of their
- * positions. */
+ * A row goes over its keys in chunks of AE_ATTENTION_CHUNK positions. A chunk gives a part: the
+ * maximum m of its scores, l = sum exp(score - m), o = sum exp(score - m) v. Parts are joined in
+ * the order of the chunks: with M = max(m, m'), l becomes l exp(m - M) + l' exp(m' - M), o likewise
+ * (Milakov and Gimelshein, 1805.02867). Chunks are counted from the sequence's first position, so
+ * that it is all one how queries are cut into blocks, and whether a block walks over its chunks or
+ * each is a task: decoding, which has few rows, is shared out by chunks. */
 #include "cpu/attention.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Floats of scores in a worker's room, if that leaves at least one query. */
-#define SCORE_FLOATS (256 * 1024)
-#define MOST_QUERIES 64
+/* Rows (query heads) of a block: enough to pay for unpacking keys and values. */
+#define BLOCK_ROWS 128
+/* Floats of parts kept for all tasks of one sequence; beyond, its blocks walk. */
+#define PART_FLOATS (4 << 20)
+/* Multiply-adds below which handing out tasks costs more than it saves. */
+#define SMALL_WORK (128 * 1024)
 
-int64_t ae_attention_width(const ae_attention_sequence *seq, const ae_attention_shape *shape,
-                           int64_t queries)
+/* For each row of a block. sum 0: nothing seen yet. */
+typedef struct {
+    float *max, *sum; /* [rows] */
+    float *out;       /* [rows, wide] */
+} part;
+
+/* How a sequence is cut into tasks. */
+typedef struct {
+    int64_t first_task, queries, blocks;
+    int64_t first_chunk, chunks; /* with parts: of its one block of queries; else 0 */
+    float *parts;                /* [K][chunks][part_floats] */
+} cut;
+
+typedef struct {
+    ae_attention_call call;
+    int64_t heads, wide; /* heads of one group; head width rounded up to 16 */
+    cut *cuts;           /* [n_sequences + 1] */
+    int64_t work;        /* multiply-adds */
+    ae_rooms rooms;
+    int64_t rows; /* most of a block */
+} forward_job;
+
+static int64_t part_floats(const forward_job *job, int64_t rows)
 {
-    int64_t seen = seq->total;
-
-    if (shape->window > 0) seen = ae_min64(seen, shape->window - 1 + queries);
-    return ae_round_up(seen + 15, 16); /* base lies up to 15 positions before the first */
+    return ae_round_up(2 * rows, 16) + rows * job->wide;
 }
 
-int64_t ae_attention_queries(const ae_attention_sequence *seq, const ae_attention_shape *shape,
-                             int64_t buffers)
+static part part_at(float *floats, int64_t rows)
 {
-    int64_t heads = shape->n_heads / shape->n_kv_heads;
-    int64_t row_floats = heads * buffers * ae_attention_width(seq, shape, MOST_QUERIES);
-
-    return ae_min64(ae_max64(SCORE_FLOATS / row_floats, 1), MOST_QUERIES);
+    return (part){ floats, floats + rows, floats + ae_round_up(2 * rows, 16) };
 }
 
-void ae_attention_sight(const ae_attention_block *b, int64_t i, int64_t *first, int64_t *end)
+static ae_attention_block block_of(const forward_job *job, int64_t s, int64_t kv_head,
+                                   int64_t index)
 {
-    int64_t pos = b->seq->total - b->seq->n + i;
+    const ae_attention_call *c = &job->call;
+    const ae_attention_sequence *seq = &c->sequences[s];
+    int64_t query = index * job->cuts[s].queries;
+    ae_attention_block b = ae_attention_block_at(c->cpu, c->shape, seq, kv_head, query,
+                                                 ae_min64(job->cuts[s].queries, seq->n - query));
 
-    *end = pos + 1;
-    *first = b->shape->window > 0 ? ae_max64(0, pos + 1 - b->shape->window) : 0;
-}
-
-ae_attention_block ae_attention_block_at(const ae_cpu *cpu, const ae_attention_shape *shape,
-                                         const ae_attention_sequence *seq, int64_t kv_head,
-                                         int64_t query, int64_t n_queries)
-{
-    ae_attention_block b = { .cpu = cpu, .shape = shape, .seq = seq, .kv_head = kv_head };
-    int64_t first, end;
-
-    b.heads = shape->n_heads / shape->n_kv_heads;
-    b.query = query;
-    b.n_queries = n_queries;
-    b.rows = n_queries * b.heads;
-    ae_attention_sight(&b, query, &first, &end);
-    b.base = first / 16 * 16;
-    ae_attention_sight(&b, query + n_queries - 1, &first, &end);
-    b.width = ae_round_up(end - b.base, 16);
+    b.width = AE_ATTENTION_CHUNK;
+    b.kv = c->kv;
+    if (c->cached) b.pages = c->cached[s].pages;
     return b;
 }
 
-bool ae_attention_next(const ae_attention_block *b, ae_attention_cursor *c, ae_attention_keys *keys)
+/* Chunks *first .. *end - 1 hold what the block sees. */
+static void chunks_of(const ae_attention_block *b, int64_t *first, int64_t *end)
 {
-    const ae_attention_sequence *seq = b->seq;
-    int64_t first, last_end, end, unused, before = seq->total - seq->n;
+    int64_t unused;
 
-    ae_attention_sight(b, b->query, &first, &unused);
-    ae_attention_sight(b, b->query + b->n_queries - 1, &unused, &last_end);
-    c->pos = ae_max64(c->pos, first);
-    if (c->pos >= last_end) return false;
-    while (c->pos >= c->start + seq->spans[c->span].n) c->start += seq->spans[c->span++].n;
-    end =
-        ae_min64(ae_min64(c->start + seq->spans[c->span].n, last_end), c->pos + AE_ATTENTION_KEYS);
-
-    /* Query i sees some of pos .. end - 1 when pos <= before + i and before + i - window < end - 1.
-     */
-    int64_t from = ae_max64(b->query, c->pos - before), to = b->query + b->n_queries;
-    if (b->shape->window > 0) to = ae_min64(to, end - 1 + b->shape->window - before);
-    keys->span = &seq->spans[c->span];
-    keys->at = c->pos - c->start;
-    keys->n = end - c->pos;
-    keys->col = c->pos - b->base;
-    keys->row = (from - b->query) * b->heads;
-    keys->rows = ae_max64(to - from, 0) * b->heads;
-    c->pos = end;
-    return true;
+    ae_attention_sight(b, b->query, first, &unused);
+    ae_attention_sight(b, b->query + b->n_queries - 1, &unused, end);
+    *first /= AE_ATTENTION_CHUNK;
+    *end = ae_ceil_div(*end, AE_ATTENTION_CHUNK);
 }
 
-int64_t ae_attention_row_at(const ae_attention_block *b, int64_t r)
-{
-    int64_t token = b->seq->first + b->query + r / b->heads;
-
-    return token * b->shape->n_heads + b->kv_head * b->heads + r % b->heads;
-}
-
-/* The heads of one group lie next to each other. */
-void ae_attention_gather(const ae_attention_block *b, float *out, const float *a, float scale)
-{
-    int64_t d = b->shape->head_dim, n = b->heads * d;
-
-    for (int64_t r = 0; r < b->rows; r += b->heads)
-        b->cpu->k.scale(out + r * d, a + ae_attention_row_at(b, r) * d, scale, n);
-}
-
-void ae_attention_products(const ae_attention_block *b, float *room, float *out, const float *a,
-                           const float *vectors, const ae_attention_keys *keys)
-{
-    int64_t d = b->shape->head_dim, panel = b->cpu->k.panel, stride = keys->span->stride;
-    float *c = out + keys->row * b->width + keys->col;
-
-    for (int64_t j = 0; j < keys->n; j += panel)
-        b->cpu->k.transpose(room + j * d, panel, vectors + (keys->at + j) * stride + b->kv_head * d,
-                            stride, ae_min64(panel, keys->n - j), d);
-    for (int64_t r = 0; r < keys->rows; r++)
-        memset(c + r * b->width, 0, (size_t)keys->n * sizeof *c);
-    ae_multiply_panels(b->cpu, c, b->width, a + keys->row * d, d, 1, room,
-                       (ae_gemm_size){ keys->rows, keys->n, d });
-}
-
-int64_t ae_attention_room(const ae_cpu *cpu, const ae_attention_shape *shape)
-{
-    return ae_max64(ae_product_room(cpu, shape->head_dim),
-                    ae_round_up(AE_ATTENTION_KEYS, cpu->k.panel) * shape->head_dim);
-}
-
-typedef struct {
-    const ae_cpu *cpu;
-    const ae_attention_shape *shape;
-    const ae_attention_sequence *sequences;
-    int64_t n_sequences;
-    int64_t *first_task; /* [n_sequences + 1] */
-    const float *q;
-    float *out, *lse;
-    ae_rooms rooms;
-    int64_t score_floats, row_floats; /* of a worker's room */
-} forward_job;
-
-/* Row r's scores become exponentials, zero where the query does not see. Returns their sum. */
-static float softmax_row(const ae_attention_block *b, float *row, int64_t query, float *lse)
+/* Row r's scores in the chunk, `used` of them, become exponentials, zero where the query does not
+ * see. */
+static void softmax_row(const ae_attention_block *b, float *row, int64_t r, int64_t used,
+                        const part *p)
 {
     const ae_kernels *k = &b->cpu->k;
     int64_t first, end;
 
-    ae_attention_sight(b, query, &first, &end);
-    first -= b->base, end -= b->base;
+    ae_attention_sight(b, b->query + r / b->heads, &first, &end);
+    first = ae_max64(first - b->base, 0), end = ae_min64(end - b->base, used);
+    p->sum[r] = 0;
+    if (first >= end) return;
     int64_t from = first / 16 * 16, to = ae_round_up(end, 16);
     if (b->shape->soft_cap > 0) k->soft_cap(row + first, b->shape->soft_cap, end - first);
     for (int64_t i = from; i < first; i++) row[i] = -INFINITY;
     for (int64_t i = end; i < to; i++) row[i] = -INFINITY;
-    float max = k->max(row + from, to - from);
-    float sum = k->exp_sum(row + from, row + from, max, to - from);
+    p->max[r] = k->max(row + from, to - from);
+    p->sum[r] = k->exp_sum(row + from, row + from, p->max[r], to - from);
     memset(row, 0, (size_t)from * sizeof *row);
-    memset(row + to, 0, (size_t)(b->width - to) * sizeof *row);
-    *lse = max + logf(sum);
-    return sum;
+    memset(row + to, 0, (size_t)(used - to) * sizeof *row);
 }
 
-static void forward_block(const forward_job *job, const ae_attention_block *b, float *room)
+static void add_values(const ae_attention_block *b, float *packed, float *out, const float *p,
+                       const ae_attention_keys *keys, int64_t wide)
 {
-    int64_t d = b->shape->head_dim;
-    float *scores = room, *q = scores + job->score_floats, *out = q + job->row_floats;
-    float *packed = out + job->row_floats;
-    ae_attention_cursor cursor = { 0 };
+    int64_t d = b->shape->head_dim, stride = keys->span->stride;
+
+    ae_product(b->cpu, packed, out + keys->row * wide, wide, p + keys->row * b->width + keys->col,
+               b->width, 1, keys->span->v + keys->at * stride + b->kv_head * d, stride,
+               (ae_gemm_size){ keys->rows, d, keys->n });
+}
+
+/* The part of one chunk. q [rows, d] has the scale in it; room: scores, then for packing. */
+static void chunk_part(const forward_job *job, ae_attention_block *b, int64_t chunk, const float *q,
+                       const part *p, float *room)
+{
+    float *scores = room, *packed = room + job->rows * AE_ATTENTION_CHUNK;
     ae_attention_keys keys;
 
-    ae_attention_gather(b, q, job->q, b->shape->scale);
-    while (ae_attention_next(b, &cursor, &keys))
-        ae_attention_products(b, packed, scores, q, keys.span->k, &keys);
+    b->base = chunk * AE_ATTENTION_CHUNK;
+    const ae_attention_cursor start = { .pos = b->base, .end = b->base + AE_ATTENTION_CHUNK };
+    ae_attention_cursor at;
+    int64_t used = 0;
+    for (at = start; ae_attention_next(b, &at, &keys); used = keys.col + keys.n)
+        if (b->pages)
+            ae_attention_page_scores(b, packed, scores, q, &keys);
+        else
+            ae_attention_products(b, packed, scores, q, keys.span->k, &keys);
+    used = ae_round_up(used, 16);
+    for (int64_t r = 0; r < b->rows; r++) softmax_row(b, scores + r * b->width, r, used, p);
+
+    memset(p->out, 0, (size_t)(b->rows * job->wide) * sizeof *p->out);
+    for (at = start; ae_attention_next(b, &at, &keys);)
+        if (b->pages)
+            ae_attention_page_values(b, packed, p->out, scores, &keys);
+        else
+            add_values(b, packed, p->out, scores, &keys, job->wide);
+}
+
+/* to = to joined with p, the part of a later chunk. */
+static void join(const forward_job *job, const part *to, const part *p, int64_t rows)
+{
+    const ae_kernels *k = &job->call.cpu->k;
+    int64_t wide = job->wide;
+
+    for (int64_t r = 0; r < rows; r++) {
+        float *out = to->out + r * wide, *more = p->out + r * wide;
+        if (p->sum[r] == 0) continue;
+        if (to->sum[r] == 0) {
+            to->max[r] = p->max[r], to->sum[r] = p->sum[r];
+            memcpy(out, more, (size_t)wide * sizeof *out);
+            continue;
+        }
+        float share[2] = { to->max[r], p->max[r] };
+        to->max[r] = share[1] > share[0] ? share[1] : share[0];
+        k->exp_sum(share, share, to->max[r], 2);
+        to->sum[r] = to->sum[r] * share[0] + p->sum[r] * share[1];
+        k->scale(out, out, share[0], wide);
+        k->add_to(out, more, share[1], wide);
+    }
+}
+
+static void finish(const forward_job *job, const ae_attention_block *b, const part *p)
+{
+    int64_t d = b->shape->head_dim;
 
     for (int64_t r = 0; r < b->rows; r++) {
-        float lse, sum = softmax_row(b, scores + r * b->width, b->query + r / b->heads, &lse);
-        if (job->lse) job->lse[ae_attention_row_at(b, r)] = lse;
-        q[r] = 1 / sum; /* the queries have served */
+        int64_t at = ae_attention_row_at(b, r);
+        if (job->call.lse) job->call.lse[at] = p->max[r] + logf(p->sum[r]);
+        b->cpu->k.scale(job->call.out + at * d, p->out + r * job->wide, 1 / p->sum[r], d);
     }
+}
 
-    memset(out, 0, (size_t)(b->rows * d) * sizeof *out);
-    for (cursor = (ae_attention_cursor){ 0 }; ae_attention_next(b, &cursor, &keys);)
-        ae_product(b->cpu, packed, out + keys.row * d, d, scores + keys.row * b->width + keys.col,
-                   b->width, 1, keys.span->v + keys.at * keys.span->stride + b->kv_head * d,
-                   keys.span->stride, (ae_gemm_size){ keys.rows, d, keys.n });
-    for (int64_t r = 0; r < b->rows; r++)
-        b->cpu->k.scale(job->out + ae_attention_row_at(b, r) * d, out + r * d, q[r], d);
+/* A block that walks over its chunks. */
+static void walk(const forward_job *job, ae_attention_block *b, float *room)
+{
+    part sum = part_at(room, job->rows);
+    part next = part_at(room += part_floats(job, job->rows), job->rows);
+    float *q = room += part_floats(job, job->rows);
+    int64_t chunk, end;
+
+    room += job->rows * job->wide;
+    ae_attention_gather(b, q, job->call.q, b->shape->scale);
+    chunks_of(b, &chunk, &end);
+    chunk_part(job, b, chunk, q, &sum, room);
+    while (++chunk < end) {
+        chunk_part(job, b, chunk, q, &next, room);
+        join(job, &sum, &next, b->rows);
+    }
+    finish(job, b, &sum);
+}
+
+/* One chunk of a sequence whose parts are kept. */
+static void one_chunk(const forward_job *job, int64_t s, int64_t local, float *room)
+{
+    const cut *c = &job->cuts[s];
+    ae_attention_block b = block_of(job, s, local / c->chunks, 0);
+    part p = part_at(c->parts + local * part_floats(job, b.rows), b.rows);
+
+    ae_attention_gather(&b, room, job->call.q, b.shape->scale);
+    chunk_part(job, &b, c->first_chunk + local % c->chunks, room, &p, room + job->rows * job->wide);
 }
 
 static void forward_tasks(void *context, int64_t begin, int64_t end, int worker)
 {
     const forward_job *job = context;
-    int64_t s = 0;
+    int64_t s = 0, kv_heads = job->call.shape->n_kv_heads;
 
     for (int64_t i = begin; i < end; i++) {
-        while (i >= job->first_task[s + 1]) s++;
-        const ae_attention_sequence *seq = &job->sequences[s];
-        int64_t queries = ae_attention_queries(seq, job->shape, 1), local = i - job->first_task[s];
-        int64_t query = local / job->shape->n_kv_heads * queries;
-        ae_attention_block b =
-            ae_attention_block_at(job->cpu, job->shape, seq, local % job->shape->n_kv_heads, query,
-                                  ae_min64(queries, seq->n - query));
-        forward_block(job, &b, ae_room_of(&job->rooms, worker));
+        while (i >= job->cuts[s + 1].first_task) s++;
+        int64_t local = i - job->cuts[s].first_task, blocks = job->cuts[s].blocks;
+        float *room = ae_room_of(&job->rooms, worker);
+        if (job->cuts[s].parts) {
+            one_chunk(job, s, local, room);
+            continue;
+        }
+        /* The last queries see most: they come first. */
+        ae_attention_block b = block_of(job, s, local % kv_heads, blocks - 1 - local / kv_heads);
+        walk(job, &b, room);
     }
 }
 
-/* Numbers the tasks and sizes the rooms. */
-static void plan_forward(forward_job *job)
+/* Joins the parts of key/value head i % K of sequence i / K. */
+static void join_tasks(void *context, int64_t begin, int64_t end, int worker)
 {
-    int64_t heads = job->shape->n_heads / job->shape->n_kv_heads;
+    const forward_job *job = context;
+    int64_t kv_heads = job->call.shape->n_kv_heads;
 
-    job->first_task[0] = 0;
-    for (int64_t s = 0; s < job->n_sequences; s++) {
-        const ae_attention_sequence *seq = &job->sequences[s];
-        int64_t queries = ae_attention_queries(seq, job->shape, 1);
-        int64_t width = ae_attention_width(seq, job->shape, queries);
-        job->first_task[s + 1] =
-            job->first_task[s] + ae_ceil_div(seq->n, queries) * job->shape->n_kv_heads;
-        job->score_floats = ae_max64(job->score_floats, queries * heads * width);
-        job->row_floats = ae_max64(job->row_floats, queries * heads * job->shape->head_dim);
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const cut *c = &job->cuts[i / kv_heads];
+        if (!c->parts) continue;
+        ae_attention_block b = block_of(job, i / kv_heads, i % kv_heads, 0);
+        int64_t floats = part_floats(job, b.rows);
+        float *at = c->parts + i % kv_heads * c->chunks * floats;
+        part sum = part_at(at, b.rows);
+        for (int64_t j = 1; j < c->chunks; j++) {
+            part next = part_at(at + j * floats, b.rows);
+            join(job, &sum, &next, b.rows);
+        }
+        finish(job, &b, &sum);
     }
+}
+
+/* A sequence that has one block of queries over several chunks keeps parts. False: no room. */
+static bool plan_sequence(forward_job *job, int64_t s, ae_arena *scratch)
+{
+    const ae_attention_call *call = &job->call;
+    const ae_attention_sequence *seq = &call->sequences[s];
+    cut *c = &job->cuts[s];
+    int64_t end, kv_heads = call->shape->n_kv_heads;
+
+    c->queries = ae_min64(ae_max64(BLOCK_ROWS / job->heads, 1), ae_max64(seq->n, 1));
+    c->blocks = ae_ceil_div(seq->n, c->queries);
+    job->rows = ae_max64(job->rows, c->queries * job->heads);
+    c[1].first_task = c->first_task + c->blocks * kv_heads;
+    if (c->blocks < 1) return true;
+    ae_attention_block b = block_of(job, s, 0, 0);
+    chunks_of(&b, &c->first_chunk, &end);
+    c->chunks = end - c->first_chunk;
+    job->work += seq->n * (seq->total - c->first_chunk * AE_ATTENTION_CHUNK) *
+                 call->shape->n_heads * 2 * call->shape->head_dim;
+    int64_t floats = kv_heads * part_floats(job, b.rows) * c->chunks;
+    if (c->blocks > 1 || c->chunks < 2 || floats > PART_FLOATS) return true;
+    c->parts = ae_arena_take_raw(scratch, (size_t)floats, sizeof *c->parts);
+    c[1].first_task = c->first_task + c->chunks * kv_heads;
+    return c->parts != NULL;
+}
+
+static bool plan(forward_job *job, ae_arena *scratch)
+{
+    const ae_attention_call *call = &job->call;
+
+    job->heads = call->shape->n_heads / call->shape->n_kv_heads;
+    job->wide = ae_round_up(call->shape->head_dim, 16);
+    job->cuts = ae_arena_take(scratch, (size_t)call->n_sequences + 1, sizeof *job->cuts);
+    if (!job->cuts) return false;
+    for (int64_t s = 0; s < call->n_sequences; s++)
+        if (!plan_sequence(job, s, scratch)) return false;
+    int64_t floats = 2 * part_floats(job, job->rows) + job->rows * job->wide +
+                     job->rows * AE_ATTENTION_CHUNK + ae_attention_room(call->cpu, call->shape);
+    return ae_rooms_take(&job->rooms, call->cpu, scratch, floats);
+}
+
+static bool has_parts(const forward_job *job)
+{
+    for (int64_t s = 0; s < job->call.n_sequences; s++)
+        if (job->cuts[s].parts) return true;
+    return false;
+}
+
+aerie_status ae_attention_run(const ae_attention_call *call, ae_arena *scratch)
+{
+    ae_arena_mark mark = ae_arena_here(scratch);
+    aerie_status status = AERIE_NO_MEMORY;
+    forward_job job = { .call = *call };
+
+    if (!plan(&job, scratch)) goto done;
+    int64_t tasks = job.cuts[call->n_sequences].first_task;
+    int64_t heads = call->n_sequences * call->shape->n_kv_heads;
+    bool small = job.work < SMALL_WORK;
+    ae_pool_run(call->cpu->pool, tasks, small ? tasks : 1, forward_tasks, &job);
+    if (has_parts(&job)) ae_pool_run(call->cpu->pool, heads, small ? heads : 1, join_tasks, &job);
+    status = AERIE_OK;
+done:
+    ae_arena_reset(scratch, mark);
+    return status;
 }
 
 aerie_status ae_cpu_attention(ae_device *dev, ae_arena *scratch, float *out, float *lse,
                               const float *q, const ae_attention_sequence *sequences,
                               int64_t n_sequences, const ae_attention_shape *shape)
 {
-    const ae_cpu *cpu = ae_cpu_of(dev);
-    ae_arena_mark mark = ae_arena_here(scratch);
-    aerie_status status = AERIE_NO_MEMORY;
-    forward_job job = { .cpu = cpu,
-                        .shape = shape,
-                        .sequences = sequences,
-                        .n_sequences = n_sequences,
-                        .q = q,
-                        .out = out,
-                        .lse = lse };
-
-    job.first_task = ae_arena_take_raw(scratch, (size_t)n_sequences + 1, sizeof *job.first_task);
-    if (!job.first_task) goto done;
-    plan_forward(&job);
-    if (!ae_rooms_take(&job.rooms, cpu, scratch,
-                       job.score_floats + 2 * job.row_floats + ae_attention_room(cpu, shape)))
-        goto done;
-    ae_pool_run(cpu->pool, job.first_task[n_sequences], 1, forward_tasks, &job);
-    status = AERIE_OK;
-done:
-    ae_arena_reset(scratch, mark);
-    return status;
+    return ae_attention_run(&(ae_attention_call){ .cpu = ae_cpu_of(dev),
+                                                  .shape = shape,
+                                                  .sequences = sequences,
+                                                  .n_sequences = n_sequences,
+                                                  .q = q,
+                                                  .out = out,
+                                                  .lse = lse },
+                            scratch);
 }

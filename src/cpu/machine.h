@@ -157,7 +157,7 @@ void ae_cpu_embedding(ae_device *dev, float *y, const ae_tensor *w, const int32_
 void ae_cpu_embedding_bwd(ae_device *dev, float *dw, const float *dy, const int32_t *ids, int64_t T,
                           int64_t V, int64_t D);
 
-/* attention.c, attention_bwd.c */
+/* attention.c, attention_bwd.c, attention_cached.c */
 aerie_status ae_cpu_attention(ae_device *dev, ae_arena *scratch, float *out, float *lse,
                               const float *q, const ae_attention_sequence *sequences,
                               int64_t n_sequences, const ae_attention_shape *shape);
@@ -165,6 +165,13 @@ aerie_status ae_cpu_attention_bwd(ae_device *dev, ae_arena *scratch, float *dq, 
                                   const float *out, const float *lse, const float *q,
                                   const ae_attention_sequence *sequences, int64_t n_sequences,
                                   const ae_attention_shape *shape);
+
+void ae_cpu_kv_write(ae_device *dev, const float *k, const float *v,
+                     const ae_cached_sequence *sequences, int64_t n_sequences,
+                     const ae_kv_shape *kv);
+aerie_status ae_cpu_attention_cached(ae_device *dev, ae_arena *scratch, float *out, const float *q,
+                                     const ae_cached_sequence *sequences, int64_t n_sequences,
+                                     const ae_kv_shape *kv, const ae_attention_shape *shape);
 
 /* log_prob.c */
 aerie_status ae_cpu_log_prob(ae_device *dev, ae_arena *scratch, float *logp, double *lse,

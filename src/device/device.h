@@ -39,6 +39,28 @@ typedef struct {
     int64_t group; /* sequences that share a span have the same group; groups ascend */
 } ae_attention_sequence;
 
+/* A key/value cache is made of pages: AE_KV_PAGE positions of one layer of one sequence, all heads,
+ * arranged as the device likes. Element types are F32 (exact), F16 and Q8_0 (blocks of 32 of a
+ * head, a half each as scale). */
+enum { AE_KV_PAGE = 64 };
+
+typedef struct {
+    ae_dtype dtype;
+    int64_t n_kv_heads, head_dim; /* K, d */
+} ae_kv_shape;
+
+/* Bytes of a page, on any device. AERIE_BAD_ARGUMENT for another type, or for a head that blocks of
+ * 32 don't fill. */
+aerie_status ae_kv_page_bytes(size_t *out, const ae_kv_shape *shape, aerie_error *err);
+
+/* The new tokens of one sequence over its cache. They are the last `n` of `total` positions. */
+typedef struct {
+    int64_t first, n;   /* rows of q, k, v and out */
+    void *const *pages; /* pages[i]: positions 64 i ..; NULL where no new token sees any. 64-byte
+                         * aligned, zeroed when new */
+    int64_t total;
+} ae_cached_sequence;
+
 typedef struct {
     int64_t n_heads, n_kv_heads,
         head_dim;   /* H, K, d; query head h reads key/value head h * K / H */
@@ -164,6 +186,17 @@ struct ae_device {
                                   const float *out, const float *lse, const float *q,
                                   const ae_attention_sequence *sequences, int64_t n_sequences,
                                   const ae_attention_shape *shape);
+
+    /* Puts the sequences' new keys and values, k, v [T, K, d], into their pages, rounded to the
+     * cache's type. */
+    void (*kv_write)(ae_device *dev, const float *k, const float *v,
+                     const ae_cached_sequence *sequences, int64_t n_sequences,
+                     const ae_kv_shape *kv);
+    /* attention() over what the pages hold, the new positions included. The bits depend on what a
+     * query sees alone; over F32 pages they are those of attention(). */
+    aerie_status (*attention_cached)(ae_device *dev, ae_arena *scratch, float *out, const float *q,
+                                     const ae_cached_sequence *sequences, int64_t n_sequences,
+                                     const ae_kv_shape *kv, const ae_attention_shape *shape);
 
     /* Natural log-probabilities of given targets under softmax(x * transpose(w)), computed over
      * chunks of the vocabulary: the [N, V] logits never exist at full length.

@@ -42,8 +42,9 @@ static bool open_cache(ae_run *run, ae_reply_run *r)
     r->draft_kv = request->kv ? request->draft_kv : NULL;
     if (r->draft_kv) return true;
     r->owns_draft_kv = true;
-    return !ae_kv_new(&r->draft_kv, c->n_layers, c->n_kv_heads * c->head_dim,
-                      ae_min64(ae_run_context(run, request), c->max_position), NULL, 0, &ignored);
+    return !ae_engine_new_kv(&r->draft_kv, run->engine, run->engine->options.draft,
+                             ae_min64(ae_run_context(run, request), c->max_position), NULL, 0,
+                             &ignored);
 }
 
 /* The reply's next token for the draft model: of the text, then of the guesses. */

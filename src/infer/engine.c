@@ -75,9 +75,8 @@ static aerie_status check_request(const ae_run *run, const ae_request *r, aerie_
 ae_kv *ae_run_new_kv(const ae_run *run, int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
                      aerie_error *err)
 {
-    const ae_config *c = run->engine->options.net->config;
-    ae_kv *kv = NULL;
-    ae_kv_new(&kv, c->n_layers, c->n_kv_heads * c->head_dim, capacity, prefix, prefix_len, err);
+    ae_kv *kv;
+    ae_engine_new_kv(&kv, run->engine, run->engine->options.net, capacity, prefix, prefix_len, err);
     return kv;
 }
 

@@ -23,6 +23,7 @@ typedef struct {
     const ae_tokenizer *tokenizer; /* borrowed; tells which tokens end a reply; NULL: none does */
     int64_t max_batch;             /* tokens of one forward pass; 0: 512 */
     int64_t max_sequences;         /* replies decoded at once; 0: 32 */
+    ae_dtype kv_type;              /* of caches: F32 (0), F16, Q8_0 */
     ae_speculate speculate;
     bool speculate_always; /* not only where it pays: for tests and measurements */
     const ae_net *draft;   /* borrowed: a small model of the same tokens that guesses; NULL: none */
@@ -88,6 +89,10 @@ aerie_status ae_engine_logits(ae_engine *e, const int32_t *ids, int64_t n, ae_lo
  * has no addresses for such a cache. */
 aerie_status ae_engine_rehearse(const ae_engine_options *options, int64_t n_ctx, int64_t parallel,
                                 size_t *bytes, aerie_error *err);
+
+/* Bytes of the cache of one sequence of so many positions. */
+aerie_status ae_engine_kv_bytes(size_t *out, const ae_engine_options *options, int64_t positions,
+                                aerie_error *err);
 
 /* Bytes of activations the largest forward pass so far needed. */
 size_t ae_engine_scratch_peak(const ae_engine *e);

@@ -77,7 +77,14 @@ typedef struct {
 } ae_run;
 
 int64_t ae_run_context(const ae_run *run, const ae_request *r); /* positions it may take */
-/* A cache for the engine's model; NULL after a failure. */
+/* A cache of the engine's type for a model, the engine's own or its draft model, that may hold
+ * `capacity` positions; `prefix` as in ae_kv_new(). */
+aerie_status ae_engine_new_kv(ae_kv **out, const ae_engine *e, const ae_net *net, int64_t capacity,
+                              const ae_kv *prefix, int64_t prefix_len, aerie_error *err);
+/* One for a rehearsal with the engine's own model. */
+aerie_status ae_engine_rehearsal_kv(ae_kv **out, const ae_engine_options *options, int64_t capacity,
+                                    aerie_error *err);
+/* As ae_engine_new_kv() for the run's model; NULL after a failure. */
 ae_kv *ae_run_new_kv(const ae_run *run, int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
                      aerie_error *err);
 void ae_run_release_prompt(ae_prompt_run *p);

@@ -32,9 +32,8 @@ static bool one_segment(ae_batch *b, ae_arena *arena, ae_kv *const *cache, int64
     return true;
 }
 
-/* Makes room for n positions of one cache; `keep`: and counts them in. */
-static aerie_status extend(rehearsal *r, ae_kv *const *cache, int64_t n, bool keep,
-                           aerie_error *err)
+/* Counts n positions into one cache. */
+static aerie_status extend(rehearsal *r, ae_kv *const *cache, int64_t n, aerie_error *err)
 {
     ae_arena arena = { 0 };
     ae_batch b;
@@ -42,22 +41,17 @@ static aerie_status extend(rehearsal *r, ae_kv *const *cache, int64_t n, bool ke
                           : one_segment(&b, &arena, cache, n) ? ae_batch_reserve(&b, err)
                                                               : no_memory(r, err);
 
-    if (!status && n > 0 && keep) ae_batch_commit(&b);
+    if (!status && n > 0) ae_batch_commit(&b);
     ae_arena_free(&arena);
     return status;
 }
 
-/* A cache that counts `len` positions, none of which was ever written. All of its room first: when
- * it grew later, what it holds would be copied. */
+/* A cache that counts `len` positions, none of which was ever written. */
 static aerie_status fill_cache(rehearsal *r, int64_t i, int64_t len, aerie_error *err)
 {
-    const ae_config *c = r->options->net->config;
-    aerie_status status =
-        ae_kv_new(&r->caches[i], c->n_layers, c->n_kv_heads * c->head_dim, r->n_ctx, NULL, 0, err);
+    aerie_status status = ae_engine_rehearsal_kv(&r->caches[i], r->options, r->n_ctx, err);
 
-    if (!status) status = extend(r, &r->caches[i], r->n_ctx, false, err);
-    if (!status) ae_kv_truncate(r->caches[i], 0);
-    return status ? status : extend(r, &r->caches[i], len, true, err);
+    return status ? status : extend(r, &r->caches[i], len, err);
 }
 
 /* The next n tokens of the first `sequences` caches, as evenly shared as they go. */

@@ -66,8 +66,7 @@ aerie_status ae_reply_start(ae_run *run, ae_prompt_run *p, int64_t index, const 
     ae_reply_run *r = free_reply(run);
     ae_kv *kv = p->kv;
     if (p->n_replies > 1) {
-        kv = ae_run_new_kv(run, ae_run_context(run, request) - request->n_prompt, p->kv,
-                           request->n_prompt, err);
+        kv = ae_run_new_kv(run, ae_run_context(run, request), p->kv, request->n_prompt, err);
         if (!kv) return AERIE_NO_MEMORY;
     }
     *r = (ae_reply_run){ .prompt = p,

@@ -11,11 +11,6 @@ struct ae_session {
     ae_ids held;     /* the tokens of the positions in kv; draft_kv may lag behind */
 };
 
-static aerie_status new_kv(ae_kv **out, const ae_config *c, int64_t context, aerie_error *err)
-{
-    return ae_kv_new(out, c->n_layers, c->n_kv_heads * c->head_dim, context, NULL, 0, err);
-}
-
 aerie_status ae_session_open(ae_session **out, ae_engine *engine, const ae_config *config,
                              int64_t context, aerie_error *err)
 {
@@ -25,10 +20,11 @@ aerie_status ae_session_open(ae_session **out, ae_engine *engine, const ae_confi
     s->engine = engine;
     s->context = context > 0 ? context : config->max_position;
     const ae_net *draft = engine->options.draft;
-    aerie_status status = new_kv(&s->kv, config, s->context, err);
+    aerie_status status =
+        ae_engine_new_kv(&s->kv, engine, engine->options.net, s->context, NULL, 0, err);
     if (!status && draft)
-        status = new_kv(&s->draft_kv, draft->config,
-                        ae_min64(s->context, draft->config->max_position), err);
+        status = ae_engine_new_kv(&s->draft_kv, engine, draft,
+                                  ae_min64(s->context, draft->config->max_position), NULL, 0, err);
     if (status)
         ae_session_close(s);
     else
@@ -97,8 +93,7 @@ aerie_status ae_session_reply(ae_session *s, const ae_request *request,
             err, AERIE_BAD_ARGUMENT,
             "the conversation has %lld tokens and the context %lld; shorten it or raise --ctx",
             (long long)request->n_prompt, (long long)s->context);
-    int64_t keep = common_prefix(s, request);
-    ae_kv_truncate(s->kv, keep);
+    int64_t keep = ae_kv_truncate(s->kv, common_prefix(s, request));
     if (s->draft_kv) ae_kv_truncate(s->draft_kv, keep);
     s->held.len = (size_t)keep;
     ae_ids_add_all(&s->held, request->prompt + keep, (size_t)(request->n_prompt - keep));

@@ -3,31 +3,28 @@
 
 #include "nn/kv.h"
 
-static bool check_cache(ae_ctx *cx, const ae_kv *kv, int64_t layer, const ae_tensor *k,
-                        const ae_tensor *v, int64_t n_tokens)
+static bool check_cache(ae_ctx *cx, const ae_decoder_layer_call *call, const ae_kv *kv,
+                        const ae_kv *first, int64_t n_tokens)
 {
-    if (layer >= 0 && layer < kv->n_layers && k->cols == kv->kv_width && v->cols == k->cols &&
-        kv->pending == n_tokens)
-        return true;
-    aerie_fail(&cx->error, AERIE_BAD_SHAPE,
-               "layer %lld: the cache has %lld layers of width %lld (not %lld and %lld) and room "
-               "reserved for %lld tokens (not %lld)",
-               (long long)layer, (long long)kv->n_layers, (long long)kv->kv_width,
-               (long long)k->cols, (long long)v->cols, (long long)kv->pending, (long long)n_tokens);
-    return false;
-}
-
-static bool fill_view(ae_attention_view *view, ae_ctx *cx, const ae_kv *kv, int64_t layer)
-{
-    view->n_spans = ae_kv_span_count(kv);
-    ae_attention_span *spans = ae_arena_take(cx->arena, (size_t)view->n_spans, sizeof *spans);
-    if (!spans) {
-        aerie_fail(&cx->error, AERIE_NO_MEMORY, "no room for a view of the cache");
+    const ae_attention_shape *a = &call->attention;
+    if (call->layer < 0 || call->layer >= kv->n_layers || a->n_kv_heads != kv->shape.n_kv_heads ||
+        a->head_dim != kv->shape.head_dim || kv->shape.dtype != first->shape.dtype ||
+        kv->pending != n_tokens) {
+        aerie_fail(
+            &cx->error, AERIE_BAD_SHAPE,
+            "layer %lld: the cache has %lld layers of %lld heads of %lld (not %lld of %lld) "
+            "and room reserved for %lld tokens (not %lld), or is of another type than others",
+            (long long)call->layer, (long long)kv->n_layers, (long long)kv->shape.n_kv_heads,
+            (long long)kv->shape.head_dim, (long long)a->n_kv_heads, (long long)a->head_dim,
+            (long long)kv->pending, (long long)n_tokens);
         return false;
     }
-    ae_kv_spans(kv, layer, spans);
-    view->spans = spans;
-    return true;
+    int64_t kept = kv->layers[call->layer].window;
+    if (kept == 0 || (a->window > 0 && a->window <= kept)) return true;
+    aerie_fail(&cx->error, AERIE_BAD_SHAPE,
+               "layer %lld: the cache keeps the last %lld positions, attention wants %lld",
+               (long long)call->layer, (long long)kept, (long long)a->window);
+    return false;
 }
 
 ae_tensor *ae_attend_cached(ae_ctx *cx, const ae_decoder_layer_call *call, const ae_tensor *q,
@@ -35,19 +32,23 @@ ae_tensor *ae_attend_cached(ae_ctx *cx, const ae_decoder_layer_call *call, const
 {
     const ae_batch *batch = call->batch;
     if (!q || !k || !v) return NULL;
-    ae_attention_view *views = ae_arena_take(cx->arena, (size_t)batch->n_segments, sizeof *views);
-    if (!views) {
+    ae_cached_sequence *sequences =
+        ae_arena_take(cx->arena, (size_t)batch->n_segments, sizeof *sequences);
+    if (!sequences) {
         aerie_fail(&cx->error, AERIE_NO_MEMORY, "no room for %lld views of caches",
                    (long long)batch->n_segments);
         return NULL;
     }
+    const ae_kv *first = batch->caches[batch->segments[0].cache];
     for (int64_t i = 0; i < batch->n_segments; i++) {
         const ae_segment *s = &batch->segments[i];
-        ae_kv *kv = batch->caches[s->cache];
-        if (!check_cache(cx, kv, call->layer, k, v, s->n)) return NULL;
-        ae_kv_write(kv, call->layer, ae_f32(k) + s->first * k->cols,
-                    ae_f32(v) + s->first * v->cols);
-        if (!fill_view(&views[i], cx, kv, call->layer)) return NULL;
+        const ae_kv *kv = batch->caches[s->cache];
+        if (!check_cache(cx, call, kv, first, s->n)) return NULL;
+        sequences[i] = (ae_cached_sequence){ .first = s->first,
+                                             .n = s->n,
+                                             .pages = kv->layers[call->layer].pages,
+                                             .total = kv->len + s->n };
     }
-    return ae_attention_cached(cx, q, batch->segments, views, batch->n_segments, &call->attention);
+    return ae_attention_cached(cx, q, k, v, sequences, batch->n_segments, &first->shape,
+                               &call->attention);
 }

@@ -66,9 +66,6 @@ aerie_status ae_batch_reserve(const ae_batch *batch, aerie_error *err)
 void ae_batch_commit(const ae_batch *batch)
 {
     if (!batch->caches) return;
-    for (int64_t i = 0; i < batch->n_segments; i++) {
-        ae_kv *kv = batch->caches[batch->segments[i].cache];
-        kv->len += kv->pending;
-        kv->pending = 0;
-    }
+    for (int64_t i = 0; i < batch->n_segments; i++)
+        ae_kv_commit(batch->caches[batch->segments[i].cache]);
 }

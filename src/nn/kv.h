@@ -4,29 +4,28 @@
 
 #include "nn/nn.h"
 
-/* One layer's own positions: rows of K * d keys followed by K * d values. */
+/* One layer's pages, by position. */
 typedef struct {
-    float *rows;
-    int64_t held; /* rows that fit */
+    void **pages;  /* [ae_kv.table]; NULL: not there */
+    int64_t first; /* pages before this one fell out of the window */
+    int64_t window;
 } ae_kv_layer;
 
 struct ae_kv {
-    int64_t n_layers, kv_width, capacity; /* capacity: own positions */
-    int64_t len;                          /* own positions held */
-    int64_t pending;                      /* reserved by the batch under way, not counted in yet */
-    const ae_kv *prefix;
-    int64_t prefix_len;
+    ae_kv_shape shape;
+    int64_t n_layers, capacity;
+    size_t page_bytes;
+    void *only_page; /* all there is in a rehearsal; else NULL */
+    int64_t table;   /* pages that a layer's table has room for */
+    int64_t len;     /* positions held */
+    int64_t pending; /* reserved by the batch under way, not counted in yet */
     ae_kv_layer *layers;
 };
 
-/* Makes room for n more positions in every layer. Nothing held is lost when that fails. */
+/* Makes room for n more positions in every layer; a page that other caches hold too is copied
+ * before it is written. Nothing held is lost when that fails. */
 aerie_status ae_kv_reserve(ae_kv *kv, int64_t n, aerie_error *err);
-
-/* Copies the pending positions' keys and values, [pending, K * d] each, into a layer. */
-void ae_kv_write(ae_kv *kv, int64_t layer, const float *k, const float *v);
-
-/* Spans that hold the first positions of a cache, pending ones included, prefixes first. */
-int64_t ae_kv_span_count(const ae_kv *kv);
-void ae_kv_spans(const ae_kv *kv, int64_t layer, ae_attention_span *spans);
+/* Counts the pending positions in, and lets go of what no later position sees. */
+void ae_kv_commit(ae_kv *kv);
 
 #endif

@@ -30,21 +30,41 @@ typedef struct {
 
 ae_tensor *ae_project(ae_ctx *cx, const ae_projection *p, const ae_tensor *x);
 
-/* The keys and values of one sequence, all layers; or of a branch over another sequence's first
- * positions. Owned by the session; freed with it. */
+/* The keys and values of one sequence, all layers. Memory grows by pages of AE_KV_PAGE positions;
+ * in a layer with a sliding window, pages are given back that lie more than a page behind what the
+ * next position sees. One thread at a time may use a cache, but caches that share pages are
+ * independent of each other. */
 typedef struct ae_kv ae_kv;
 
-/* capacity: positions it can hold itself, prefix not counted; memory grows as it fills.
- * kv_width = K * d. `prefix` (or NULL) lends its first prefix_len positions: it must outlive this
- * and not be truncated below them; it may go on growing. */
-aerie_status ae_kv_new(ae_kv **out, int64_t n_layers, int64_t kv_width, int64_t capacity,
-                       const ae_kv *prefix, int64_t prefix_len, aerie_error *err);
-void ae_kv_free(ae_kv *kv);
-int64_t ae_kv_len(const ae_kv *kv);      /* positions held, prefix included */
-int64_t ae_kv_capacity(const ae_kv *kv); /* positions that fit, prefix included */
-void ae_kv_truncate(ae_kv *kv,
-                    int64_t len); /* forgets positions from `len` on; not into the prefix */
+typedef struct {
+    ae_kv_shape shape; /* dtype F32: bit for bit what is computed without a cache; F16; Q8_0 */
+    int64_t n_layers;
+    const int64_t *windows; /* [n_layers] positions seen by one, itself included; 0: all.
+                             * NULL: no layer has one. Copied */
+    int64_t capacity;       /* positions it may hold */
+    bool rehearsal;         /* it counts positions, but has one page for all of them and nothing
+                             * goes: for a device that rehearses */
+} ae_kv_options;
+
+/* `prefix` (or NULL) shares its first prefix_len positions, at most the capacity. It may then be
+ * changed or freed like any other. */
+aerie_status ae_kv_new(ae_kv **out, const ae_kv_options *options, const ae_kv *prefix,
+                       int64_t prefix_len, aerie_error *err);
+void ae_kv_free(ae_kv *kv);         /* NULL is fine */
+int64_t ae_kv_len(const ae_kv *kv); /* positions held */
+int64_t ae_kv_capacity(const ae_kv *kv);
+/* How many of the first `len` positions it could go on from, or share: min(len, positions held), or
+ * 0 when some that the next one would see fell out of a window. */
+int64_t ae_kv_keepable(const ae_kv *kv, int64_t len);
+/* Forgets all but the first ae_kv_keepable(len) positions, and returns how many those are: whoever
+ * gets 0 for more computes all of it again. */
+int64_t ae_kv_truncate(ae_kv *kv, int64_t len);
+/* Memory held; a page that several caches share counts for each. */
 size_t ae_kv_bytes(const ae_kv *kv);
+/* The most that ae_kv_bytes() will be of a cache that grows to so many positions, at most `batch`
+ * in one pass. options->capacity does not matter. */
+aerie_status ae_kv_predict(size_t *out, const ae_kv_options *options, int64_t positions,
+                           int64_t batch, aerie_error *err);
 
 /* A packed row of tokens. */
 typedef struct {

@@ -114,7 +114,7 @@ ae_tensor *ae_dropout(ae_ctx *cx, const ae_tensor *x, float p, uint64_t site);
 typedef struct {
     int64_t first, n; /* rows of the batch */
     int64_t parent; /* the segment whose end this one goes on from; -1: none. parent < own index */
-    int64_t cache;  /* index into the caches of ae_attention_cached(); -1 in training */
+    int64_t cache;  /* index into a batch's caches; -1 in training */
 } ae_segment;
 
 /* Causal attention inside the packed row: block-diagonal over segments, each seeing the whole of
@@ -123,14 +123,11 @@ ae_tensor *ae_attention(ae_ctx *cx, const ae_tensor *q, const ae_tensor *k, cons
                         const ae_segment *segments, int64_t n_segments,
                         const ae_attention_shape *shape);
 
-/* The same over caches. spans[i] are the positions that segment i sees, its own (already written by
- * the caller) last. No way back: refuses a tape. */
-typedef struct {
-    const ae_attention_span *spans;
-    int64_t n_spans;
-} ae_attention_view;
-ae_tensor *ae_attention_cached(ae_ctx *cx, const ae_tensor *q, const ae_segment *segments,
-                               const ae_attention_view *views, int64_t n_segments,
+/* The same over caches: puts k and v [T, K*d] into the sequences' pages, and attends over all that
+ * these then hold. The sequences cover all rows in order. No way back: refuses a tape. */
+ae_tensor *ae_attention_cached(ae_ctx *cx, const ae_tensor *q, const ae_tensor *k,
+                               const ae_tensor *v, const ae_cached_sequence *sequences,
+                               int64_t n_sequences, const ae_kv_shape *kv,
                                const ae_attention_shape *shape);
 
 /* Log-probabilities [N, 1] of targets (see ae_device.log_prob). *mean, when the pointer is not

@@ -14,6 +14,7 @@ static const ae_engine_options *options_for(int64_t max_batch, int64_t parallel)
     static ae_engine_options o;
     o = (ae_engine_options){ .device = device,
                              .net = ae_model_net(model),
+                             .kv_type = AE_F16,
                              .max_batch = max_batch,
                              .max_sequences = parallel };
     return &o;
@@ -43,9 +44,10 @@ static size_t measure(const ae_engine_options *o, int64_t n_ctx, int64_t paralle
 
 static double cache_bytes(int64_t n_ctx)
 {
-    const ae_config *c = ae_model_config(model);
+    size_t bytes;
 
-    return 2.0 * sizeof(float) * (double)(c->n_layers * c->n_kv_heads * c->head_dim * n_ctx);
+    assert_int_equal(ae_engine_kv_bytes(&bytes, options_for(512, 1), n_ctx, NULL), AERIE_OK);
+    return (double)bytes;
 }
 
 static void check_cases(bool packed)

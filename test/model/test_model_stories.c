@@ -46,8 +46,10 @@ static double check_greedy(const ae_model *m, const json_t *golden, ae_ids *said
     char key[24];
 
     assert_int_equal(c->vocab_size, 512);
-    assert_int_equal(ae_kv_new(&kv, c->n_layers, c->n_kv_heads * c->head_dim, 512, NULL, 0, NULL),
-                     0);
+    const ae_kv_options o = { .shape = { AE_F32, c->n_kv_heads, c->head_dim },
+                              .n_layers = c->n_layers,
+                              .capacity = 512 };
+    assert_int_equal(ae_kv_new(&kv, &o, NULL, 0, NULL), 0);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(id, json_integer_value(json_array_get(ids, i)));
         ae_ids_add(said, id);

@@ -1,10 +1,13 @@
 /* Tokens through caches give the bits of one packed pass: one at a time, in chunks, side by side,
- * from a lent prefix, after forgetting. */
+ * from a shared prefix, after forgetting, whatever fell out of the window. */
 #include "nn/decoder.h"
+#include "nn/kv.h"
 
+#include <math.h>
 #include <string.h>
 
-enum { N = 23, WIDTH = DECODER_K * DECODER_HEAD };
+/* Several pages, and more positions than softmax sums at once. */
+enum { N = 300, SAME = 140 };
 
 static int32_t ids[2][N], pos[N];
 
@@ -12,7 +15,7 @@ static void make_ids(void)
 {
     for (int i = 0; i < N; i++) {
         ids[0][i] = (i * 7 + 3) % DECODER_V;
-        ids[1][i] = i < 9 ? ids[0][i] : (i * 11 + 5) % DECODER_V;
+        ids[1][i] = i < SAME ? ids[0][i] : (i * 11 + 5) % DECODER_V;
         pos[i] = i;
     }
 }
@@ -52,13 +55,35 @@ static aerie_status pass_more(fixture *f, const decoder *d, int sequence, ae_kv 
     return pass_batch(f, d, &batch, out + len * DECODER_D);
 }
 
-static ae_kv *new_kv(int64_t capacity, const ae_kv *prefix, int64_t prefix_len)
+static const int64_t no_windows[DECODER_L] = { 0 };
+
+static ae_kv_options options_of(ae_dtype dtype, const int64_t *windows, int64_t capacity)
 {
+    return (
+        ae_kv_options){ { dtype, DECODER_K, DECODER_HEAD }, DECODER_L, windows, capacity, false };
+}
+
+static ae_kv *new_typed(ae_dtype dtype, int64_t window, const ae_kv *prefix, int64_t prefix_len)
+{
+    const int64_t windows[DECODER_L] = { window, window };
+    const ae_kv_options o = options_of(dtype, windows, N);
     ae_kv *kv;
     aerie_error err = { 0 };
-    if (ae_kv_new(&kv, DECODER_L, WIDTH, capacity, prefix, prefix_len, &err))
-        fail_msg("%s", err.message);
+    if (ae_kv_new(&kv, &o, prefix, prefix_len, &err)) fail_msg("%s", err.message);
     return kv;
+}
+
+static ae_kv *new_kv(int64_t window, const ae_kv *prefix, int64_t prefix_len)
+{
+    return new_typed(AE_F32, window, prefix, prefix_len);
+}
+
+/* Positions that a cache has pages for, of its first layer. */
+static int64_t pages_held(const ae_kv *kv)
+{
+    int64_t n = 0;
+    for (int64_t p = 0; p < kv->table; p++) n += kv->layers[0].pages[p] != NULL;
+    return n;
 }
 
 typedef struct {
@@ -80,7 +105,7 @@ static void check_chunks(int64_t window, const int64_t *chunks, int n_chunks)
 {
     static setting s;
     open_setting(&s, window, 2);
-    ae_kv *kv = new_kv(N, NULL, 0);
+    ae_kv *kv = new_kv(window, NULL, 0);
     for (int i = 0; ae_kv_len(kv) < N; i++) {
         int64_t n = chunks[i % n_chunks], left = N - ae_kv_len(kv);
         assert_int_equal(pass_more(&s.f, &s.d, 0, kv, n < left ? n : left, s.out[0]), AERIE_OK);
@@ -92,13 +117,35 @@ static void check_chunks(int64_t window, const int64_t *chunks, int n_chunks)
 
 static void test_chunks(void **state)
 {
-    static const int64_t ones[] = { 1 }, whole[] = { N }, mixed[] = { 3, 1, 5, 2, 8 };
+    static const int64_t ones[] = { 1 }, whole[] = { N }, mixed[] = { 3, 1, 50, 2, 8, 100 };
+    static const int64_t windows[] = { 0, 5, 64, 65, 200 };
     (void)state;
-    for (int64_t window = 0; window <= 5; window += 5) {
-        check_chunks(window, ones, 1);
-        check_chunks(window, whole, 1);
-        check_chunks(window, mixed, 5);
+    for (size_t i = 0; i < AE_COUNT(windows); i++) {
+        check_chunks(windows[i], ones, 1);
+        check_chunks(windows[i], whole, 1);
+        check_chunks(windows[i], mixed, 6);
     }
+}
+
+/* A cache of halves gives other numbers than one of floats, but the same ones however they came
+ * about, and close ones. */
+static void test_halves(void **state)
+{
+    static setting s;
+    (void)state;
+    open_setting(&s, 70, 2);
+    ae_kv *one = new_typed(AE_F16, 70, NULL, 0), *all = new_typed(AE_F16, 70, NULL, 0);
+    while (ae_kv_len(one) < N)
+        assert_int_equal(pass_more(&s.f, &s.d, 0, one, 1, s.out[0]), AERIE_OK);
+    assert_int_equal(pass_more(&s.f, &s.d, 0, all, N, s.out[1]), AERIE_OK);
+    assert_memory_equal(s.out[0], s.out[1], sizeof s.out[0]);
+    assert_memory_not_equal(s.out[0], s.whole[0], sizeof s.out[0]);
+    for (int i = 0; i < N * DECODER_D; i++)
+        if (!(fabsf(s.out[0][i] - s.whole[0][i]) < 0.01f))
+            fail_msg("%d: %g, not %g", i, s.out[0][i], s.whole[0][i]);
+    ae_kv_free(one);
+    ae_kv_free(all);
+    fixture_close(&s.f);
 }
 
 /* Two sequences in one batch, one with a prompt of several tokens, one with a single token. */
@@ -107,7 +154,7 @@ static void test_side_by_side(void **state)
     static setting s;
     (void)state;
     open_setting(&s, 5, 3);
-    ae_kv *kvs[] = { new_kv(N, NULL, 0), new_kv(N, NULL, 0) };
+    ae_kv *kvs[] = { new_kv(5, NULL, 0), new_kv(5, NULL, 0) };
     assert_int_equal(pass_more(&s.f, &s.d, 1, kvs[1], 4, s.out[1]), AERIE_OK);
 
     const int32_t batch_ids[] = { ids[1][4], ids[0][0], ids[0][1], ids[0][2] };
@@ -125,57 +172,117 @@ static void test_side_by_side(void **state)
     fixture_close(&s.f);
 }
 
-/* Both sequences begin with the same nine tokens. A fork of a fork borrows less than its lender
- * did; the lender goes on growing meanwhile. */
-static void test_lent_prefix(void **state)
+/* Both sequences begin with the same tokens. Caches that share pages go on in any order, and live
+ * longer than those they came from; where a page is not full, who goes on copies it. */
+static void check_shared_prefix(int64_t window)
 {
     static setting s;
-    (void)state;
-    open_setting(&s, 0, 2);
-    ae_kv *first = new_kv(N, NULL, 0);
-    pass_more(&s.f, &s.d, 0, first, 9, s.out[0]);
-    memcpy(s.out[1], s.out[0], sizeof(float) * 9 * DECODER_D);
-    ae_kv *second = new_kv(N, first, 9);
-    assert_int_equal(ae_kv_len(second), 9);
-    assert_int_equal(ae_kv_capacity(second), 9 + N);
+    const int64_t less = 70, more = 197, size = (int64_t)sizeof(float) * DECODER_D;
+    open_setting(&s, window, 2);
+    ae_kv *first = new_kv(window, NULL, 0);
+    pass_more(&s.f, &s.d, 0, first, SAME, s.out[0]);
+    memcpy(s.out[1], s.out[0], sizeof(float) * SAME * DECODER_D);
+    ae_kv *second = new_kv(window, first, SAME);
+    assert_int_equal(ae_kv_len(second), SAME);
+    assert_ptr_equal(second->layers[1].pages[2], first->layers[1].pages[2]);
     assert_int_equal(pass_more(&s.f, &s.d, 1, second, 4, s.out[1]), AERIE_OK);
-    assert_int_equal(pass_more(&s.f, &s.d, 0, first, N - 9, s.out[0]), AERIE_OK);
-    assert_int_equal(pass_more(&s.f, &s.d, 1, second, N - 13, s.out[1]), AERIE_OK);
+    assert_ptr_not_equal(second->layers[1].pages[2], first->layers[1].pages[2]);
+    assert_ptr_equal(second->layers[1].pages[1], first->layers[1].pages[1]);
+    assert_int_equal(pass_more(&s.f, &s.d, 0, first, N - SAME, s.out[0]), AERIE_OK);
+    ae_kv_free(first);
+    assert_int_equal(pass_more(&s.f, &s.d, 1, second, more - SAME - 4, s.out[1]), AERIE_OK);
+    ae_kv *third = new_kv(window, second, more);
+    assert_int_equal(pass_more(&s.f, &s.d, 1, second, N - more, s.out[1]), AERIE_OK);
     assert_memory_equal(s.out[0], s.whole[0], sizeof s.whole[0]);
     assert_memory_equal(s.out[1], s.whole[1], sizeof s.whole[1]);
 
-    ae_kv *third = new_kv(N, second, 7), *fourth = new_kv(N, second, 11);
-    memset(s.out[0] + 7 * DECODER_D, 0, sizeof(float) * (N - 7) * DECODER_D);
-    memset(s.out[1] + 11 * DECODER_D, 0, sizeof(float) * (N - 11) * DECODER_D);
-    assert_int_equal(pass_more(&s.f, &s.d, 0, third, N - 7, s.out[0]), AERIE_OK);
-    assert_int_equal(pass_more(&s.f, &s.d, 1, fourth, N - 11, s.out[1]), AERIE_OK);
-    assert_memory_equal(s.out[0], s.whole[0], sizeof s.whole[0]);
+    memset(s.out[1] + more * DECODER_D, 0, (size_t)((N - more) * size));
+    assert_int_equal(pass_more(&s.f, &s.d, 1, third, N - more, s.out[1]), AERIE_OK);
     assert_memory_equal(s.out[1], s.whole[1], sizeof s.whole[1]);
-    ae_kv_free(fourth);
     ae_kv_free(third);
+    if (window == 0) {
+        ae_kv *fourth = new_kv(window, second, less);
+        ae_kv_free(second);
+        assert_int_equal(pass_more(&s.f, &s.d, 0, fourth, N - less, s.out[0]), AERIE_OK);
+        assert_memory_equal(s.out[0], s.whole[0], sizeof s.whole[0]);
+        second = fourth;
+    }
     ae_kv_free(second);
-    ae_kv_free(first);
     fixture_close(&s.f);
 }
 
+static void test_shared_prefix(void **state)
+{
+    (void)state;
+    check_shared_prefix(0);
+    check_shared_prefix(20);
+}
+
+/* What is truncated is gone, and whoever shared it still has it. */
 static void test_truncate(void **state)
 {
     static setting s;
     (void)state;
-    open_setting(&s, 5, 2);
-    ae_kv *kv = new_kv(N, NULL, 0);
-    pass_more(&s.f, &s.d, 1, kv, 20, s.out[0]);
-    ae_kv_truncate(kv, 6);
-    assert_int_equal(ae_kv_len(kv), 6);
-    assert_int_equal(pass_more(&s.f, &s.d, 0, kv, N - 6, s.out[0]), AERIE_OK);
+    open_setting(&s, 0, 2);
+    ae_kv *kv = new_kv(0, NULL, 0);
+    memcpy(s.out[0], s.whole[0], sizeof s.out[0]);
+    pass_more(&s.f, &s.d, 1, kv, 250, s.out[1]);
+    ae_kv *other = new_kv(0, kv, 250);
+    assert_int_equal(ae_kv_truncate(kv, 300), 250);
+    assert_int_equal(ae_kv_truncate(kv, 131), 131);
+    assert_int_equal(pages_held(kv), 3);
+    memset(s.out[0] + 131 * DECODER_D, 0, sizeof(float) * (N - 131) * DECODER_D);
+    assert_int_equal(pass_more(&s.f, &s.d, 0, kv, N - 131, s.out[0]), AERIE_OK);
     assert_memory_equal(s.out[0], s.whole[0], sizeof s.whole[0]);
-
-    ae_kv *branch = new_kv(4, kv, 8);
-    ae_kv_truncate(branch, 3);
-    assert_int_equal(ae_kv_len(branch), 8);
-    ae_kv_free(branch);
+    assert_int_equal(pass_more(&s.f, &s.d, 1, other, N - 250, s.out[1]), AERIE_OK);
+    assert_memory_equal(s.out[1], s.whole[1], sizeof s.whole[1]);
+    assert_int_equal(ae_kv_truncate(kv, -1), 0);
+    assert_int_equal(pages_held(kv), 0);
+    ae_kv_free(other);
     ae_kv_free(kv);
     fixture_close(&s.f);
+}
+
+/* A layer with a window gives pages back; nothing that would see them can be gone back to. */
+static void test_windows(void **state)
+{
+    static setting s;
+    const int64_t window = 70;
+    (void)state;
+    open_setting(&s, window, 2);
+    ae_kv *kv = new_kv(window, NULL, 0), *no;
+    pass_more(&s.f, &s.d, 0, kv, 260, s.out[0]);
+    /* It keeps what could be seen if 64 positions were taken back: 196 - 69 = 127 and on. */
+    assert_int_equal(pages_held(kv), 4);
+    assert_int_equal(ae_kv_keepable(kv, 300), 260);
+    assert_int_equal(ae_kv_keepable(kv, 133), 133); /* sees 64 and on */
+    assert_int_equal(ae_kv_keepable(kv, 132), 0);
+    assert_int_equal(pass_more(&s.f, &s.d, 0, kv, 1, s.out[0]), AERIE_OK);
+    assert_int_equal(pages_held(kv), 3); /* 128 and on */
+    assert_int_equal(ae_kv_keepable(kv, 197), 197);
+    assert_int_equal(ae_kv_keepable(kv, 196), 0);
+    const int64_t windows[DECODER_L] = { window, window };
+    const ae_kv_options o = options_of(AE_F32, windows, N);
+    assert_int_equal(ae_kv_new(&no, &o, kv, 190, NULL), AERIE_BAD_ARGUMENT);
+    assert_int_equal(ae_kv_truncate(kv, 190), 0);
+    assert_int_equal(ae_kv_len(kv), 0);
+    assert_int_equal(pass_more(&s.f, &s.d, 0, kv, N, s.out[0]), AERIE_OK);
+    assert_memory_equal(s.out[0], s.whole[0], sizeof s.whole[0]);
+    ae_kv_free(kv);
+
+    /* Attention over more than the cache keeps. */
+    kv = new_kv(window - 1, NULL, 0);
+    assert_int_equal(pass_more(&s.f, &s.d, 0, kv, 3, s.out[0]), AERIE_BAD_SHAPE);
+    ae_kv_free(kv);
+    fixture_close(&s.f);
+}
+
+static ae_kv *new_short(int64_t capacity)
+{
+    const ae_kv_options o = options_of(AE_F32, no_windows, capacity);
+    ae_kv *kv;
+    assert_int_equal(ae_kv_new(&kv, &o, NULL, 0, NULL), AERIE_OK);
+    return kv;
 }
 
 /* A pass that fails, for a wrong position, a full cache or a layer, changes nothing. */
@@ -184,7 +291,7 @@ static void test_refusals(void **state)
     static setting s;
     (void)state;
     open_setting(&s, 0, 2);
-    ae_kv *kv = new_kv(10, NULL, 0), *other = new_kv(10, NULL, 0);
+    ae_kv *kv = new_short(10), *other = new_short(10);
     ae_kv *kvs[] = { kv, kv, other };
     assert_int_equal(pass_more(&s.f, &s.d, 0, kv, 4, s.out[0]), AERIE_OK);
 
@@ -225,7 +332,7 @@ static void test_misuse(void **state)
     static setting s;
     (void)state;
     open_setting(&s, 0, 2);
-    ae_kv *kv = new_kv(10, NULL, 0);
+    ae_kv *kv = new_short(10);
     ae_tape tape = { 0 };
     const ae_segment one = { 0, 3, -1, 0 };
     const ae_batch batch = { 3, ids[0], pos, &one, 1, &kv };
@@ -247,14 +354,32 @@ static void test_misuse(void **state)
 
 static void test_new(void **state)
 {
+    static const int64_t negative[DECODER_L] = { 5, -1 }, windows[DECODER_L] = { 5, 5 };
     (void)state;
-    ae_kv *kv = new_kv(1 << 20, NULL, 0), *none;
+    ae_kv *kv = new_short(1 << 20), *none;
+    ae_kv_options o = options_of(AE_F32, NULL, 8);
     assert_true(ae_kv_bytes(kv) < 4096); /* memory grows as it fills */
-    assert_int_equal(ae_kv_new(&none, 0, WIDTH, 8, NULL, 0, NULL), AERIE_BAD_ARGUMENT);
-    assert_int_equal(ae_kv_new(&none, DECODER_L, WIDTH, -1, NULL, 0, NULL), AERIE_BAD_ARGUMENT);
-    assert_int_equal(ae_kv_new(&none, DECODER_L, WIDTH, 8, kv, 1, NULL), AERIE_BAD_ARGUMENT);
-    assert_int_equal(ae_kv_new(&none, DECODER_L, WIDTH, 8, NULL, 1, NULL), AERIE_BAD_ARGUMENT);
-    assert_int_equal(ae_kv_new(&none, DECODER_L + 1, WIDTH, 8, kv, 0, NULL), AERIE_BAD_SHAPE);
+#define NEW_REFUSED(status, ...) assert_int_equal(ae_kv_new(&none, &o, __VA_ARGS__, NULL), status)
+    NEW_REFUSED(AERIE_BAD_ARGUMENT, kv, 1);
+    NEW_REFUSED(AERIE_BAD_ARGUMENT, NULL, 1);
+    o.windows = windows;
+    NEW_REFUSED(AERIE_BAD_SHAPE, kv, 0);
+    o.windows = negative;
+    NEW_REFUSED(AERIE_BAD_ARGUMENT, NULL, 0);
+    o.windows = NULL;
+    o.shape.dtype = AE_F16;
+    NEW_REFUSED(AERIE_BAD_SHAPE, kv, 0);
+    o.shape.dtype = AE_Q8_0; /* heads of 8 */
+    NEW_REFUSED(AERIE_BAD_ARGUMENT, NULL, 0);
+    o.shape.dtype = AE_Q4_0;
+    NEW_REFUSED(AERIE_BAD_ARGUMENT, NULL, 0);
+    o = options_of(AE_F32, NULL, -1);
+    NEW_REFUSED(AERIE_BAD_ARGUMENT, NULL, 0);
+    o = options_of(AE_F32, NULL, 8);
+    o.n_layers++;
+    NEW_REFUSED(AERIE_BAD_SHAPE, kv, 0);
+    o.n_layers = 0;
+    NEW_REFUSED(AERIE_BAD_ARGUMENT, NULL, 0);
     assert_null(none);
     ae_kv_free(NULL);
     ae_kv_free(kv);
@@ -273,42 +398,56 @@ static void add_positions(ae_kv *kv, int64_t n)
     assert_int_equal(ae_kv_len(kv), len + n);
 }
 
-/* Rows for which a cache now has memory. */
-static int64_t rows_held(const ae_kv *kv, size_t empty)
+/* The prediction is the most that a cache held while it grew, to the byte. */
+static void check_prediction(ae_dtype dtype, const int64_t *windows, int64_t positions,
+                             int64_t batch)
 {
-    return (int64_t)((ae_kv_bytes(kv) - empty) / (DECODER_L * 2 * WIDTH * sizeof(float)));
+    ae_kv *kv;
+    const ae_kv_options o = { { dtype, 3, 64 }, DECODER_L, windows, positions, false };
+    size_t most = 0, predicted;
+    assert_int_equal(ae_kv_new(&kv, &o, NULL, 0, NULL), AERIE_OK);
+    while (ae_kv_len(kv) < positions) {
+        int64_t left = positions - ae_kv_len(kv), n = left < batch ? left : batch;
+        assert_int_equal(ae_kv_reserve(kv, n, NULL), AERIE_OK);
+        if (ae_kv_bytes(kv) > most) most = ae_kv_bytes(kv);
+        add_positions(kv, n);
+    }
+    if (ae_kv_bytes(kv) > most) most = ae_kv_bytes(kv);
+    assert_int_equal(ae_kv_predict(&predicted, &o, positions, batch, NULL), AERIE_OK);
+    assert_int_equal(predicted, most);
+    ae_kv_free(kv);
 }
 
-/* Memory at least doubles, takes a long prompt at once, ends at the capacity, and is taken seldom.
- */
-static void test_growth(void **state)
+static void test_prediction(void **state)
 {
+    static const ae_dtype types[] = { AE_F32, AE_F16, AE_Q8_0 };
+    static const int64_t mixed[DECODER_L] = { 0, 100 };
+    static const int64_t sizes[][2] = { { 0, 1 }, { 1, 1 }, { 1000, 1 }, { 777, 200 }, { 64, 64 } };
+    size_t bytes[3];
     (void)state;
-    ae_kv *kv = new_kv(1000, NULL, 0);
-    size_t empty = ae_kv_bytes(kv);
-    int changes = 0;
-    add_positions(kv, 200);
-    assert_int_equal(rows_held(kv, empty), 200);
-    for (int64_t held = 200; ae_kv_len(kv) < 1000;) {
-        add_positions(kv, 1);
-        int64_t now = rows_held(kv, empty);
-        assert_true(now >= ae_kv_len(kv) && now <= 1000);
-        if (now == held) continue;
-        assert_true(now >= 2 * held || now == 1000);
-        held = now;
-        changes++;
+    for (size_t i = 0; i < AE_COUNT(types); i++)
+        for (size_t j = 0; j < AE_COUNT(sizes); j++) {
+            check_prediction(types[i], NULL, sizes[j][0], sizes[j][1]);
+            check_prediction(types[i], mixed, sizes[j][0], sizes[j][1]);
+        }
+    for (size_t i = 0; i < AE_COUNT(types); i++) {
+        const ae_kv_options o = { { types[i], 3, 64 }, DECODER_L, NULL, 1024, false };
+        assert_int_equal(ae_kv_predict(&bytes[i], &o, 1024, 512, NULL), AERIE_OK);
     }
-    assert_int_equal(changes, 3);
-    ae_kv_free(kv);
+    double positions = 1024.0 * DECODER_L * 2 * 3 * 64;
+    assert_true(fabs((double)bytes[0] / positions - 4) < 0.02);
+    assert_true(fabs((double)bytes[1] / positions - 2) < 0.02);
+    assert_true(fabs((double)bytes[2] / positions - 1.0625) < 0.02);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chunks),      cmocka_unit_test(test_side_by_side),
-        cmocka_unit_test(test_lent_prefix), cmocka_unit_test(test_truncate),
-        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_misuse),
-        cmocka_unit_test(test_new),         cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_chunks),        cmocka_unit_test(test_side_by_side),
+        cmocka_unit_test(test_shared_prefix), cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_new),           cmocka_unit_test(test_prediction),
+        cmocka_unit_test(test_halves),        cmocka_unit_test(test_windows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

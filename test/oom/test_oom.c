@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { PROMPT = 5, WIDTH = DECODER_K * DECODER_HEAD };
+enum { PROMPT = 5 };
 
 static const int32_t ids[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8 };
 static const int32_t pos[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
@@ -33,16 +33,17 @@ static aerie_status pass(ae_device *device, const decoder *d, ae_kv *kv, int64_t
 /* A cache and its prefix, with PROMPT tokens in it, the last two its own, then one token more. */
 static aerie_status one_token(ae_device *device, const decoder *d, float *out)
 {
+    const ae_kv_options o = { { AE_F16, DECODER_K, DECODER_HEAD }, DECODER_L, NULL, 80, false };
     ae_kv *prefix = NULL, *kv = NULL;
     aerie_status status;
     float before[PROMPT * DECODER_D];
     int64_t len = 0;
 
-    status = ae_kv_new(&prefix, DECODER_L, WIDTH, 80, NULL, 0, NULL);
+    status = ae_kv_new(&prefix, &o, NULL, 0, NULL);
     if (status) goto done;
     status = pass(device, d, prefix, 3, before);
     if (status) goto done;
-    status = ae_kv_new(&kv, DECODER_L, WIDTH, 80, prefix, 3, NULL);
+    status = ae_kv_new(&kv, &o, prefix, 3, NULL);
     if (status) goto done;
     status = pass(device, d, kv, PROMPT - 3, before);
     if (status) goto done;

@@ -178,23 +178,35 @@ static void test_attention_plan(void **state)
     ae_arena_reset_all(&f.step);
 }
 
+/* 70 positions on two pages, the last three of them new; and what does not fit. */
 static void test_cached_shapes(void **state)
 {
-    static const ae_segment all = { 0, 3, -1, 0 };
-    const float rows[3 * 8] = { 0 };
-    const ae_attention_span span = { .k = rows, .v = rows + 4, .n = 3, .stride = 8 };
-    const ae_attention_span narrow = { .k = rows, .v = rows, .n = 3, .stride = 3 };
-    const ae_attention_span fewer = { .k = rows, .v = rows + 4, .n = 2, .stride = 8 };
-    const ae_attention_view good = { &span, 1 }, thin = { &narrow, 1 }, early = { &fewer, 1 };
+    static _Alignas(64) uint8_t memory[2][64 * 4 * 40];
+    void *const both[] = { memory[0], memory[1] }, *const half[] = { NULL, memory[1] };
+    const ae_kv_shape kv = { AE_F32, 2, 2 }, wide = { AE_F32, 2, 4 }, other = { AE_Q4_0, 2, 2 };
+    const ae_attention_shape windowed = { 4, 2, 2, 4, 0.5f, 0 };
+    const ae_cached_sequence good = { 0, 3, both, 70 }, gone = { 0, 3, half, 70 };
+    const ae_cached_sequence early = { 0, 3, both, 2 }, short_of = { 0, 2, both, 70 };
     (void)state;
-    ae_tensor *q = numbers(3, 8);
-    REFUSED(AERIE_UNSUPPORTED, ae_attention_cached(&cx, q, &all, &good, 1, &shape));
-    ae_ctx a = fixture_ctx(&f, NULL), b = a, c = a;
-    assert_non_null(ae_attention_cached(&a, q, &all, &good, 1, &shape));
-    assert_null(ae_attention_cached(&b, q, &all, &thin, 1, &shape));
-    assert_int_equal(ae_ctx_status(&b), AERIE_BAD_SHAPE);
-    assert_null(ae_attention_cached(&c, q, &all, &early, 1, &shape));
-    assert_int_equal(ae_ctx_status(&c), AERIE_BAD_SHAPE);
+    ae_tensor *q = numbers(3, 8), *k = numbers(3, 4);
+    REFUSED(AERIE_UNSUPPORTED, ae_attention_cached(&cx, q, k, k, &good, 1, &kv, &shape));
+    q = numbers(3, 8), k = numbers(3, 4);
+    ae_ctx a = fixture_ctx(&f, NULL);
+    assert_non_null(ae_attention_cached(&a, q, k, k, &good, 1, &kv, &shape));
+    assert_non_null(ae_attention_cached(&a, q, k, k, &gone, 1, &kv, &windowed));
+#define NOT_FITTING(status, ...)                                                                   \
+    do {                                                                                           \
+        ae_ctx b = fixture_ctx(&f, NULL);                                                          \
+        assert_null(ae_attention_cached(&b, q, __VA_ARGS__));                                      \
+        assert_int_equal(ae_ctx_status(&b), status);                                               \
+    } while (0)
+    NOT_FITTING(AERIE_BAD_SHAPE, k, k, &gone, 1, &kv, &shape);
+    NOT_FITTING(AERIE_BAD_SHAPE, k, k, &early, 1, &kv, &shape);
+    NOT_FITTING(AERIE_BAD_SHAPE, k, k, &short_of, 1, &kv, &shape);
+    NOT_FITTING(AERIE_BAD_SHAPE, k, k, &good, 0, &kv, &shape);
+    NOT_FITTING(AERIE_BAD_SHAPE, k, k, &good, 1, &wide, &shape);
+    NOT_FITTING(AERIE_BAD_SHAPE, q, k, &good, 1, &kv, &shape);
+    NOT_FITTING(AERIE_BAD_ARGUMENT, k, k, &good, 1, &other, &shape);
     ae_arena_reset_all(&f.step);
 }
 

@@ -10,6 +10,7 @@
 #ifndef AE_KERNEL_H
 #define AE_KERNEL_H
 
+#include "cpu/kernel/cache.h"
 #include "cpu/kernel/packed.h"
 
 /* c[i][j] += sum over r of a(i, r) * b[r][j], where a(i, r) = a[i * a_row + r * a_col].
@@ -107,6 +108,11 @@ typedef struct {
     ae_soft_cap_fn *soft_cap;
     ae_soft_cap_bwd_fn *soft_cap_bwd;
     ae_softmax_bwd_fn *softmax_bwd;
+    ae_kv_store_fn *kv_store;
+    ae_kv_scores_fn *kv_scores;
+    ae_kv_values_fn *kv_values;
+    ae_kv_key_panels_fn *kv_key_panels;
+    ae_kv_value_panels_fn *kv_value_panels;
     ae_sum_squares_fn *sum_squares;
     ae_adamw_fn *adamw;
 } ae_kernels;

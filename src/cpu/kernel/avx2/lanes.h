@@ -124,6 +124,20 @@ static inline lanes from_bf16(const void *p)
     return (lanes){ widen_bf16(_mm_loadu_si128(half)), widen_bf16(_mm_loadu_si128(half + 1)) };
 }
 
+static inline void to_f16(void *p, lanes v)
+{
+    __m128i *half = p;
+    _mm_storeu_si128(half, _mm256_cvtps_ph(v.a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm_storeu_si128(half + 1, _mm256_cvtps_ph(v.b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+static inline void to_i8(void *p, lanes v)
+{
+    __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(v.a), _mm256_cvtps_epi32(v.b));
+    words = _mm256_permute4x64_epi64(words, 0xd8); /* packs go by halves */
+    _mm_storeu_si128(
+        p, _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+
 static inline float sum_of(lanes v)
 {
     __m256 a = _mm256_add_ps(v.a, v.b);

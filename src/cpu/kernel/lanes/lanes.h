@@ -15,6 +15,8 @@
  *   from_u8, from_i8, from_f16, from_bf16   sixteen of them as floats; the last two unaligned
  *   half_at                one half, unaligned, as a float
  *   look_up(table, index)  sixteen bytes of a table of sixteen; index below 16
+ *   to_f16, to_i8          sixteen floats as halves (to nearest even); as bytes, whole ones in
+ *                          -127 .. 127; unaligned
  *   sum_of                 lane i with i + 8, then i + 4, i + 2, i + 1
  *   transpose16            out[c][r] = a[r][c], 16 x 16
  *   turn16                 the same into registers: r[c] holds column c of a */
@@ -85,6 +87,8 @@ static inline lanes sigmoid_of(lanes x)
 #include "cpu/kernel/lanes/rows.h"
 #include "cpu/kernel/lanes/softmax.h"
 
+#include "cpu/kernel/lanes/cache.h" /* uses what is above */
+
 static void fill_table(ae_kernels *k)
 {
     k->panel = 16 * TILE_LANES;
@@ -123,6 +127,11 @@ static void fill_table(ae_kernels *k)
     k->soft_cap = soft_cap;
     k->soft_cap_bwd = soft_cap_bwd;
     k->softmax_bwd = softmax_bwd;
+    k->kv_store = kv_store;
+    k->kv_scores = kv_scores;
+    k->kv_values = kv_values;
+    k->kv_key_panels = kv_key_panels;
+    k->kv_value_panels = kv_value_panels;
     k->sum_squares = sum_squares;
     k->adamw = adamw;
 }

@@ -150,6 +150,27 @@ static inline lanes from_bf16(const void *p)
     return (lanes){ widen_bf16(at), widen_bf16(at + 8), widen_bf16(at + 16), widen_bf16(at + 24) };
 }
 
+static inline uint16x4_t narrow_f16(float32x4_t v)
+{
+    return vreinterpret_u16_f16(vcvt_f16_f32(v));
+}
+static inline void to_f16(void *p, lanes v)
+{
+    uint16x8_t low = vcombine_u16(narrow_f16(v.a), narrow_f16(v.b));
+    uint16x8_t high = vcombine_u16(narrow_f16(v.c), narrow_f16(v.d));
+
+    memcpy(p, &low, sizeof low);
+    memcpy((uint8_t *)p + sizeof low, &high, sizeof high);
+}
+static inline int16x8_t narrow_s16(float32x4_t v, float32x4_t w)
+{
+    return vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(v)), vqmovn_s32(vcvtnq_s32_f32(w)));
+}
+static inline void to_i8(void *p, lanes v)
+{
+    vst1q_s8(p, vcombine_s8(vqmovn_s16(narrow_s16(v.a, v.b)), vqmovn_s16(narrow_s16(v.c, v.d))));
+}
+
 static inline float sum_of(lanes v)
 {
     float32x4_t b = vaddq_f32(vaddq_f32(v.a, v.c), vaddq_f32(v.b, v.d));

@@ -27,6 +27,11 @@ void ae_kernels_ref(ae_kernels *k)
         .soft_cap = ae_soft_cap_ref,
         .soft_cap_bwd = ae_soft_cap_bwd_ref,
         .softmax_bwd = ae_softmax_bwd_ref,
+        .kv_store = ae_kv_store_ref,
+        .kv_scores = ae_kv_scores_ref,
+        .kv_values = ae_kv_values_ref,
+        .kv_key_panels = ae_kv_key_panels_ref,
+        .kv_value_panels = ae_kv_value_panels_ref,
         .sum_squares = ae_sum_squares_ref,
         .adamw = ae_adamw_ref,
     };
