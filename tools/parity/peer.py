@@ -10,7 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.exit(f"{Path(sys.argv[0]).name}: no numpy here; run it with the Python that has numpy, gguf "
+             "and llama-cpp-python")
 
 ROOT = Path(__file__).resolve().parents[2]
 
