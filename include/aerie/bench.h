@@ -60,6 +60,33 @@ typedef struct {
 AERIE_API aerie_status aerie_bench_measure_limits(aerie_model *m, aerie_bench_limits *out,
                                                   aerie_error *err);
 
+enum { AERIE_BENCH_OPS = 64 };
+
+/* One kind of work: a product over one kind of weight, or another function. */
+typedef struct {
+    char name[40]; /* "linear q_proj Q4_K" */
+    int64_t calls;
+    double seconds;
+    double bytes, operations; /* the least that it must move and compute */
+    double limit_seconds;     /* what that takes at the machine's best */
+} aerie_bench_op;
+
+/* Where the time goes: ops by falling time; what is left of `seconds` is choosing tokens and
+ * keeping order. */
+typedef struct {
+    int64_t tokens;
+    double seconds;
+    aerie_bench_op ops[AERIE_BENCH_OPS];
+    int n_ops;
+} aerie_bench_profile;
+
+/* Takes apart the time of options->n_prompt tokens of a prompt, and of options->n_reply tokens of a
+ * reply at options->depth; either profile is empty where its tokens are 0. */
+AERIE_API aerie_status aerie_bench_profiles(aerie_model *m, const aerie_bench_options *options,
+                                            const aerie_bench_limits *limits,
+                                            aerie_bench_profile *prompt, aerie_bench_profile *reply,
+                                            aerie_error *err);
+
 /* The process's largest resident size so far, in bytes. */
 AERIE_API uint64_t aerie_peak_memory(void);
 

@@ -1,7 +1,5 @@
 /* bench.c -- the public face of speed: prompts and replies over random tokens, timed. */
-#include "aerie/bench.h"
-
-#include "api/api.h"
+#include "api/bench_run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +11,19 @@ uint64_t aerie_peak_memory(void)
     return ae_peak_rss_bytes();
 }
 
-typedef struct {
-    ae_engine *engine;
-    const aerie_bench_options *options;
-    int64_t vocab_size, max_batch;
-    int64_t work_done, work; /* tokens of prompts, plus what a decoded token costs in them */
-    const char *what;
-} bench;
-
 /* A decoded token reads all weights, as a pass of some ten prompt tokens does. */
 enum { REPLY_TOKEN_WORK = 10 };
 
 static bool stop(void *user)
 {
-    const bench *b = user;
+    const ae_bench *b = user;
     const aerie_bench_options *o = b->options;
     if (!o->progress) return false;
     double fraction = b->work > 0 ? (double)b->work_done / (double)b->work : 0;
     return !o->progress(o->user, fraction < 1 ? fraction : 1, b->what);
 }
 
-/* Ids that cost what real ones cost: spread over the vocabulary, the same in every run. */
-static int32_t *random_ids(int64_t n, int64_t vocab_size, uint64_t seed)
+int32_t *ae_bench_ids(int64_t n, int64_t vocab_size, uint64_t seed)
 {
     int32_t *ids = ae_alloc((size_t)n, sizeof *ids);
     for (int64_t i = 0; ids && i < n; i++)
@@ -59,7 +48,7 @@ static aerie_bench_rate rate_of(double *samples, int n)
 /* ---- prompts ---- */
 
 typedef struct {
-    bench *bench;
+    ae_bench *bench;
     double first_token_at;
 } prompt_run;
 
@@ -76,9 +65,8 @@ static bool stop_prompt(void *user)
     return stop(((prompt_run *)user)->bench);
 }
 
-/* Seconds from the request to the first token. */
-static aerie_status time_prompt(bench *b, const int32_t *ids, int64_t n, double *seconds,
-                                aerie_error *err)
+aerie_status ae_bench_prompt(ae_bench *b, const int32_t *ids, int64_t n, double *seconds,
+                             aerie_error *err)
 {
     prompt_run run = { .bench = b };
     ae_engine_events events = { .user = &run, .token = on_first_token, .stop = stop_prompt };
@@ -92,17 +80,18 @@ static aerie_status time_prompt(bench *b, const int32_t *ids, int64_t n, double 
     return status;
 }
 
-static aerie_status bench_prompt(bench *b, int repetitions, aerie_bench_rate *out, aerie_error *err)
+static aerie_status bench_prompt(ae_bench *b, int repetitions, aerie_bench_rate *out,
+                                 aerie_error *err)
 {
     int64_t n = b->options->n_prompt;
     double samples[MOST_REPETITIONS];
     aerie_status status = AERIE_OK;
-    int32_t *ids = random_ids(n, b->vocab_size, 1);
+    int32_t *ids = ae_bench_ids(n, b->vocab_size, 1);
     if (!ids) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a prompt");
     b->what = "prompt";
     for (int i = 0; i < repetitions && !status; i++) {
         double seconds;
-        status = time_prompt(b, ids, n, &seconds, err);
+        status = ae_bench_prompt(b, ids, n, &seconds, err);
         samples[i] = (double)n / seconds;
     }
     ae_free(ids);
@@ -115,7 +104,7 @@ static aerie_status bench_prompt(bench *b, int repetitions, aerie_bench_rate *ou
 /* Sequences that decode together. Their clock starts when each has its first token; windows of
  * n_reply tokens a sequence are then timed one behind the other. */
 typedef struct {
-    bench *bench;
+    ae_bench *bench;
     int64_t sequences, n_reply;
     bool *started; /* [sequences] */
     int64_t n_started, drawn;
@@ -139,7 +128,10 @@ static bool on_token(void *user, int64_t request, int64_t reply, int32_t id)
     if (run->n_started < run->sequences) {
         if (!run->started[request]) run->n_started++;
         run->started[request] = true;
-        if (run->n_started == run->sequences) run->window_began = ae_clock_seconds();
+        if (run->n_started == run->sequences) {
+            if (run->bench->begins) run->bench->begins(run->bench->user);
+            run->window_began = ae_clock_seconds();
+        }
         return true;
     }
     run->bench->work_done += REPLY_TOKEN_WORK;
@@ -154,9 +146,8 @@ static bool stop_reply(void *user)
     return stop(((reply_run *)user)->bench);
 }
 
-/* Runs `windows` windows in one go, all sequences from the same prompt length. */
-static aerie_status time_replies(bench *b, int64_t sequences, int windows, double *samples,
-                                 aerie_error *err)
+aerie_status ae_bench_replies(ae_bench *b, int64_t sequences, int windows, double *samples,
+                              aerie_error *err)
 {
     int64_t n_prompt = b->options->depth > 0 ? b->options->depth : 1;
     /* The first to be through with its prompt decodes while the others' are computed. */
@@ -168,7 +159,7 @@ static aerie_status time_replies(bench *b, int64_t sequences, int windows, doubl
                       .wanted = windows };
     ae_engine_events events = { .user = &run, .token = on_token, .stop = stop_reply };
     ae_request *requests = ae_alloc((size_t)sequences, sizeof *requests);
-    int32_t *ids = random_ids(n_prompt * sequences, b->vocab_size, 2);
+    int32_t *ids = ae_bench_ids(n_prompt * sequences, b->vocab_size, 2);
     run.started = ae_alloc((size_t)sequences, sizeof *run.started);
     aerie_status status = AERIE_OK;
     if (!requests || !ids || !run.started)
@@ -188,16 +179,17 @@ static aerie_status time_replies(bench *b, int64_t sequences, int windows, doubl
 }
 
 /* At a depth, all repetitions share one long prompt, for it would take most of the time. */
-static aerie_status bench_reply(bench *b, int repetitions, aerie_bench_reply *out, aerie_error *err)
+static aerie_status bench_reply(ae_bench *b, int repetitions, aerie_bench_reply *out,
+                                aerie_error *err)
 {
     double samples[MOST_REPETITIONS];
     aerie_status status = AERIE_OK;
     b->what = "reply";
     if (b->options->depth > 0)
-        status = time_replies(b, out->sequences, repetitions, samples, err);
+        status = ae_bench_replies(b, out->sequences, repetitions, samples, err);
     else
         for (int i = 0; i < repetitions && !status; i++)
-            status = time_replies(b, out->sequences, 1, &samples[i], err);
+            status = ae_bench_replies(b, out->sequences, 1, &samples[i], err);
     if (!status) out->rate = rate_of(samples, repetitions);
     return status;
 }
@@ -235,31 +227,31 @@ static aerie_status check(const aerie_bench_options *o, aerie_error *err)
     return AERIE_OK;
 }
 
-static aerie_status open_bench(bench *b, aerie_model *m, const aerie_bench_options *o,
-                               aerie_error *err)
+aerie_status ae_bench_open(ae_bench *b, aerie_model *m, ae_device *device,
+                           const aerie_bench_options *o, aerie_error *err)
 {
-    *b = (bench){ .options = o, .vocab_size = ae_model_config(m->model)->vocab_size };
+    aerie_status status = check(o, err);
+    if (status) return status;
+    *b = (ae_bench){ .options = o, .vocab_size = ae_model_config(m->model)->vocab_size };
     b->max_batch = 512;
-    ae_engine_options options = { .device = m->device,
+    ae_engine_options options = { .device = device,
                                   .net = &m->net,
                                   .kv_type = m->kv_type,
                                   .max_batch = b->max_batch,
-                                  .max_sequences = most_sequences(o),
-                                  .speculate = AE_SPECULATE_OFF };
+                                  .max_sequences = most_sequences(o) };
     return ae_engine_open(&b->engine, &options, err);
 }
 
-/* Maps pages, fills caches, wakes threads. */
-static aerie_status warm_up(bench *b, aerie_error *err)
+aerie_status ae_bench_warm_up(ae_bench *b, aerie_error *err)
 {
     int32_t ids[32];
     double seconds;
     for (int i = 0; i < 32; i++) ids[i] = (int32_t)(i % b->vocab_size);
     b->what = "warming up";
-    return time_prompt(b, ids, 32, &seconds, err);
+    return ae_bench_prompt(b, ids, 32, &seconds, err);
 }
 
-static void plan(bench *b, aerie_bench_result *out, int repetitions)
+static void plan(ae_bench *b, aerie_bench_result *out, int repetitions)
 {
     const aerie_bench_options *o = b->options;
     int64_t prompts = o->depth > 0 ? o->depth : repetitions; /* see bench_reply() */
@@ -275,14 +267,13 @@ static void plan(bench *b, aerie_bench_result *out, int repetitions)
 aerie_status aerie_bench(aerie_model *m, const aerie_bench_options *options,
                          aerie_bench_result *out, aerie_error *err)
 {
-    bench b = { 0 };
+    ae_bench b = { 0 };
     int repetitions = options->repetitions > 0 ? options->repetitions : 3;
     *out = (aerie_bench_result){ 0 };
-    aerie_status status = check(options, err);
-    if (!status) status = open_bench(&b, m, options, err);
+    aerie_status status = ae_bench_open(&b, m, m->device, options, err);
     if (!status) {
         plan(&b, out, repetitions);
-        status = warm_up(&b, err);
+        status = ae_bench_warm_up(&b, err);
     }
     if (!status && options->n_prompt > 0) status = bench_prompt(&b, repetitions, &out->prompt, err);
     for (int i = 0; i < out->n_replies && !status; i++)
@@ -294,14 +285,13 @@ aerie_status aerie_bench(aerie_model *m, const aerie_bench_options *options,
 aerie_status aerie_bench_first_token(aerie_model *m, int64_t n_prompt, aerie_error *err)
 {
     aerie_bench_options options = { .n_prompt = n_prompt };
-    bench b = { 0 };
+    ae_bench b = { 0 };
     double seconds;
     int32_t *ids = NULL;
-    aerie_status status = check(&options, err);
-    if (!status) status = open_bench(&b, m, &options, err);
-    if (!status && !(ids = random_ids(n_prompt, b.vocab_size, 1)))
+    aerie_status status = ae_bench_open(&b, m, m->device, &options, err);
+    if (!status && !(ids = ae_bench_ids(n_prompt, b.vocab_size, 1)))
         status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a prompt");
-    if (!status) status = time_prompt(&b, ids, n_prompt, &seconds, err);
+    if (!status) status = ae_bench_prompt(&b, ids, n_prompt, &seconds, err);
     ae_engine_close(b.engine);
     ae_free(ids);
     return status;

@@ -1,5 +1,6 @@
 /* bench.c -- `aerie bench`: tokens per second. */
 #include "aerie/bench.h"
+#include "cli/bench_profile.h"
 #include "cli/cli.h"
 
 #include <jansson.h>
@@ -13,8 +14,9 @@ typedef struct {
     aerie_bench_options options;
     aerie_bench_result result;
     double load_seconds, first_token_seconds; /* 0: not measured */
-    bool first_token, measure_limits;
+    bool first_token, measure_limits, profile;
     aerie_bench_limits limits;
+    aerie_bench_profile of_prompt, of_reply;
     uint64_t peak_bytes; /* before the limits' own memory */
     cli_progress bar;
 } bench_run;
@@ -55,6 +57,10 @@ static void print_json(const bench_run *b)
                             json_pack("{s:f, s:f, s:f}", "read_bytes_s", b->limits.read_bytes,
                                       "int8_ops_s", b->limits.byte_operations, "f32_ops_s",
                                       b->limits.float_operations));
+    if (b->profile)
+        json_object_set_new(o, "profile",
+                            json_pack("{s:o, s:o}", "prompt", cli_profile_json(&b->of_prompt),
+                                      "reply", cli_profile_json(&b->of_reply)));
     json_dumpf(o, stdout, JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(o);
@@ -91,6 +97,10 @@ static void print_table(const bench_run *b)
         printf("  this machine at best: reads %.1f GB/s, %.0f GOP/s of bytes, %.0f GFLOP/s\n",
                b->limits.read_bytes * 1e-9, b->limits.byte_operations * 1e-9,
                b->limits.float_operations * 1e-9);
+    if (b->profile) {
+        cli_profile_print("prompt", &b->of_prompt);
+        cli_profile_print("reply", &b->of_reply);
+    }
 }
 
 static bool show_progress(void *user, double fraction, const char *what)
@@ -148,6 +158,9 @@ static aerie_status measure(bench_run *b, const char *model, cli_common *common,
         status = aerie_bench(*m, &b->options, &b->result, err);
     b->peak_bytes = aerie_peak_memory();
     if (!status && b->measure_limits) status = aerie_bench_measure_limits(*m, &b->limits, err);
+    if (!status && b->profile)
+        status =
+            aerie_bench_profiles(*m, &b->options, &b->limits, &b->of_prompt, &b->of_reply, err);
     cli_progress_end(&b->bar);
     return status;
 }
@@ -155,7 +168,8 @@ static aerie_status measure(bench_run *b, const char *model, cli_common *common,
 int cli_bench(int argc, char **argv)
 {
     cli_common common = { 0 };
-    bench_run b = { .options = { .n_prompt = 512, .n_reply = 64, .progress = show_progress } };
+    static bench_run b = { .options = {
+                               .n_prompt = 512, .n_reply = 64, .progress = show_progress } };
     aerie_bench_options *o = &b.options;
     int64_t repeat = 3;
     const char *batches = NULL;
@@ -169,6 +183,8 @@ int cli_bench(int argc, char **argv)
         CLI_FORCE(&common),
         { "--first-token", 0, CLI_FLAG, &b.first_token, NULL,
           "first of all, seconds from the program's start to a reply's first token" },
+        { "--profile", 0, CLI_FLAG, &b.profile, NULL,
+          "where the time of a prompt and of a reply goes, by op, each beside its limit" },
         { "--limits", 0, CLI_FLAG, &b.measure_limits, NULL,
           "also what this machine can do at best: memory, bytes, floats" },
         CLI_KV(&common),
@@ -188,6 +204,7 @@ int cli_bench(int argc, char **argv)
         return cli_misused("nothing to measure: give -p, -n, --first-token or --limits");
     if (repeat < 1 || repeat > 64) return cli_misused("--repeat wants a number from 1 to 64");
     o->repetitions = (int)repeat;
+    b.measure_limits |= b.profile;
     o->user = &b;
     b.bar.off = common.quiet;
     cli_catch_interrupt();

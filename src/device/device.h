@@ -254,4 +254,20 @@ aerie_status ae_device_open(ae_device **out, ae_cpu_choice cpu, int threads, aer
 /* "auto", "ref", "avx2", "avxvnni", "avx512", "neon". */
 aerie_status ae_cpu_choice_parse(ae_cpu_choice *out, const char *word, aerie_error *err);
 
+/* A device that passes what inference calls on to `inner` and keeps account of it; its other
+ * functions are NULL. *out is the caller's; `inner` must outlive it and is not closed with it. */
+aerie_status ae_timed_open(ae_device **out, ae_device *inner, aerie_error *err);
+
+/* All calls of one function over one weight. Bytes and operations are the least that they take. */
+typedef struct {
+    const char *what;   /* "linear", "attention" */
+    const void *weight; /* the weight's `data`, of linear alone; else NULL */
+    ae_dtype dtype;     /* of the weight */
+    int64_t calls;
+    double seconds, bytes, byte_operations, float_operations;
+} ae_timed_entry;
+/* Of a device from ae_timed_open(); borrowed until the next call of one of its functions. */
+const ae_timed_entry *ae_timed_entries(const ae_device *dev, int64_t *n);
+void ae_timed_clear(ae_device *dev); /* forgets all entries */
+
 #endif
