@@ -1,14 +1,15 @@
 /* make_shape.c -- writes a GGUF of an exact model shape with random weights: speed and memory are
  * those of a real model of that shape and type, its text is noise.
  *
- *   make-shape SHAPE TYPE OUT.gguf [--vocab FILE.gguf] [--layers N] [--seed N]
+ *   make-shape SHAPE TYPE OUT.gguf [--vocab FILE.gguf] [--layers N] [--seed N] [--pure]
  *     SHAPE  7b (Mistral-7B), 1b (TinyLlama-1.1B), 125m (12 layers, 768 wide)
- *     TYPE   Q4_K_M, or one type for every matrix: Q2_K Q4_0 Q8_0 F16 ...
+ *     TYPE   by llama.cpp's names, each tensor's as its rules have it: Q4_K_M Q2_K Q8_0 F16 ...;
+ *            with --pure, or for IQ4_NL and IQ4_XS, the one type for every matrix
  *     FILE   a GGUF to take the tokenizer from; without it, bytes and filler up to 32,000 tokens
  *
  * Nothing is quantized: a block is random bytes, with a scale (and a minimum) that make its values
  * spread about zero as a trained model's do. */
-#include "format/format.h"
+#include "quant/quant.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -191,30 +192,20 @@ typedef struct {
     int64_t rows, cols;
 } tensor;
 
+enum { MOST_TENSORS = 1024 };
+
 typedef struct {
     const shape *shape;
-    ae_dtype dtype; /* of every matrix, unless the mix says otherwise */
-    bool q4_k_m;
-    tensor list[1024];
+    const ae_mix *mix; /* NULL: `dtype` for every matrix */
+    ae_dtype dtype;
+    tensor list[MOST_TENSORS];
     int n;
 } plan;
-
-/* llama.cpp's Q4_K_M: more bits for the values and the way down in an eighth of the layers at each
- * end and every third between. */
-static ae_dtype dtype_of(const plan *p, const char *name, int64_t layer)
-{
-    int64_t layers = p->shape->layers;
-    if (!p->q4_k_m) return p->dtype;
-    if (!strcmp(name, "output")) return AE_Q6_K;
-    bool more = layer >= 0 &&
-                (layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2);
-    return more && (!strcmp(name, "attn_v") || !strcmp(name, "ffn_down")) ? AE_Q6_K : AE_Q4_K;
-}
 
 static void add(plan *p, const char *name, int64_t layer, int64_t rows, int64_t cols)
 {
     tensor *t = &p->list[p->n++];
-    t->dtype = rows == 1 ? AE_F32 : dtype_of(p, name, layer);
+    t->dtype = rows == 1 ? AE_F32 : p->dtype;
     t->rows = rows, t->cols = cols;
     if (layer < 0)
         snprintf(t->name, sizeof t->name, "%s.weight", name);
@@ -240,6 +231,23 @@ static void make_plan(plan *p, int64_t vocab_size)
     }
     add(p, "output_norm", -1, 1, width);
     add(p, "output", -1, vocab_size, width);
+}
+
+static aerie_status assign_types(plan *p, aerie_error *err)
+{
+    static ae_mix_tensor tensors[MOST_TENSORS];
+    const shape *s = p->shape;
+    ae_mix_model model = { "llama", s->layers, s->heads, s->kv_heads, 0 };
+    ae_mix_options options = { .output_type = AE_DTYPE_NONE, .embedding_type = AE_DTYPE_NONE };
+    if (!p->mix) return AERIE_OK;
+    for (int i = 0; i < p->n; i++)
+        tensors[i] = (ae_mix_tensor){ .name = p->list[i].name,
+                                      .dtype = AE_F32,
+                                      .n_dims = p->list[i].rows == 1 ? 1 : 2,
+                                      .cols = p->list[i].cols };
+    aerie_status status = ae_mix_assign(p->mix, &model, &options, tensors, (size_t)p->n, err);
+    for (int i = 0; i < p->n && !status; i++) p->list[i].dtype = tensors[i].result;
+    return status;
 }
 
 static void write_vector(ae_gguf_writer *w, int64_t n)
@@ -297,7 +305,10 @@ static aerie_status write_model(plan *p, const char *type, const char *path, con
     if (status) goto done;
     if (!from) make_tokenizer(w);
     set_metadata(w, p->shape, type, vocab_size);
+    if (p->mix) ae_gguf_set_u32(w, "general.file_type", p->mix->file_type);
     make_plan(p, vocab_size);
+    status = assign_types(p, err);
+    if (status) goto done;
     for (int i = 0; i < p->n; i++)
         ae_gguf_writer_tensor(w, p->list[i].name, p->list[i].dtype, p->list[i].rows,
                               p->list[i].cols);
@@ -317,9 +328,9 @@ done:
 
 static int usage(void)
 {
-    fputs(
-        "usage: make-shape 7b|1b|125m TYPE OUT.gguf [--vocab FILE.gguf] [--layers N] [--seed N]\n",
-        stderr);
+    fputs("usage: make-shape 7b|1b|125m TYPE OUT.gguf [--vocab FILE.gguf] [--layers N] [--seed N] "
+          "[--pure]\n",
+          stderr);
     return 2;
 }
 
@@ -328,25 +339,30 @@ int main(int argc, char **argv)
     static plan p;
     static shape wanted;
     const char *vocab = NULL;
+    bool pure = false;
     aerie_error err = { 0 };
     if (argc < 4) return usage();
     for (size_t i = 0; i < AE_COUNT(shapes); i++)
         if (!strcmp(argv[1], shapes[i].name)) wanted = shapes[i];
     if (!wanted.name) return usage();
-    for (int i = 4; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--vocab"))
-            vocab = argv[i + 1];
+    for (int i = 4; i < argc; i++) {
+        if (!strcmp(argv[i], "--pure"))
+            pure = true;
+        else if (i + 1 == argc)
+            return usage();
+        else if (!strcmp(argv[i], "--vocab"))
+            vocab = argv[++i];
         else if (!strcmp(argv[i], "--layers"))
-            wanted.layers = atoi(argv[i + 1]);
+            wanted.layers = atoi(argv[++i]);
         else if (!strcmp(argv[i], "--seed"))
-            random_state = ae_mix64(strtoull(argv[i + 1], NULL, 10));
+            random_state = ae_mix64(strtoull(argv[++i], NULL, 10));
         else
             return usage();
     }
     p.shape = &wanted;
-    p.q4_k_m = !strcmp(argv[2], "Q4_K_M");
+    p.mix = pure ? NULL : ae_mix_find(argv[2]);
     p.dtype = ae_dtype_by_name(argv[2]);
-    if ((!p.q4_k_m && p.dtype == AE_DTYPE_NONE) || wanted.layers < 1 || wanted.layers > 100)
+    if ((!p.mix && p.dtype == AE_DTYPE_NONE) || wanted.layers < 1 || wanted.layers > 100)
         return usage();
     if (!write_model(&p, argv[2], argv[3], vocab, &err)) return 0;
     fprintf(stderr, "make-shape: %s\n", err.message);
