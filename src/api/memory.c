@@ -3,12 +3,16 @@
 
 #include <stdio.h>
 
-enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512 };
+enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MOST_CONTEXT = 1 << 24 };
 
 static aerie_status complete(aerie_memory_plan *plan, const ae_config *c, aerie_error *err)
 {
-    if (plan->n_ctx < 0 || plan->n_ctx > INT32_MAX || plan->parallel < 0 || plan->parallel > 1024 ||
-        plan->max_batch < 0 || plan->max_batch > 1 << 20)
+    if (plan->n_ctx > MOST_CONTEXT)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "a context of %lld is more than can be asked for; %d is the most (--ctx %d)",
+                          (long long)plan->n_ctx, MOST_CONTEXT, MOST_CONTEXT);
+    if (plan->n_ctx < 0 || plan->parallel < 0 || plan->parallel > 1024 || plan->max_batch < 0 ||
+        plan->max_batch > 1 << 20)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "a context of %lld for %lld sequences in batches of %lld makes no sense",
                           (long long)plan->n_ctx, (long long)plan->parallel,
