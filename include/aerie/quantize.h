@@ -2,11 +2,7 @@
 #ifndef AERIE_QUANTIZE_H
 #define AERIE_QUANTIZE_H
 
-#include "aerie/error.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "aerie/model.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -54,6 +50,28 @@ AERIE_API const char *aerie_quantize_type(size_t i);
 AERIE_API aerie_status aerie_quantize(const char *in_path, const char *out_path, const char *type,
                                       const aerie_quantize_options *options,
                                       aerie_quantize_summary *summary, aerie_error *err);
+
+/* chunk of n_chunks is done; false stops. */
+typedef bool aerie_imatrix_progress_fn(void *user, int64_t chunk, int64_t n_chunks);
+
+typedef struct {
+    int64_t n_ctx;       /* tokens of a chunk; 0: 512 */
+    int64_t n_chunks;    /* at most this many; 0: the whole text */
+    const char *dataset; /* the text's name, noted in the file */
+    aerie_imatrix_progress_fn *progress;
+    void *user;
+} aerie_imatrix_options;
+
+typedef struct {
+    int64_t n_chunks, n_tokens, n_tensors;
+} aerie_imatrix_summary;
+
+/* Writes to `out_path` how large the inputs of every layer's weights are, by column, when the model
+ * reads the text in chunks: which columns matter when it is quantized. llama.cpp's GGUF format.
+ * `options` and `summary` may be NULL. Atomic. */
+AERIE_API aerie_status aerie_imatrix(aerie_model *m, const char *text, size_t len,
+                                     const char *out_path, const aerie_imatrix_options *options,
+                                     aerie_imatrix_summary *summary, aerie_error *err);
 
 #ifdef __cplusplus
 }

@@ -92,10 +92,11 @@ static json_t *metadata_json(const ae_gguf *g)
 
 static const char *kind_of(const ae_gguf *g)
 {
-    ae_span type;
-    if (ae_gguf_has(g, "general.type") && !ae_gguf_text(g, "general.type", &type, NULL) &&
-        ae_span_is(type, "adapter"))
-        return "adapter";
+    static const char *const kinds[] = { "adapter", "imatrix" };
+    ae_span type = { 0 };
+    if (ae_gguf_has(g, "general.type")) ae_gguf_text(g, "general.type", &type, NULL);
+    for (size_t i = 0; i < AE_COUNT(kinds); i++)
+        if (type.data && ae_span_is(type, kinds[i])) return kinds[i];
     return ae_tensor_list_len(ae_gguf_tensors(g)) ? "model" : "vocabulary";
 }
 

@@ -70,16 +70,55 @@ static aerie_status open_input(ae_gguf **out, const char *in_path, const char *o
     return ae_gguf_open(out, in_path, err);
 }
 
-/* ---- what is told on the way ---- */
+/* ---- what is told on the way, and what is asked ---- */
 
 typedef struct {
     const aerie_quantize_options *options;
     aerie_quantize_summary sum;
-} telling;
+    ae_imatrix *imatrix; /* NULL: none */
+} run;
+
+/* Before anything is written: some tensor must be known, and none of another size. */
+static aerie_status check_imatrix(const ae_imatrix *m, const ae_gguf *g, const char *path,
+                                  aerie_error *err)
+{
+    const ae_tensor_list *list = ae_gguf_tensors(g);
+    bool is_known = false;
+
+    for (size_t i = 0; i < ae_tensor_list_len(list); i++) {
+        const float *weights;
+        aerie_status status = ae_imatrix_weights(&weights, m, ae_tensor_list_at(list, i), err);
+        if (status) return status;
+        is_known = is_known || weights;
+    }
+    if (is_known) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                      "%s: made for another model: it knows none of this one's tensors ('%s', for "
+                      "instance, is not in it)",
+                      path, ae_tensor_list_len(list) ? ae_tensor_list_at(list, 0)->name : "");
+}
+
+static aerie_status importance_of(const float **out, void *user, const ae_stored_tensor *t,
+                                  aerie_error *err)
+{
+    return ae_imatrix_weights(out, ((run *)user)->imatrix, t, err);
+}
+
+/* llama.cpp's keys: the file says what decided where its bits went. */
+static void annotate(void *user, ae_gguf_writer *w)
+{
+    const run *r = user;
+    const char *path = r->options->imatrix, *slash = strrchr(path, '/');
+
+    ae_gguf_set_text(w, "quantize.imatrix.file", slash ? slash + 1 : path);
+    ae_gguf_set_text(w, "quantize.imatrix.dataset", ae_imatrix_dataset(r->imatrix));
+    ae_gguf_set_u32(w, "quantize.imatrix.entries_count", (uint32_t)ae_imatrix_len(r->imatrix));
+    ae_gguf_set_u32(w, "quantize.imatrix.chunks_count", (uint32_t)ae_imatrix_chunks(r->imatrix));
+}
 
 static bool on_progress(void *user, double part, const ae_quantized *q)
 {
-    telling *t = user;
+    run *t = user;
     const aerie_quantize_options *o = t->options;
 
     if (!q) return !o || !o->progress || o->progress(o->user, part, NULL);
@@ -127,7 +166,7 @@ aerie_status aerie_quantize(const char *in_path, const char *out_path, const cha
                             aerie_error *err)
 {
     aerie_quantize_options o = options ? *options : (aerie_quantize_options){ 0 };
-    telling t = { .options = options };
+    run t = { .options = options };
     ae_quantize_options q = { .types = { .pure = o.pure }, .progress = on_progress, .user = &t };
     double begun = ae_clock_seconds();
     ae_pool *pool = NULL;
@@ -140,12 +179,19 @@ aerie_status aerie_quantize(const char *in_path, const char *out_path, const cha
         status =
             find_dtype(&q.types.embedding_type, o.token_embedding_type, "token embedding", err);
     if (!status) status = open_input(&in, in_path, out_path, err);
+    if (!status && o.imatrix) {
+        q.importance = importance_of;
+        q.annotate = annotate;
+        status = ae_imatrix_open(&t.imatrix, o.imatrix, err);
+        if (!status) status = check_imatrix(t.imatrix, in, o.imatrix, err);
+    }
     if (!status) status = ae_pool_open(&pool, o.threads, err);
     if (!status) {
         warn_of_blocks(in);
         status = ae_quantize_gguf(pool, in, out_path, &q, err);
     }
     ae_pool_close(pool);
+    ae_imatrix_close(t.imatrix);
     ae_gguf_close(in);
     t.sum.seconds = ae_clock_seconds() - begun;
     if (t.sum.n_elements)

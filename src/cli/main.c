@@ -18,6 +18,7 @@ static const command commands[] = {
     { "train", cli_train, "run one training stage of a recipe" },
     { "convert", cli_convert, "Hugging Face folder to GGUF, and back" },
     { "quantize", cli_quantize, "a model in fewer bits" },
+    { "imatrix", cli_imatrix, "which columns of the weights matter, for quantize" },
     { "perplexity", cli_perplexity, "how well a model predicts a text" },
     { "logits", cli_logits, "a text's logits, for parity checks" },
     { "tokenize", cli_tokenize, "text to token ids" },

@@ -11,6 +11,7 @@ static ae_tensor *add_lora(ae_ctx *cx, const ae_tensor *y, const ae_tensor *x, c
 ae_tensor *ae_project(ae_ctx *cx, const ae_projection *p, const ae_tensor *x)
 {
     const ae_lora *dora = p->n_lora > 0 && p->lora[0]->m ? p->lora[0] : NULL;
+    if (cx->observer && x) cx->observer->linear(cx->observer->user, p->w, x);
     ae_tensor *y = ae_linear(cx, x, p->w, dora ? NULL : p->bias);
     for (int i = 0; i < p->n_lora && i < AE_MAX_LORA; i++) {
         y = add_lora(cx, y, x, p->lora[i]);

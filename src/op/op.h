@@ -35,6 +35,12 @@ typedef struct {
     ae_node *last;
 } ae_tape;
 
+/* Is shown the input of every projection: x [T, in], about to meet w [out, in]. Changes nothing. */
+typedef struct {
+    void (*linear)(void *user, const ae_tensor *w, const ae_tensor *x);
+    void *user;
+} ae_observer;
+
 typedef struct {
     ae_device *device; /* borrowed */
     ae_arena *arena;   /* borrowed; outputs live until its reset; scratch comes from here too */
@@ -43,6 +49,7 @@ typedef struct {
     uint64_t dropout_key;         /* of this step; 0: dropout is off */
     const uint64_t *dropout_rows; /* [T], a key of each row that does not depend on the packing */
     bool grad_wanted;             /* an op so far had an input with a gradient, tape or not */
+    const ae_observer *observer;  /* borrowed; NULL: nobody looks */
 } ae_ctx;
 
 static inline aerie_status ae_ctx_status(const ae_ctx *cx)

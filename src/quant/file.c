@@ -124,12 +124,12 @@ static aerie_status unfit(const run *r, const batch *b, int64_t row, aerie_error
     const char *type = ae_dtype_info_of(b->type)->name;
     bool is_bounded = isfinite(largest_of(b->type));
 
-    return aerie_fail(err, AERIE_BAD_NUMBER,
-                      "%s: tensor '%s' has a number in row %lld that is not finite%s%s; the model is "
-                      "damaged%s",
-                      ae_gguf_name(r->in), b->from->name, (long long)row,
-                      is_bounded ? " or too large for " : "", is_bounded ? type : "",
-                      is_bounded ? ", or wants BF16" : "");
+    return aerie_fail(
+        err, AERIE_BAD_NUMBER,
+        "%s: tensor '%s' has a number in row %lld that is not finite%s%s; the model is "
+        "damaged%s",
+        ae_gguf_name(r->in), b->from->name, (long long)row, is_bounded ? " or too large for " : "",
+        is_bounded ? type : "", is_bounded ? ", or wants BF16" : "");
 }
 
 static aerie_status interrupted(const run *r, aerie_error *err)

@@ -3,6 +3,7 @@
 #define AE_QUANT_H
 
 #include "format/format.h"
+#include "model/model.h"
 
 /* ---- rows ---- */
 
@@ -54,6 +55,50 @@ typedef struct {
 aerie_status ae_mix_assign(const ae_mix *mix, const ae_mix_model *model,
                            const ae_mix_options *options, ae_mix_tensor *tensors, size_t n,
                            aerie_error *err);
+
+/* ---- importance ---- */
+
+/* For every weight the sum of the squares of its inputs, by column, over some text; and how many
+ * inputs there were. Immutable once open. */
+typedef struct ae_imatrix ae_imatrix;
+
+typedef struct {
+    const char *tensor;       /* "blk.0.attn_q.weight" */
+    const double *sums;       /* [n_matrices * cols] */
+    const double *counts;     /* [n_matrices] */
+    int64_t cols, n_matrices; /* more than one matrix: experts */
+} ae_imatrix_entry;
+
+/* llama.cpp's files: GGUF of type imatrix, or the older .dat. Every number is checked: finite, not
+ * negative. */
+aerie_status ae_imatrix_open(ae_imatrix **out, const char *path, aerie_error *err);
+void ae_imatrix_close(ae_imatrix *m); /* NULL is fine */
+size_t ae_imatrix_len(const ae_imatrix *m);
+ae_imatrix_entry ae_imatrix_at(const ae_imatrix *m, size_t i); /* by name */
+int64_t ae_imatrix_chunks(const ae_imatrix *m);
+const char *ae_imatrix_dataset(const ae_imatrix *m); /* "": the file does not say */
+/* What its columns' errors weigh when `t` is quantized, [matrices of t * cols]: the mean of the
+ * squares (ones where there was no input). NULL when there is none. AERIE_BAD_SHAPE when the file's
+ * do not fit the tensor; a token embedding then has none, as nothing is multiplied with it. */
+aerie_status ae_imatrix_weights(const float **out, const ae_imatrix *m, const ae_stored_tensor *t,
+                                aerie_error *err);
+
+/* Collects while it sees forward passes: cx.observer = ae_collector_observer(c). */
+typedef struct ae_collector ae_collector;
+
+/* For the layers of a net, which must outlive it. */
+aerie_status ae_collector_new(ae_collector **out, const ae_net *net, aerie_error *err);
+void ae_collector_free(ae_collector *c); /* NULL is fine */
+const ae_observer *ae_collector_observer(const ae_collector *c);
+/* AERIE_BAD_NUMBER when an input was not finite. */
+aerie_status ae_collector_status(const ae_collector *c, aerie_error *err);
+size_t ae_collector_len(const ae_collector *c);
+ae_imatrix_entry ae_collector_at(const ae_collector *c, size_t i);
+
+/* As llama.cpp's GGUF. Atomic. `dataset` names the text. */
+aerie_status ae_imatrix_save(const ae_imatrix_entry *entries, size_t n, const char *path,
+                             const char *dataset, int64_t n_chunks, int64_t chunk_tokens,
+                             aerie_error *err);
 
 /* ---- files ---- */
 
