@@ -84,7 +84,7 @@ static void kv_store(const ae_kv_head *h, int64_t pos, const float *k, const flo
 
 /* Registers of accumulators decide how many sixteens a tile of rows takes at once. */
 #define CACHE_TILES     (TILE_ROWS * TILE_LANES)
-#define CACHE_VECS(row) (CACHE_TILES / (row) >= 4 ? 4 : CACHE_TILES / (row) >= 2 ? 2 : 1)
+#define CACHE_VECS(row) (CACHE_TILES / (row) >= 4 ? 4 : CACHE_TILES / (row) >= 3 ? 2 : 1)
 
 typedef struct {
     float *out;
@@ -95,25 +95,38 @@ typedef struct {
     int64_t first, n; /* groups of keys; positions of values */
 } cache_args;
 
+/* acc[r][v] += a[r] * b[v]: a row's factor serves all of b, which stays in registers. */
+static ALWAYS_INLINE void multiply_add(const int rows, const int vecs, lanes *acc, const float *a,
+                                       int64_t lda, const lanes *b)
+{
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        lanes factor = set(a[r * lda]);
+        UNROLL for (int v = 0; v < vecs; v++) acc[r * vecs + v] =
+            fma_of(factor, b[v], acc[r * vecs + v]);
+    }
+}
+
 /* Scores of `rows` rows with `vecs` groups from `group` on. */
 static ALWAYS_INLINE void score_tile(const ae_dtype type, const int rows, const int vecs,
                                      const cache_args *t, int64_t group)
 {
     const int64_t d = t->h->d, block = type == AE_Q8_0 ? 32 : d;
-    lanes acc[24], scale[4];
+    lanes acc[24], scale[4], key[4];
 
     UNROLL for (int i = 0; i < rows * vecs; i++) acc[i] = set(0);
     for (int64_t from = 0; from < d; from += block) {
         if (type == AE_Q8_0)
             UNROLL for (int v = 0; v < vecs; v++) scale[v] =
                 from_f16(t->h->key_scales + 2 * ((group + v) * (d / 32) + from / 32) * AE_KV_GROUP);
-        for (int64_t k = from; k < from + block; k++) UNROLL for (int v = 0; v < vecs; v++)
+        for (int64_t k = from; k < from + block; k++) {
+            UNROLL for (int v = 0; v < vecs; v++)
             {
-                lanes key = stored(type, t->h->keys, ((group + v) * d + k) * AE_KV_GROUP);
-                if (type == AE_Q8_0) key = mul(key, scale[v]);
-                UNROLL for (int r = 0; r < rows; r++) acc[r * vecs + v] =
-                    fma_of(set(t->a[r * t->lda + k]), key, acc[r * vecs + v]);
+                key[v] = stored(type, t->h->keys, ((group + v) * d + k) * AE_KV_GROUP);
+                if (type == AE_Q8_0) key[v] = mul(key[v], scale[v]);
             }
+            multiply_add(rows, vecs, acc, t->a + k, t->lda, key);
+        }
     }
     UNROLL for (int i = 0; i < rows * vecs; i++)
         store(t->out + i / vecs * t->ldo + (group - t->first + i % vecs) * AE_KV_GROUP, acc[i]);
@@ -135,7 +148,7 @@ static ALWAYS_INLINE void value_tile(const ae_dtype type, const int rows, const 
                                      const cache_args *t, int64_t col)
 {
     const int64_t wide = t->h->wide, blocks = t->h->d / 32;
-    lanes acc[24];
+    lanes acc[24], value[4];
 
     UNROLL for (int i = 0; i < rows * vecs; i++) acc[i] =
         load(t->out + i / vecs * t->ldo + col + i % vecs * 16);
@@ -143,13 +156,13 @@ static ALWAYS_INLINE void value_tile(const ae_dtype type, const int rows, const 
         const int64_t pos = t->first + i;
         UNROLL for (int v = 0; v < vecs; v++)
         {
-            lanes value = stored(type, t->h->values, pos * wide + col + 16 * v);
+            /* Two sixteens have one scale; a single one may be either half. */
+            const int64_t scale = pos * blocks + col / 32 + v / 2;
+            value[v] = stored(type, t->h->values, pos * wide + col + 16 * v);
             if (type == AE_Q8_0)
-                value = mul(value, set(half_at(t->h->value_scales +
-                                               2 * (pos * blocks + (col + 16 * v) / 32))));
-            UNROLL for (int r = 0; r < rows; r++) acc[r * vecs + v] =
-                fma_of(set(t->a[r * t->lda + i]), value, acc[r * vecs + v]);
+                value[v] = mul(value[v], set(half_at(t->h->value_scales + 2 * scale)));
         }
+        multiply_add(rows, vecs, acc, t->a + i, t->lda, value);
     }
     UNROLL for (int i = 0; i < rows * vecs; i++)
         store(t->out + i / vecs * t->ldo + col + i % vecs * 16, acc[i]);
