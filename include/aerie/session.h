@@ -94,6 +94,9 @@ typedef struct {
     int64_t max_tokens; /* of each reply; 0: 256 */
     int64_t context;    /* as in aerie_session_options */
     int64_t parallel;   /* replies at once; 0: 32 */
+    /* Prompts that begin alike share what is computed of it; of those that are done, this many
+     * tokens are kept. 0: one context; -1: nothing is shared. */
+    int64_t prefix_tokens;
     aerie_sampling sampling;
     const char *chat_template;
     aerie_speculate speculate;

@@ -42,6 +42,12 @@ static bool on_stop(void *user)
     return g->stopped;
 }
 
+static int64_t context_of(const aerie_model *m, const aerie_generate_options *o)
+{
+    int64_t most = ae_model_config(m->model)->max_position;
+    return o->context > 0 ? o->context : ae_min64(most, 4096);
+}
+
 static aerie_status make_requests(ae_request *requests, ae_ids *ids, aerie_model *m,
                                   const aerie_prompt *prompts, size_t n_prompts,
                                   const aerie_generate_options *o, aerie_error *err)
@@ -49,7 +55,6 @@ static aerie_status make_requests(ae_request *requests, ae_ids *ids, aerie_model
     ae_template *chat = NULL;
     aerie_status status = ae_api_template(&chat, m, o->chat_template, err);
     uint64_t seed = o->sampling.seed ? o->sampling.seed : 42;
-    int64_t most = ae_model_config(m->model)->max_position;
 
     for (size_t i = 0; i < n_prompts && !status; i++) {
         status = ae_api_chat_ids(&ids[i], m, chat, prompts[i].messages, prompts[i].n_messages, err);
@@ -58,9 +63,7 @@ static aerie_status make_requests(ae_request *requests, ae_ids *ids, aerie_model
             .n_prompt = (int64_t)ids[i].len,
             .n_replies = o->n_replies > 0 ? o->n_replies : 1,
             .max_tokens = o->max_tokens > 0 ? o->max_tokens : 256,
-            .context = o->context > 0 ? o->context
-                       : most < 4096  ? most
-                                      : 4096,
+            .context = context_of(m, o),
             .sampling = ae_api_sampling(&o->sampling),
             .seed = ae_mix64(seed) + i,
         };
@@ -81,10 +84,12 @@ static aerie_status run(generation *g, aerie_model *m, const ae_request *request
                         aerie_error *err)
 {
     ae_engine *engine = NULL;
+    int64_t kept = g->options->prefix_tokens;
     ae_engine_options o = { .device = m->device,
                             .net = &m->net,
                             .tokenizer = g->tokenizer,
                             .kv_type = m->kv_type,
+                            .prefix_cache_positions = kept ? kept : context_of(m, g->options),
                             .max_sequences = g->options->parallel > 0 ? g->options->parallel : 32 };
     ae_engine_events events = {
         .user = g, .token = on_token, .finish = on_finish, .stop = on_stop

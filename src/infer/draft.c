@@ -12,7 +12,7 @@ typedef struct {
     ae_reply_run *const *replies;
     const int64_t *most;
     int64_t n;
-    double seconds; /* of the passes that guess; reading a prompt is not counted */
+    double seconds, reading; /* of the passes that guess; of those that read a text up to them */
     /* [n] */
     ae_segment *segments;
     ae_kv **caches;
@@ -84,6 +84,7 @@ static const ae_tensor *run_pass(drafting *d, const ae_batch *b, bool want)
 static void read_up(drafting *d, ae_reply_run *r)
 {
     int64_t end = (int64_t)r->history.len;
+    double start = ae_clock_seconds();
     while (end - ae_kv_len(r->draft_kv) > CHUNK) {
         ae_arena_mark here = ae_arena_here(&d->run->engine->draft_step);
         ae_batch b = { .ids = d->ids, .pos = d->pos, .segments = d->segments, .caches = d->caches };
@@ -91,8 +92,9 @@ static void read_up(drafting *d, ae_reply_run *r)
         add_unread(d, &b, r, end);
         run_pass(d, &b, false);
         ae_arena_reset(&d->run->engine->draft_step, here);
-        if (ae_kv_len(r->draft_kv) == before) return; /* failed: no guesses */
+        if (ae_kv_len(r->draft_kv) == before) break; /* failed: no guesses */
     }
+    d->reading += ae_clock_seconds() - start;
 }
 
 /* The most likely token that the other model has too, with a probability that is right when only
@@ -148,7 +150,9 @@ static bool deepen(drafting *d, int64_t depth)
     for (int64_t s = 0; logits && s < b.n_segments; s++)
         add_guess(d, d->guessing[s], ae_f32(logits) + s * logits->cols, logits->cols);
     double spent = ae_clock_seconds() - start;
-    if (logits && b.n_tokens <= AE_COST_MOST) {
+    if (b.n_tokens > AE_COST_MOST) {
+        d->reading += spent;
+    } else if (logits) {
         ae_pass_costs_note(&e->speculation.draft, b.n_tokens, spent);
         d->seconds += spent;
     }
@@ -173,4 +177,5 @@ void ae_draft_guess(ae_run *run, ae_reply_run *const *replies, const int64_t *mo
         if (!more) break;
     }
     *seconds = d.seconds;
+    run->pass.reading = d.reading;
 }

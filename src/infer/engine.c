@@ -1,6 +1,8 @@
 /* engine.c -- the scheduler: checks requests, admits prompts, runs passes until all are done. */
 #include "infer/engine_private.h"
 
+enum { WORTH_WAITING = 32 }; /* tokens that a prompt need not compute */
+
 #include <string.h>
 
 aerie_status ae_engine_open(ae_engine **out, const ae_engine_options *options, aerie_error *err)
@@ -14,6 +16,8 @@ aerie_status ae_engine_open(ae_engine **out, const ae_engine_options *options, a
     if (e->options.max_batch < e->options.max_sequences)
         e->options.max_batch = e->options.max_sequences;
     aerie_status status = ae_sampler_open(&e->sampler, options->net->config->vocab_size, err);
+    if (!status && options->prefix_cache_positions > 0)
+        status = ae_prefixes_open(&e->prefixes, options->prefix_cache_positions, err);
     if (status) {
         ae_engine_close(e);
         return status;
@@ -28,6 +32,7 @@ void ae_engine_close(ae_engine *e)
     ae_arena_free(&e->step);
     ae_arena_free(&e->draft_step);
     ae_sampler_close(&e->sampler);
+    ae_prefixes_close(e->prefixes);
     ae_free(e);
 }
 
@@ -102,16 +107,52 @@ static ae_prompt_run *free_prompt(ae_run *run)
     return NULL;
 }
 
+void ae_run_keep(const ae_run *run, const int32_t *ids, int64_t n, const ae_kv *kv)
+{
+    aerie_error ignored = { 0 };
+    if (!run->engine->prefixes) return;
+    ae_kv *shared = ae_run_new_kv(run, n, kv, n, &ignored);
+    if (shared) ae_prefixes_keep(run->engine->prefixes, ids, n, shared);
+}
+
+/* A prompt's cache, begun with what an earlier text holds of it. */
+static ae_kv *open_prompt(ae_run *run, const ae_request *r, aerie_error *err)
+{
+    int64_t capacity = count_of(r) == 1 ? ae_run_context(run, r) : r->n_prompt, held = 0;
+    const ae_kv *earlier = NULL;
+    /* The last token is computed in any case: its logits choose the first of the reply. */
+    if (run->engine->prefixes)
+        earlier = ae_prefixes_find(run->engine->prefixes, r->prompt, r->n_prompt - 1, &held);
+    if (run->stats) run->stats->reused += held;
+    return ae_run_new_kv(run, capacity, earlier, held, err);
+}
+
+/* Whether a prompt under way will hold much more of this one than earlier texts do. */
+static bool should_wait(const ae_run *run, const ae_request *r)
+{
+    ae_prefixes *prefixes = run->engine->prefixes;
+    int64_t held;
+    if (!prefixes || r->kv) return false;
+    ae_prefixes_find(prefixes, r->prompt, r->n_prompt - 1, &held);
+    for (int64_t i = 0; i < run->max_sequences; i++) {
+        const ae_prompt_run *p = &run->prompts[i];
+        int64_t n = p->in_use ? p->request->n_prompt : 0;
+        if (p->fed >= n || !p->owns_kv || n > run->engine->options.prefix_cache_positions) continue;
+        int64_t soon = ae_prefixes_common(p->request->prompt, n, r->prompt, r->n_prompt - 1);
+        if (soon >= held + WORTH_WAITING) return true;
+    }
+    return false;
+}
+
 static aerie_status admit(ae_run *run, aerie_error *err)
 {
     while (run->next < run->n_requests) {
         const ae_request *r = &run->requests[run->next];
         ae_prompt_run *p = free_prompt(run);
         if (!p || sequences_taken(run) + count_of(r) > run->max_sequences) break;
+        if (should_wait(run, r)) break;
         int64_t n = count_of(r);
-        ae_kv *kv =
-            r->kv ? r->kv
-                  : ae_run_new_kv(run, n == 1 ? ae_run_context(run, r) : r->n_prompt, NULL, 0, err);
+        ae_kv *kv = r->kv ? r->kv : open_prompt(run, r, err);
         if (!kv) return AERIE_NO_MEMORY;
         *p = (ae_prompt_run){ .request = r,
                               .index = run->next,

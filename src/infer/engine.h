@@ -18,12 +18,14 @@ typedef enum {
 } ae_speculate;
 
 typedef struct {
-    ae_device *device;             /* borrowed */
-    const ae_net *net;             /* borrowed */
-    const ae_tokenizer *tokenizer; /* borrowed; tells which tokens end a reply; NULL: none does */
-    int64_t max_batch;             /* tokens of one forward pass; 0: 512 */
-    int64_t max_sequences;         /* replies decoded at once; 0: 32 */
-    ae_dtype kv_type;              /* of caches: F32 (0), F16, Q8_0 */
+    ae_device *device;              /* borrowed */
+    const ae_net *net;              /* borrowed */
+    const ae_tokenizer *tokenizer;  /* borrowed; tells which tokens end a reply; NULL: none does */
+    int64_t max_batch;              /* tokens of one forward pass; 0: 512 */
+    int64_t max_sequences;          /* replies decoded at once; 0: 32 */
+    ae_dtype kv_type;               /* of caches: F32 (0), F16, Q8_0 */
+    int64_t prefix_cache_positions; /* of earlier texts that are kept for prompts that begin like
+                                     * them; 0: none */
     ae_speculate speculate;
     bool speculate_always; /* not only where it pays: for tests and measurements */
     const ae_net *draft;   /* borrowed: a small model of the same tokens that guesses; NULL: none */
@@ -64,6 +66,7 @@ typedef struct {
 typedef struct {
     int64_t prompt_tokens, reply_tokens;
     double prompt_seconds, reply_seconds; /* a mixed pass counts by its tokens */
+    int64_t reused;                       /* prompt tokens that the prefix cache held */
     int64_t drafted, accepted;            /* tokens guessed and run, and those that held */
 } ae_engine_stats;
 

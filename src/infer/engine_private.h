@@ -4,6 +4,7 @@
 
 #include "infer/engine.h"
 #include "infer/lookup.h"
+#include "infer/prefix.h"
 #include "infer/speculate.h"
 
 struct ae_engine {
@@ -12,6 +13,7 @@ struct ae_engine {
     ae_arena draft_step; /* one of the draft model */
     ae_sampler sampler;
     ae_speculation speculation;
+    ae_prefixes *prefixes; /* NULL: nothing is kept */
 };
 
 /* A prompt on its way through the model. Its cache lives until its last reply is done. */
@@ -57,6 +59,7 @@ typedef struct {
     ae_pass_part *parts; /* [segments] */
     int64_t n_tokens, n_segments;
     int64_t n_prompt, n_replies, sent, held; /* tokens of prompts; replies; guesses, right ones */
+    double reading;                          /* seconds that a draft model read prompts */
     /* [max_sequences]: what guessing needs */
     ae_guess **guesses;
     const ae_hit_rates **rates;
@@ -87,6 +90,8 @@ aerie_status ae_engine_rehearsal_kv(ae_kv **out, const ae_engine_options *option
 /* As ae_engine_new_kv() for the run's model; NULL after a failure. */
 ae_kv *ae_run_new_kv(const ae_run *run, int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
                      aerie_error *err);
+/* Lets later prompts begin with ids [n], which kv holds. Without memory for it, they don't. */
+void ae_run_keep(const ae_run *run, const int32_t *ids, int64_t n, const ae_kv *kv);
 void ae_run_release_prompt(ae_prompt_run *p);
 
 /* A reply begins with the draw of its first token, from the prompt's last logits [V]. */

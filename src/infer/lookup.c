@@ -13,7 +13,7 @@ enum {
 bool ae_lookup_open(ae_lookup *l, int64_t expected)
 {
     int bits = LEAST_BITS;
-    while (bits < MOST_BITS && (INT64_C(1) << bits) < expected) bits++;
+    while (bits < MOST_BITS && (INT64_C(1) << bits) / 2 < expected) bits++;
     size_t n = (size_t)1 << bits;
     *l = (ae_lookup){ .bits = bits };
     l->triples = ae_alloc(2 * n, sizeof *l->triples);

@@ -25,8 +25,8 @@ typedef struct {
     int64_t at, length;
 } ae_match;
 
-/* Sized for a text of about `expected` tokens; any length works. False: no memory, and the lookup
- * stays zeroed. */
+/* Sized for a text that begins with about `expected` tokens; any length works. False: no memory,
+ * and the lookup stays zeroed. */
 bool ae_lookup_open(ae_lookup *l, int64_t expected);
 void ae_lookup_free(ae_lookup *l);
 

@@ -63,6 +63,7 @@ static aerie_status use_prompt(ae_run *run, ae_prompt_run *p, int64_t fed, const
     p->fed += fed;
     /* The prompt may be released by its last reply's end: count first. */
     int64_t n = logits ? p->n_replies : 0;
+    if (n > 0 && p->owns_kv) ae_run_keep(run, p->request->prompt, p->fed, p->kv);
     for (int64_t i = 0; i < n && !status; i++) status = ae_reply_start(run, p, i, logits, err);
     return status;
 }
@@ -117,8 +118,9 @@ static void count(ae_run *run, double seconds)
 {
     const ae_pass *ps = &run->pass;
     double share = ps->n_tokens > 0 ? (double)ps->n_prompt / (double)ps->n_tokens : 0;
+    seconds -= ps->reading;
     run->stats->prompt_tokens += ps->n_prompt;
-    run->stats->prompt_seconds += share * seconds;
+    run->stats->prompt_seconds += share * seconds + ps->reading;
     run->stats->reply_seconds += (1 - share) * seconds;
     run->stats->drafted += ps->sent;
     run->stats->accepted += ps->held;
@@ -130,6 +132,7 @@ aerie_status ae_run_step(ae_run *run, aerie_error *err)
     ae_tensor *logits;
     double start = ae_clock_seconds();
 
+    ps->reading = 0;
     ps->n_tokens = ps->n_segments = ps->n_prompt = ps->n_replies = ps->sent = ps->held = 0;
     double draft_seconds = ae_run_guess(run, prompts_wait(run));
     pack_all(run);

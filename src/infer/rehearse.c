@@ -55,8 +55,8 @@ static aerie_status fill_cache(rehearsal *r, int64_t i, int64_t len, aerie_error
 }
 
 /* The next n tokens of the first `sequences` caches, as evenly shared as they go. */
-static aerie_status make_batch(const rehearsal *r, ae_batch *b, ae_arena *arena, int32_t *last,
-                               int64_t n, int64_t sequences, aerie_error *err)
+static aerie_status make_batch(const rehearsal *r, ae_batch *b, ae_arena *arena, int64_t n,
+                               int64_t sequences, aerie_error *err)
 {
     int32_t *ids = ae_arena_take(arena, (size_t)n, sizeof *ids);
     int32_t *pos = ae_arena_take(arena, (size_t)n, sizeof *pos);
@@ -69,7 +69,6 @@ static aerie_status make_batch(const rehearsal *r, ae_batch *b, ae_arena *arena,
         segments[i] = (ae_segment){ .first = first, .n = end - first, .parent = -1, .cache = i };
         for (int64_t t = first; t < end; t++) pos[t] = (int32_t)(from + t - first);
         first = end;
-        last[i] = (int32_t)(end - 1);
     }
     *b = (ae_batch){ .n_tokens = n,
                      .ids = ids,
@@ -80,9 +79,10 @@ static aerie_status make_batch(const rehearsal *r, ae_batch *b, ae_arena *arena,
     return AERIE_OK;
 }
 
-/* A pass at the end of the contexts, `left` positions of each not counted. */
+/* A pass at the end of the contexts, `left` positions of each not counted, for n_logits of its
+ * rows. */
 static aerie_status pass(const rehearsal *r, int64_t n, int64_t sequences, int64_t left,
-                         aerie_error *err)
+                         int64_t n_logits, aerie_error *err)
 {
     ae_arena arena = { 0 };
     ae_batch b;
@@ -92,11 +92,12 @@ static aerie_status pass(const rehearsal *r, int64_t n, int64_t sequences, int64
 
     for (int64_t i = 0; i < sequences; i++) ae_kv_truncate(r->caches[i], from > 0 ? from : 0);
     ae_arena_reset_all(r->arena);
-    int32_t *last = ae_arena_take(r->arena, (size_t)sequences, sizeof *last);
-    status = last ? make_batch(r, &b, &arena, last, n, sequences, err) : no_memory(r, err);
+    int32_t *rows = ae_arena_take(&arena, (size_t)n_logits, sizeof *rows);
+    status = rows ? make_batch(r, &b, &arena, n, sequences, err) : no_memory(r, err);
     if (!status) {
+        for (int64_t i = 0; i < n_logits; i++) rows[i] = (int32_t)(n - 1 - i);
         ae_tensor *hidden = ae_net_hidden(&cx, r->options->net, &b);
-        ae_net_logits(&cx, r->options->net, hidden, last, sequences);
+        ae_net_logits(&cx, r->options->net, hidden, rows, n_logits);
         status = ae_ctx_status(&cx);
         if (status && err && err->status == AERIE_OK) *err = cx.error;
     }
@@ -104,23 +105,28 @@ static aerie_status pass(const rehearsal *r, int64_t n, int64_t sequences, int64
     return status;
 }
 
-static int64_t smaller(int64_t a, int64_t b)
+/* Tokens of the largest pass of replies alone: each with its last token, and guesses after it. */
+static int64_t reply_tokens(const rehearsal *r, int64_t max_batch)
 {
-    return a < b ? a : b;
+    int64_t most = r->parallel;
+    if (r->options->speculate != AE_SPECULATE_OFF)
+        most = ae_max64(most, ae_min64(AE_COST_MOST, r->parallel * (1 + AE_GUESS_MOST)));
+    return ae_min64(ae_min64(most, max_batch), r->parallel * r->n_ctx);
 }
 
 /* A prompt that has a pass for itself, prompts that share one, and replies. */
 static aerie_status run_passes(rehearsal *r, int64_t max_batch, aerie_error *err)
 {
-    int64_t prompt = r->n_ctx > 1 ? r->n_ctx - 1 : 1;
+    int64_t prompt = r->n_ctx > 1 ? r->n_ctx - 1 : 1, replies = reply_tokens(r, max_batch);
     aerie_status status = AERIE_OK;
 
     for (int64_t i = 0; i < r->parallel && !status; i++)
         status = fill_cache(r, i, r->n_ctx - 1, err);
-    if (!status) status = pass(r, smaller(max_batch, prompt), 1, 1, err);
+    if (!status) status = pass(r, ae_min64(max_batch, prompt), 1, 1, 1, err);
     if (!status && r->parallel > 1)
-        status = pass(r, smaller(max_batch, prompt * r->parallel), r->parallel, 1, err);
-    return status ? status : pass(r, r->parallel, r->parallel, 0, err);
+        status =
+            pass(r, ae_min64(max_batch, prompt * r->parallel), r->parallel, 1, r->parallel, err);
+    return status ? status : pass(r, replies, r->parallel, 0, replies, err);
 }
 
 aerie_status ae_engine_rehearse(const ae_engine_options *options, int64_t n_ctx, int64_t parallel,

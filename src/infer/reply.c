@@ -17,6 +17,8 @@ static void finish(ae_run *run, ae_reply_run *r, ae_finish why)
 {
     ae_kv_truncate(r->kv, r->held);
     if (r->draft_kv) ae_kv_truncate(r->draft_kv, r->held);
+    /* The conversation may go on; of several replies, who knows with which. */
+    if (r->prompt->owns_kv && !r->owns_kv) ae_run_keep(run, r->history.data, r->held, r->kv);
     if (run->events && run->events->finish)
         run->events->finish(run->events->user, r->prompt->index, r->reply, why);
     ae_reply_release(r);
@@ -81,7 +83,7 @@ aerie_status ae_reply_start(ae_run *run, ae_prompt_run *p, int64_t index, const 
     if (r->history.failed)
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply's tokens");
     /* Without memory for it the reply comes all the same, only not faster. */
-    if (ae_run_looks_up(run)) ae_lookup_open(&r->lookup, request->n_prompt + request->max_tokens);
+    if (ae_run_looks_up(run)) ae_lookup_open(&r->lookup, request->n_prompt);
     return take(run, r, draw(run, r, logits), err);
 }
 

@@ -46,6 +46,40 @@ static int chat(const char *path, const char *adapter)
     return failed;
 }
 
+/* Two replies to each of three prompts; what they share may be computed once or not. */
+static int many(const char *path)
+{
+    enum { PROMPTS = 3, REPLIES = 2, ALL = PROMPTS * REPLIES };
+    static const aerie_message messages[PROMPTS][2] = {
+        { { "system", "Answer in one word." }, { "user", "Name an animal." } },
+        { { "system", "Answer in one word." }, { "user", "Name a colour." } },
+        { { "system", "Answer in one word." }, { "user", "Name an animal." } },
+    };
+    aerie_error err = { 0 };
+    aerie_model *model = NULL;
+    aerie_prompt prompts[PROMPTS];
+    aerie_reply *shared = NULL, *apart = NULL;
+    aerie_generate_options options = { .n_replies = REPLIES,
+                                       .max_tokens = 12,
+                                       .parallel = 4,
+                                       .chat_template = "zephyr",
+                                       .sampling = aerie_sampling_default() };
+    int failed = 0;
+    for (int i = 0; i < PROMPTS; i++) prompts[i] = (aerie_prompt){ messages[i], 2 };
+    if (aerie_model_open(&model, path, NULL, &err)) return fail(&err, "open");
+    failed = aerie_generate(model, prompts, PROMPTS, &options, &shared, &err) != AERIE_OK;
+    options.prefix_tokens = -1;
+    options.speculate = AERIE_SPECULATE_OFF;
+    failed = failed || aerie_generate(model, prompts, PROMPTS, &options, &apart, &err);
+    if (failed) fail(&err, "generate");
+    for (int i = 0; i < ALL && !failed; i++)
+        failed = shared[i].n_tokens < 1 || strcmp(shared[i].text, apart[i].text) != 0;
+    aerie_replies_free(shared, ALL);
+    aerie_replies_free(apart, ALL);
+    aerie_model_close(model);
+    return failed;
+}
+
 static int count_steps(void *user, const aerie_train_progress *p)
 {
     int *steps = user;
@@ -98,7 +132,7 @@ int main(int argc, char **argv)
     aerie_model *none = NULL;
     if (argc != 3) return 2;
     if (chat(argv[1], NULL) || train(argv[1], argv[2], adapter, sizeof adapter) ||
-        chat(argv[1], adapter))
+        chat(argv[1], adapter) || many(argv[1]))
         return 1;
     /* A failure is a value with a sentence, and leaves nothing behind. */
     if (aerie_model_open(&none, "/nowhere/at/all.gguf", NULL, &err) == AERIE_OK || none ||
