@@ -4,6 +4,8 @@
 #include "model/params.h"
 #include "model/support.h"
 
+enum { TEXT = 300 }; /* tokens: several pages of a cache, many windows */
+
 typedef struct {
     const char *name, *json;
     int64_t params;
@@ -318,12 +320,85 @@ static void images_too(void **state)
     scratch_remove(scratch);
 }
 
+/* The next n tokens into the cache; their logits. */
+static void go_on(ae_device *device, const ae_net *net, ae_kv *kv, const int32_t *ids, int64_t n,
+                  float *logits)
+{
+    ae_arena arena = { 0 };
+    ae_ctx cx = { .device = device, .arena = &arena };
+    const ae_segment segment = { 0, n, -1, 0 };
+    int32_t pos[TEXT], rows[TEXT];
+
+    for (int64_t i = 0; i < n; i++) rows[i] = (int32_t)i, pos[i] = (int32_t)(ae_kv_len(kv) + i);
+    const ae_batch batch = { n, ids, pos, &segment, 1, &kv };
+    const ae_tensor *y = ae_net_logits(&cx, net, ae_net_hidden(&cx, net, &batch), rows, n);
+    if (!y) fail_msg("%s", cx.error.message);
+    memcpy(logits, y->data, (size_t)(y->rows * y->cols) * sizeof *logits);
+    ae_arena_free(&arena);
+}
+
+static ae_kv *cache_of(const ae_config *c)
+{
+    int64_t windows[16];
+    ae_kv *kv = NULL;
+
+    assert_true(c->n_layers <= 16);
+    for (int64_t i = 0; i < c->n_layers; i++) windows[i] = ae_config_window(c, i);
+    const ae_kv_options o = { .shape = { AE_F32, c->n_kv_heads, c->head_dim },
+                              .n_layers = c->n_layers,
+                              .windows = windows,
+                              .capacity = TEXT };
+    assert_int_equal(ae_kv_new(&kv, &o, NULL, 0, NULL), AERIE_OK);
+    return kv;
+}
+
+static void check_cached(ae_device *device, const char *shape)
+{
+    char *folder = join(SHAPES, shape);
+    ae_model *m = open_or_fail(folder);
+    int64_t V = ae_model_config(m)->vocab_size;
+    ae_kv *kv = cache_of(ae_model_config(m));
+    float *got = ae_alloc((size_t)(TEXT * V), sizeof *got);
+    int32_t ids[TEXT];
+    ae_rng rng;
+
+    ae_rng_seed(&rng, 3);
+    for (int64_t i = 0; i < TEXT; i++) ids[i] = (int32_t)ae_rng_below(&rng, (uint64_t)V);
+    float *want = logits_of(device, ae_model_net(m), ids, TEXT);
+    for (int64_t at = 0, n = 1; at < TEXT; at += n, n = n * 5 % 37) {
+        if (n > TEXT - at) n = TEXT - at;
+        go_on(device, ae_model_net(m), kv, ids + at, n, got + at * V);
+    }
+    if (memcmp(got, want, (size_t)(TEXT * V) * sizeof *got) != 0)
+        fail_msg("%s: other bits through the cache", shape);
+    ae_free(got);
+    ae_free(want);
+    ae_kv_free(kv);
+    ae_model_close(m);
+    ae_free(folder);
+}
+
+/* In pieces through a cache that forgets what falls out of a layer's window: the same bits. */
+static void cached_by_layer(void **state)
+{
+    ae_device *device;
+    (void)state;
+
+    assert_int_equal(ae_device_open(&device, AE_CPU_AUTO, 2, NULL), AERIE_OK);
+    check_cached(device, "mistral");
+    check_cached(device, "gemma2");
+    check_cached(device, "gemma3");
+    check_cached(device, "qwen3");
+    check_cached(device, "yarn");
+    device->close(device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_counted), cmocka_unit_test(same_through_gguf),
         cmocka_unit_test(windows_by_layer),   cmocka_unit_test(large_gemmas),
-        cmocka_unit_test(images_too),
+        cmocka_unit_test(images_too),         cmocka_unit_test(cached_by_layer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
