@@ -137,14 +137,28 @@ static int64_t longest_context(const aerie_memory_need *need, const aerie_model 
     return fits * 256;
 }
 
+/* Whether keys and values of 8 bits would do. */
+static bool smaller_cache_fits(const aerie_memory_need *need, const aerie_model *m)
+{
+    ae_engine_options o = options_of(m, &need->plan);
+    double others = (double)(need->total_bytes - need->cache_bytes);
+    size_t bytes;
+
+    if (o.kv_type == AE_Q8_0) return false;
+    o.kv_type = AE_Q8_0;
+    return !ae_engine_kv_bytes(&bytes, &o, need->plan.n_ctx, NULL) &&
+           others + (double)bytes * (double)need->plan.parallel <= (double)need->available_bytes;
+}
+
 static aerie_status refuse(const aerie_memory_need *need, const aerie_model *m, aerie_error *err)
 {
     int64_t fits = longest_context(need, m);
     char total[32], have[32], weights[32], cache[32], advice[120];
 
     if (fits)
-        snprintf(advice, sizeof advice, "a context of %lld fits (--ctx %lld)", (long long)fits,
-                 (long long)fits);
+        snprintf(advice, sizeof advice, "a context of %lld fits (--ctx %lld)%s", (long long)fits,
+                 (long long)fits,
+                 smaller_cache_fits(need, m) ? ", and this one with --kv q8_0" : "");
     else
         snprintf(advice, sizeof advice,
                  "no context fits; close other programs or use a smaller quantization");

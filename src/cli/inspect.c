@@ -161,7 +161,8 @@ static aerie_status inspect_model(inspect_call *c, const char *path, aerie_error
     aerie_memory_plan plan = { c->context, c->parallel, c->batch };
     aerie_model_options options = { .threads = (int)c->common.threads,
                                     .cpu = c->common.cpu,
-                                    .exact = c->common.exact };
+                                    .exact = c->common.exact,
+                                    .kv = c->common.kv };
     /* First, for what the process holds itself is part of it. */
     aerie_status unknown = aerie_model_memory(path, &options, &plan, &need, &no_model);
     aerie_status status = aerie_inspect(path, &text, err);
@@ -230,6 +231,7 @@ int cli_inspect(int argc, char **argv)
         { "--ctx", 'c', CLI_INT, &c.context, "N", "memory for a context of N tokens" },
         { "--parallel", 0, CLI_INT, &c.parallel, "P", "... for P sequences at once (1)" },
         { "--batch", 0, CLI_INT, &c.batch, "N", "... in passes of N tokens (512)" },
+        CLI_KV(&c.common),
         CLI_EXACT(&c.common),
         { "--tensors", 0, CLI_FLAG, &c.tensors, NULL, "list every tensor" },
         { "--check", 0, CLI_FLAG, &c.check, NULL,

@@ -57,7 +57,8 @@ typedef enum {
 
 typedef struct ae_gguf ae_gguf;
 
-/* On failure *out is NULL. */
+/* On failure *out is NULL. Of a model in several files (NAME-00001-of-00003.gguf) the first is given:
+ * its list has the tensors of all. */
 aerie_status ae_gguf_open(ae_gguf **out, const char *path, aerie_error *err);
 /* The same over memory, which must be 8-byte aligned and outlive the handle. `name` is for
  * messages. */

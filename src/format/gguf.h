@@ -25,6 +25,8 @@ struct ae_gguf {
     ae_gguf_value *values;
     ae_names keys;
     ae_tensor_list tensors;
+    ae_gguf **parts; /* the other files of a model in several; their tensors are in the list */
+    size_t n_parts;
 };
 
 /* A place in the file. The first failure sticks: reads after it give zeros. */
@@ -45,6 +47,11 @@ const char *ae_gguf_take_name(ae_gguf_cursor *c, size_t most, const char *what);
 
 /* Reads `n` tensor infos and checks them against the data that follows. */
 aerie_status ae_gguf_read_tensors(ae_gguf *g, ae_gguf_cursor *c, uint64_t n);
+
+/* A file that is one of several, alone. */
+aerie_status ae_gguf_open_part(ae_gguf **out, const char *path, aerie_error *err);
+/* Opens the other files when this is the first of several, and adds their tensors. */
+aerie_status ae_gguf_read_parts(ae_gguf *g, aerie_error *err);
 
 const ae_gguf_value *ae_gguf_find(const ae_gguf *g, const char *key);
 /* Bytes of one value of a type of fixed size, else 0. */

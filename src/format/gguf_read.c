@@ -176,20 +176,6 @@ static aerie_status check_counts(ae_gguf *g, const ae_gguf_cursor *c, uint64_t n
     return AERIE_OK;
 }
 
-/* A file that is one part of several would miss tensors later, with a worse sentence. */
-static aerie_status check_split(const ae_gguf *g, aerie_error *err)
-{
-    uint32_t parts = 0;
-    aerie_status status;
-
-    if (!ae_gguf_has(g, "split.count")) return AERIE_OK;
-    status = ae_gguf_u32(g, "split.count", &parts, err);
-    if (status || parts <= 1) return status;
-    return aerie_fail(err, AERIE_UNSUPPORTED,
-                      "%s: is one of %u parts of a model; join them into one file first", g->name,
-                      parts);
-}
-
 static aerie_status parse(ae_gguf *g, aerie_error *err)
 {
     ae_gguf_cursor c = { .g = g, .err = err };
@@ -209,14 +195,14 @@ static aerie_status parse(ae_gguf *g, aerie_error *err)
         status = read_value(g, &g->values[i], &c);
         if (status) return status;
     }
-    status = check_split(g, err);
-    return status ? status : ae_gguf_read_tensors(g, &c, n_tensors);
+    return ae_gguf_read_tensors(g, &c, n_tensors);
 }
 
-static aerie_status finish_open(ae_gguf **out, ae_gguf *g, aerie_error *err)
+static aerie_status finish_open(ae_gguf **out, ae_gguf *g, bool is_part, aerie_error *err)
 {
     aerie_status status = parse(g, err);
 
+    if (!status && !is_part) status = ae_gguf_read_parts(g, err);
     if (status)
         ae_gguf_close(g);
     else
@@ -224,7 +210,7 @@ static aerie_status finish_open(ae_gguf **out, ae_gguf *g, aerie_error *err)
     return status;
 }
 
-aerie_status ae_gguf_open(ae_gguf **out, const char *path, aerie_error *err)
+static aerie_status open_file(ae_gguf **out, const char *path, bool is_part, aerie_error *err)
 {
     ae_gguf *g = ae_alloc(1, sizeof *g);
     aerie_status status;
@@ -239,7 +225,17 @@ aerie_status ae_gguf_open(ae_gguf **out, const char *path, aerie_error *err)
     g->data = g->file.data;
     g->size = g->file.size;
     g->name = g->file.path;
-    return finish_open(out, g, err);
+    return finish_open(out, g, is_part, err);
+}
+
+aerie_status ae_gguf_open(ae_gguf **out, const char *path, aerie_error *err)
+{
+    return open_file(out, path, false, err);
+}
+
+aerie_status ae_gguf_open_part(ae_gguf **out, const char *path, aerie_error *err)
+{
+    return open_file(out, path, true, err);
 }
 
 aerie_status ae_gguf_open_memory(ae_gguf **out, const void *data, size_t size, const char *name,
@@ -258,12 +254,14 @@ aerie_status ae_gguf_open_memory(ae_gguf **out, const void *data, size_t size, c
     }
     g->data = data;
     g->size = size;
-    return finish_open(out, g, err);
+    return finish_open(out, g, false, err);
 }
 
 void ae_gguf_close(ae_gguf *g)
 {
     if (!g) return;
+    for (size_t i = 0; i < g->n_parts; i++) ae_gguf_close(g->parts[i]);
+    ae_free(g->parts);
     ae_tensor_list_free(&g->tensors);
     ae_names_free(&g->keys);
     ae_arena_free(&g->arena);
@@ -284,4 +282,5 @@ const ae_tensor_list *ae_gguf_tensors(const ae_gguf *g)
 void ae_gguf_forget(const ae_gguf *g, const void *data, size_t bytes)
 {
     ae_file_forget(&g->file, data, bytes);
+    for (size_t i = 0; i < g->n_parts; i++) ae_gguf_forget(g->parts[i], data, bytes);
 }

@@ -224,18 +224,6 @@ static void put_metadata(run *r)
     if (r->options->annotate) r->options->annotate(r->options->user, r->writer);
 }
 
-/* A part of a model that lies in several files is none. */
-static aerie_status refuse_parts(const ae_gguf *g, aerie_error *err)
-{
-    int64_t parts = 1;
-
-    if (ae_gguf_has(g, "split.count")) ae_gguf_i64(g, "split.count", &parts, NULL);
-    if (parts < 2) return AERIE_OK;
-    return aerie_fail(err, AERIE_UNSUPPORTED,
-                      "%s: one of %lld parts of a model; merge them first (gguf-split --merge)",
-                      ae_gguf_name(g), (long long)parts);
-}
-
 static aerie_status plan(run *r, ae_mix_tensor **out, aerie_error *err)
 {
     const ae_tensor_list *list = ae_gguf_tensors(r->in);
@@ -243,9 +231,8 @@ static aerie_status plan(run *r, ae_mix_tensor **out, aerie_error *err)
     ae_mix_tensor *tensors = ae_arena_take(&r->arena, n, sizeof *tensors);
     ae_mix_options types = r->options->types;
     ae_mix_model model = { 0 };
-    aerie_status status = refuse_parts(r->in, err);
+    aerie_status status = describe(&model, r->in, &r->arena, err);
 
-    if (!status) status = describe(&model, r->in, &r->arena, err);
     if (status) return status;
     if (n == 0)
         return aerie_fail(err, AERIE_BAD_FILE, "%s: there is no tensor in it", ae_gguf_name(r->in));
