@@ -8,10 +8,10 @@
 /* ---- rows ---- */
 
 /* A row of n elements of F32 as any type but IQ4_NL and IQ4_XS. What is made small is the sum of
- * importance[i] * error^2 (importance NULL: all equal; [n], finite and not negative); F32, F16,
- * BF16 and Q8_0 are ae_dtype_encode_row()'s. Every number must be finite. A block whose scale
- * passes what a half holds is cut to the largest. The same bits on every processor. False for
- * another type, or when n is no multiple of the block. `out` may be unaligned. */
+ * importance[i] * error^2 ([n], finite and not negative; NULL: large numbers weigh a little more than
+ * small ones); F32, F16, BF16 and Q8_0 are ae_dtype_encode_row()'s. Every number must be finite. A
+ * block whose scale passes what a half holds is cut to the largest. The same bits on every processor.
+ * False for another type, or when n is no multiple of the block. `out` may be unaligned. */
 bool ae_quantize_row(ae_dtype dtype, const float *in, int64_t n, const float *importance,
                      void *out);
 

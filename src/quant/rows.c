@@ -147,20 +147,34 @@ static const ae_search *best_search(void)
     return &ae_search_here;
 }
 
-/* A block's numbers and the weights of their errors: the importance over its mean, or ones. Columns
- * that nothing ever reached weigh a little, so that they are not nonsense; a block of them weighs
- * evenly. Numbers far past what a block can hold are cut, that their squares stay finite. */
+/* The weights of a block's errors. By importance, over its mean: columns that nothing ever reached
+ * weigh a little, so that they are not nonsense. Without, large numbers weigh a little more than
+ * small ones: their columns are those that inputs tend to be large in (SmolLM2 as Q2_K: KL
+ * divergence 0.45, and 0.55 where all weigh the same, for 1.5 % more error). A block of zeros
+ * weighs evenly. */
+static void weigh(float *w, const float *x, const float *importance, int n)
+{
+    double sum = 0, squares = 0;
+
+    for (int i = 0; i < n; i++) {
+        sum += importance ? (double)importance[i] : 0;
+        squares += (double)x[i] * (double)x[i];
+    }
+    double scale = sum > 0 ? n / sum : 0, mean = squares / n;
+    for (int i = 0; i < n; i++) {
+        double own = (double)x[i] * (double)x[i];
+        w[i] = mean > 0 ? (float)sqrt(2 + own / mean) : 1;
+        if (scale > 0 && isfinite(scale)) w[i] = (float)(importance[i] * scale) + 1e-4f;
+    }
+}
+
+/* Numbers far past what a block can hold are cut, that their squares stay finite. */
 static void prepare(float *x, float *w, const float *in, const float *importance, int n)
 {
     const float most = 1e12f;
-    double sum = 0;
 
-    for (int i = 0; importance && i < n; i++) sum += importance[i];
-    double scale = sum > 0 ? n / sum : 0;
-    for (int i = 0; i < n; i++) {
-        w[i] = scale > 0 && isfinite(scale) ? (float)(importance[i] * scale) + 1e-4f : 1;
-        x[i] = in[i] > most ? most : in[i] < -most ? -most : in[i];
-    }
+    for (int i = 0; i < n; i++) x[i] = in[i] > most ? most : in[i] < -most ? -most : in[i];
+    weigh(w, x, importance, n);
 }
 
 static void put_plain_row(const ae_search *search, const ae_plain_format *f, const float *in,
