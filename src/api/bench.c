@@ -238,7 +238,8 @@ aerie_status ae_bench_open(ae_bench *b, aerie_model *m, ae_device *device,
                                   .net = &m->net,
                                   .kv_type = m->kv_type,
                                   .max_batch = b->max_batch,
-                                  .max_sequences = most_sequences(o) };
+                                  .max_sequences = most_sequences(o),
+                                  .speculate = AE_SPECULATE_OFF }; /* every token by itself */
     return ae_engine_open(&b->engine, &options, err);
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGNMENT = 64, LAZY_BYTES = 256 * 1024, PAGE = 64 * 1024, HUGE_PAGE = 2 * 1024 * 1024 };
+enum { ALIGNMENT = 64, LAZY_BYTES = 256 * 1024, PAGE = 64 * 1024 };
 
 /* Lies right before the caller's block. */
 typedef struct {
@@ -87,23 +87,6 @@ void ae_free(void *block)
     free(header->raw);
 }
 
-/* Whole huge pages begin at a multiple of their size: the mapping is taken larger by one and what
- * lies around the block is given back. */
-static void *map_aligned(size_t bytes)
-{
-    const size_t huge = (size_t)HUGE_PAGE;
-    size_t total;
-    char *raw, *block;
-
-    if (!ae_add_size(&total, bytes, huge)) return NULL;
-    raw = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (raw == MAP_FAILED) return NULL;
-    block = raw + (huge - (uintptr_t)raw % huge) % huge;
-    if (block > raw) munmap(raw, (size_t)(block - raw));
-    if (raw + total > block + bytes) munmap(block + bytes, (size_t)(raw + total - (block + bytes)));
-    return block;
-}
-
 static bool whole_pages(size_t *bytes)
 {
     if (!ae_add_size(bytes, *bytes, PAGE - 1)) return false;
@@ -117,11 +100,10 @@ void *ae_pages_take(size_t bytes)
     void *pages;
 
     if (!whole_pages(&bytes) || must_fail()) return NULL;
-    pages = map_aligned(bytes);
-    if (!pages) return NULL;
-#ifdef MADV_HUGEPAGE
-    madvise(pages, bytes, MADV_HUGEPAGE); /* a wish */
-#endif
+    /* Huge pages are not asked for: the first touch of 4 GiB took 6.9 s with them and 1.1 s without on a
+     * virtual machine whose host backs memory by small ones, and reading gained nothing. */
+    pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return NULL;
     count_bytes(bytes);
     return pages;
 }

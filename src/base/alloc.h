@@ -30,8 +30,7 @@ static inline bool ae_mul_size(size_t *out, size_t a, size_t b)
     return !__builtin_mul_overflow(a, b, out);
 }
 
-/* A large zeroed block straight from the system, page-aligned, in huge pages where the system has
- * them; NULL when there is no room. It costs memory only where it is written. Counted with the
+/* A large zeroed block straight from the system, page-aligned; NULL when there is no room. It costs memory only where it is written. Counted with the
  * rest. Free with ae_pages_free() and the same size. */
 void *ae_pages_take(size_t bytes);
 void ae_pages_free(void *pages, size_t bytes); /* NULL is fine */
