@@ -97,7 +97,7 @@ static inline float *ae_room_of(const ae_rooms *rooms, int worker)
 
 /* pack.c, packed.c */
 size_t ae_cpu_packed_bytes(const ae_device *dev, ae_dtype dtype, int64_t rows, int64_t cols);
-void ae_cpu_pack(ae_device *dev, void *out, const ae_tensor *w);
+bool ae_cpu_pack(ae_device *dev, void *out, const ae_tensor *w);
 /* The panel that begins with `row`, a multiple of AE_PANEL_ROWS. */
 const uint8_t *ae_cpu_packed_at(const ae_tensor *w, int64_t row);
 aerie_status ae_cpu_linear_packed(ae_device *dev, ae_arena *scratch, float *y, const float *x,

@@ -111,8 +111,9 @@ struct ae_device {
     /* Inference over quantized weights. A device may keep a weight in an arrangement of its own,
      * from which a product runs at the speed of memory. packed_bytes() tells how large that is; 0:
      * there is none for this type and shape. pack() writes it to `out`, 64-byte aligned, by all
-     * threads. Whoever packs puts it into w->packed; w->data is not read by linear() and log_prob()
-     * from then on, but stays what it was for everybody else.
+     * threads; false: a scale of w is infinite or not a number. Whoever packs puts it into
+     * w->packed; w->data is not read by linear() and log_prob() from then on, but stays what it was
+     * for everybody else.
      *
      * The numbers of a packed product, on every device and for any T (docs/numerics.md):
      *   x is rounded to 8 bits in blocks of 32 of a row: dx = max|x| / 127, q = x * (127 / max|x|)
@@ -120,7 +121,7 @@ struct ae_device {
      *   order, each the exact integer sum of products times (weight scale * dx), fused; a type with
      *   minima then adds -(minimum) * (dx * sum of q), fused; the bias comes last. */
     size_t (*packed_bytes)(const ae_device *dev, ae_dtype dtype, int64_t rows, int64_t cols);
-    void (*pack)(ae_device *dev, void *out, const ae_tensor *w);
+    bool (*pack)(ae_device *dev, void *out, const ae_tensor *w);
 
     /* y[T, N] = x[T, K] * transpose(w[N, K]); w of any type this build reads: a block of its rows
      * is expanded into scratch, used for all T tokens, and gone; or the packed product where w has

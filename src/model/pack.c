@@ -99,17 +99,6 @@ aerie_status ae_model_pretend_packed(ae_model *m, const ae_device *device, bool 
     return AERIE_OK;
 }
 
-static aerie_status check_scales(const ae_model *m, int64_t i, aerie_error *err)
-{
-    const ae_tensor *t = m->params[i].tensor;
-
-    if (ae_dtype_scales_finite(t->dtype, t->data, t->rows * t->cols)) return AERIE_OK;
-    return aerie_fail(err, AERIE_BAD_FILE,
-                      "%s: damaged: '%s' has scales that are infinite or not a number; fetch the "
-                      "file again, or quantize it again",
-                      m->path, m->params[i].name);
-}
-
 static void forget(const ae_model *m, const void *data, size_t bytes)
 {
     if (m->gguf) ae_gguf_forget(m->gguf, data, bytes);
@@ -121,17 +110,17 @@ void ae_model_forget(const ae_model *m)
     forget(m, NULL, 0);
 }
 
-/* Writes one weight's packed form to `out` and lets go of its source. The scales are looked at
- * last: by then all threads have fetched the pages. */
+/* Writes one weight's packed form to `out` and lets go of its source. */
 static aerie_status pack_one(ae_model *m, ae_device *device, int64_t i, void *out, aerie_error *err)
 {
     ae_tensor *t = m->params[i].tensor;
-    aerie_status status;
     size_t bytes;
 
-    device->pack(device, out, t);
-    status = check_scales(m, i, err);
-    if (status) return status;
+    if (!device->pack(device, out, t))
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: damaged: '%s' has scales that are infinite or not a number; fetch "
+                          "the file again, or quantize it again",
+                          m->path, m->params[i].name);
     t->packed = out;
     if (ae_dtype_bytes(&bytes, t->dtype, t->rows, t->cols)) forget(m, t->data, bytes);
     return AERIE_OK;

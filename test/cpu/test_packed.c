@@ -11,16 +11,18 @@ static const ae_dtype types[] = { AE_Q4_0, AE_Q4_1, AE_Q5_0, AE_Q5_1, AE_Q8_0,  
 
 static const int64_t tokens[] = { 1, 2, 3, 5, 7, 8, 9, 17, 33, 70 };
 
-/* Any content is a weight, but for halves that are not finite or huge: d and m of every block. */
+/* Where a block has its halves, d and m (or d twice). */
+static const struct {
+    ae_dtype dtype;
+    int at[2];
+} halves[] = { { AE_Q4_0, { 0, 0 } },     { AE_Q4_1, { 0, 2 } },   { AE_Q5_0, { 0, 0 } },
+               { AE_Q5_1, { 0, 2 } },     { AE_Q8_0, { 0, 0 } },   { AE_Q2_K, { 80, 82 } },
+               { AE_Q3_K, { 108, 108 } }, { AE_Q4_K, { 0, 2 } },   { AE_Q5_K, { 0, 2 } },
+               { AE_Q6_K, { 208, 208 } }, { AE_IQ4_NL, { 0, 0 } }, { AE_IQ4_XS, { 0, 0 } } };
+
+/* Any content is a weight, but for halves that are not finite or huge. */
 static void tame_halves(ae_rng *rng, const ae_tensor *w, size_t bytes)
 {
-    static const struct {
-        ae_dtype dtype;
-        int at[2];
-    } halves[] = { { AE_Q4_0, { 0, 0 } },     { AE_Q4_1, { 0, 2 } },   { AE_Q5_0, { 0, 0 } },
-                   { AE_Q5_1, { 0, 2 } },     { AE_Q8_0, { 0, 0 } },   { AE_Q2_K, { 80, 82 } },
-                   { AE_Q3_K, { 108, 108 } }, { AE_Q4_K, { 0, 2 } },   { AE_Q5_K, { 0, 2 } },
-                   { AE_Q6_K, { 208, 208 } }, { AE_IQ4_NL, { 0, 0 } }, { AE_IQ4_XS, { 0, 0 } } };
     int64_t step = ae_dtype_info_of(w->dtype)->block_bytes;
 
     for (size_t i = 0; i < AE_COUNT(halves); i++)
@@ -59,7 +61,7 @@ static packed pack(ae_device *dev, ae_tensor *w)
     assert_non_null(p.whole);
     memset(p.whole, 0xa5, p.bytes + 256);
     p.at = p.whole + 128 - (uintptr_t)p.whole % 64;
-    dev->pack(dev, p.at, w);
+    assert_true(dev->pack(dev, p.at, w));
     w->packed = p.at;
     return p;
 }
@@ -289,6 +291,41 @@ static void test_not_finite(void **state)
     for_each_device(check_not_finite);
 }
 
+/* One half that is not finite is seen wherever it lies, and none where all are. */
+static void check_bad_scales(ae_device *dev, ae_arena *arena)
+{
+    enum { N = 19, K = 512 };
+    static const uint16_t bad[] = { 0x7c00, 0xfc00, 0x7e01, 0xfdff };
+
+    (void)arena;
+    for (size_t i = 0; i < AE_COUNT(halves); i++) {
+        const ae_dtype_info *info = ae_dtype_info_of(halves[i].dtype);
+        int64_t blocks = N * K / info->block_elements;
+        ae_rng rng;
+        ae_rng_seed(&rng, i);
+        ae_tensor w = random_weight(&rng, halves[i].dtype, N, K);
+        packed p = pack(dev, &w);
+        for (int64_t b = 0; b < blocks; b++) {
+            uint8_t *half = (uint8_t *)w.data + b * info->block_bytes + halves[i].at[b % 2];
+            uint16_t was;
+            memcpy(&was, half, 2);
+            memcpy(half, &bad[b % AE_COUNT(bad)], 2);
+            if (dev->pack(dev, p.at, &w))
+                fail_msg("%s %s: block %lld", dev->name, info->name, (long long)b);
+            memcpy(half, &was, 2);
+        }
+        assert_true(dev->pack(dev, p.at, &w));
+        packed_free(p);
+        ae_free(w.data);
+    }
+}
+
+static void test_bad_scales(void **state)
+{
+    (void)state;
+    for_each_device(check_bad_scales);
+}
+
 /* The head's log-probabilities come from the logits that linear() gives. */
 static void check_log_prob(ae_device *dev, ae_arena *arena)
 {
@@ -349,8 +386,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_right),      cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_extremes),   cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_log_prob),
-        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_bad_scales),
+        cmocka_unit_test(test_log_prob),   cmocka_unit_test(test_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,11 +24,12 @@ static void turn_over(void *out, const void *in, size_t n)
 
 static int n_packed;
 
-static void upside_down_pack(ae_device *dev, void *out, const ae_tensor *w)
+static bool upside_down_pack(ae_device *dev, void *out, const ae_tensor *w)
 {
     assert_int_equal((uintptr_t)out % 64, 0);
     turn_over(out, w->data, upside_down_bytes(dev, w->dtype, w->rows, w->cols));
     n_packed++;
+    return ae_dtype_scales_finite(w->dtype, w->data, w->rows * w->cols);
 }
 
 static int n_products, n_from_packed;
