@@ -30,9 +30,13 @@ static inline bool ae_mul_size(size_t *out, size_t a, size_t b)
     return !__builtin_mul_overflow(a, b, out);
 }
 
-/* A large zeroed block straight from the system, page-aligned; NULL when there is no room. It costs memory only where it is written. Counted with the
- * rest. Free with ae_pages_free() and the same size. */
+/* A large zeroed block straight from the system, page-aligned; NULL when there is no room. It costs
+ * memory only where it is written. Counted with the rest. Free with ae_pages_free() and the same
+ * size. */
 void *ae_pages_take(size_t bytes);
+/* Brings the pages of a part of such a block into memory, about to be written: at once costs less
+ * than one after another at first touch. Does nothing where the system cannot. */
+void ae_pages_touch(void *part, size_t bytes);
 void ae_pages_free(void *pages, size_t bytes); /* NULL is fine */
 
 /* For the out-of-memory tests: the n-th allocation from now on fails (1: the next); 0: none.

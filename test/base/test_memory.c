@@ -30,8 +30,11 @@ static void pages_are_zeroed_and_counted(void **state)
         uint8_t *pages = ae_pages_take(sizes[i]);
         assert_non_null(pages);
         assert_int_equal((uintptr_t)pages % 4096, 0);
+        if (sizes[i]) ae_pages_touch(pages + sizes[i] / 3, sizes[i] / 2);
         for (size_t b = 0; b < sizes[i]; b++) assert_int_equal(pages[b], 0);
         memset(pages, 0xff, sizes[i]);
+        ae_pages_touch(pages, sizes[i]);
+        for (size_t b = 0; b < sizes[i]; b++) assert_int_equal(pages[b], 0xff);
         assert_true(ae_alloc_bytes() - before >= sizes[i]);
         assert_true(ae_alloc_bytes() - before < sizes[i] + 65537);
         ae_pages_free(pages, sizes[i]);
