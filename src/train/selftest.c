@@ -17,6 +17,8 @@ static const struct {
     { "lora", ae_golden_lora },         { "optimizer", ae_golden_optimizer },
     { "schedule", ae_golden_schedule }, { "packing", ae_golden_packing },
     { "datasets", ae_golden_datasets }, { "truncation", ae_golden_truncation },
+    { "ppo", ae_golden_online },        { "apa", ae_golden_online },
+    { "grpo_rloo", ae_golden_online },
 };
 
 static void run_unknown(ae_golden *g, const json_t *c)
