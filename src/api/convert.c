@@ -27,6 +27,7 @@ aerie_status aerie_convert(const char *in_path, const char *out_path, const char
     ae_model *m = NULL;
     aerie_status status = parse_target(to, type, &hf, &dtype, err);
     if (!status) status = ae_model_open(&m, in_path, err);
+    if (!status) status = ae_model_check_scales(m, err);
     if (!status)
         status = hf ? ae_model_save_hf(m, out_path, dtype, err)
                     : ae_model_save_gguf(m, out_path, dtype, err);

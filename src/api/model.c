@@ -64,6 +64,7 @@ static aerie_status open_parts(aerie_model *m, const char *path, const aerie_mod
     if (!status && o && o->plan) status = ae_api_check_memory(m, o, o->plan, err);
     if (!status) status = open_adapters(m, o, err);
     if (!status) status = pack_weights(m, o, err);
+    if (!status) status = ae_model_check_scales(m->model, err);
     if (!status)
         status =
             ae_net_with_adapters(&m->net, &m->arena, m->model, m->adapters, m->n_adapters, err);

@@ -90,6 +90,7 @@ aerie_status aerie_train(const char *recipe_path, const aerie_train_options *opt
     if (with->progress)
         with->progress(with->user, &(aerie_train_progress){ .phase = AERIE_TRAIN_READING });
     status = open_all(&o, recipe_path, with, NULL, err);
+    if (!status) status = ae_model_check_scales(o.model, err);
     if (!status) {
         if (o.recipe.template_name) run.template_source = o.template_source;
         status = ae_train(&o.recipe, o.device, o.model, &o.data.all,

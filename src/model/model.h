@@ -107,12 +107,18 @@ const ae_tokenizer *ae_model_tokenizer(const ae_model *m); /* NULL: the file has
 const char *ae_model_template(
     const ae_model *m); /* Jinja source (the file's own, else a known format's); NULL: none */
 const char *ae_model_path(const ae_model *m);
+/* Refuses a model with a quantized weight whose scales are infinite or not a number, by a sentence
+ * that names it: AERIE_BAD_FILE. Reads all quantized weights but the packed ones, which were looked
+ * at when they were packed. Any block of any weight may be the one, so whoever computes over a
+ * model that was not packed asks this first. */
+aerie_status ae_model_check_scales(const ae_model *m, aerie_error *err);
 /* Bytes that ae_model_pack() would take; 0: the device packs none of its weights. */
 size_t ae_model_packed_bytes(const ae_model *m, const ae_device *device);
 /* Gives back the memory of the file's pages that were read so far. */
 void ae_model_forget(const ae_model *m);
-/* Bytes of the matrices that a pass reads where they lie in the file: those that the device does not
- * pack (with `exact`: all), and the embedding, of which n_tokens random tokens are looked up. */
+/* Bytes of the matrices that a pass reads where they lie in the file: those that the device does
+ * not pack (with `exact`: all), and the embedding, of which n_tokens random tokens are looked up.
+ */
 size_t ae_model_mapped_bytes(const ae_model *m, const ae_device *device, bool exact,
                              int64_t n_tokens);
 /* For a rehearsal (ae_device.rehearse): while on, an unpacked model looks packed. */

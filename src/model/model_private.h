@@ -44,6 +44,11 @@ aerie_status ae_model_read_folder_config(ae_model *m, const char *folder, aerie_
 aerie_status ae_model_load(ae_model *m, const ae_tensor_list *list, bool gguf_names,
                            aerie_error *err);
 
+/* Gives back the memory of the file's pages that lie whole in these bytes of it; NULL: all. */
+void ae_model_forget_bytes(const ae_model *m, const void *data, size_t bytes);
+/* AERIE_BAD_FILE with the sentence for parameter i, whose scales are not finite. */
+aerie_status ae_model_bad_scales(const ae_model *m, int64_t i, aerie_error *err);
+
 /* Keeps a copy. own: the file's, not a guess. */
 aerie_status ae_model_keep_template(ae_model *m, const char *jinja, bool own, aerie_error *err);
 /* Tokenizer and template of a Hugging Face folder; none of either is fine. */

@@ -99,7 +99,7 @@ aerie_status ae_model_pretend_packed(ae_model *m, const ae_device *device, bool 
     return AERIE_OK;
 }
 
-static void forget(const ae_model *m, const void *data, size_t bytes)
+void ae_model_forget_bytes(const ae_model *m, const void *data, size_t bytes)
 {
     if (m->gguf) ae_gguf_forget(m->gguf, data, bytes);
     if (m->safetensors) ae_safetensors_forget(m->safetensors, data, bytes);
@@ -107,7 +107,7 @@ static void forget(const ae_model *m, const void *data, size_t bytes)
 
 void ae_model_forget(const ae_model *m)
 {
-    forget(m, NULL, 0);
+    ae_model_forget_bytes(m, NULL, 0);
 }
 
 /* Writes one weight's packed form to `out` and lets go of its source. */
@@ -116,13 +116,10 @@ static aerie_status pack_one(ae_model *m, ae_device *device, int64_t i, void *ou
     ae_tensor *t = m->params[i].tensor;
     size_t bytes;
 
-    if (!device->pack(device, out, t))
-        return aerie_fail(err, AERIE_BAD_FILE,
-                          "%s: damaged: '%s' has scales that are infinite or not a number; fetch "
-                          "the file again, or quantize it again",
-                          m->path, m->params[i].name);
+    if (!device->pack(device, out, t)) return ae_model_bad_scales(m, i, err);
     t->packed = out;
-    if (ae_dtype_bytes(&bytes, t->dtype, t->rows, t->cols)) forget(m, t->data, bytes);
+    if (ae_dtype_bytes(&bytes, t->dtype, t->rows, t->cols))
+        ae_model_forget_bytes(m, t->data, bytes);
     return AERIE_OK;
 }
 

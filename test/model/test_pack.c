@@ -207,6 +207,37 @@ static void scales_that_are_no_numbers_are_refused(void **state)
     assert_int_equal(ae_alloc_bytes(), held);
 }
 
+/* A weight that is used as it lies is looked at too: without packing all of them, with it the
+ * embedding. */
+static void check_damaged(const char *tensor, const char *name, bool packed)
+{
+    char *folder = scratch_make(), *path = make_file(folder, "mistral");
+    aerie_error err = { 0 };
+    ae_model *m = open_or_fail(path);
+
+    if (packed) pack(m);
+    assert_int_equal(ae_model_check_scales(m, NULL), AERIE_OK);
+    ae_model_close(m);
+    damage(path, tensor);
+    m = open_or_fail(path);
+    if (packed) pack(m);
+    assert_int_equal(ae_model_check_scales(m, &err), AERIE_BAD_FILE);
+    assert_non_null(strstr(err.message, name));
+    assert_non_null(strstr(err.message, "scales that are infinite or not a number"));
+    ae_model_close(m);
+    ae_free(path);
+    scratch_remove(folder);
+}
+
+static void unpacked_scales_are_looked_at_too(void **state)
+{
+    (void)state;
+    check_damaged("token_embd.weight", "embed_tokens", true);
+    check_damaged("token_embd.weight", "embed_tokens", false);
+    check_damaged("blk.0.ffn_up.weight", "layers.0.mlp.up_proj", false);
+    check_damaged("output.weight", "lm_head", false);
+}
+
 static int patience;
 
 static bool lose_patience(void *user, double share)
@@ -265,6 +296,7 @@ int main(void)
         cmocka_unit_test(products_read_the_packed_form),
         cmocka_unit_test(others_read_the_weights),
         cmocka_unit_test(scales_that_are_no_numbers_are_refused),
+        cmocka_unit_test(unpacked_scales_are_looked_at_too),
         cmocka_unit_test(packing_can_be_stopped),
         cmocka_unit_test(no_room_is_a_sentence),
     };
