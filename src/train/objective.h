@@ -2,7 +2,7 @@
  *
  * The loop knows items (samples or pairs, by index), rows of tokens and log-probabilities; a method
  * says how an item is laid into a row and what the log-probabilities are worth. A new method is one
- * file with one ae_objective and one line in ae_objective_of(). */
+ * file with one ae_objective and one line in the table of method.c. */
 #ifndef AE_TRAIN_OBJECTIVE_H
 #define AE_TRAIN_OBJECTIVE_H
 

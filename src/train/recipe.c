@@ -195,6 +195,13 @@ static aerie_status read_value(const reader *r, const ae_key *key, const yaml_no
     return at(r, node, ae_recipe_set(r->recipe, key, synonym(key, scalar_of(node)), r->err));
 }
 
+static void mark_given(ae_recipe *recipe, const ae_key *key)
+{
+    size_t i = (size_t)(key - ae_recipe_keys);
+
+    recipe->given[i / 64] |= (uint64_t)1 << i % 64;
+}
+
 static aerie_status read_pair(reader *r, const char *prefix, const yaml_node_pair_t *pair);
 
 static aerie_status read_mapping(reader *r, const char *prefix, const yaml_node_t *map)
@@ -230,6 +237,7 @@ static aerie_status read_pair(reader *r, const char *prefix, const yaml_node_pai
     if (r->seen[key - ae_recipe_keys])
         return at(r, key_node, aerie_fail(r->err, AERIE_BAD_TEXT, "'%s' is given twice", name));
     r->seen[key - ae_recipe_keys] = true;
+    mark_given(r->recipe, key);
     return read_value(r, key, value);
 }
 
@@ -299,6 +307,7 @@ static aerie_status read_setting(ae_recipe *recipe, const char *setting, aerie_e
     snprintf(name, sizeof name, "%.*s", (int)(equals - setting), setting);
     key = ae_recipe_key(name);
     if (!key) return ae_recipe_unknown(name, err);
+    mark_given(recipe, key);
     if (key->kind == AE_KEY_TEXT) return ae_recipe_set(recipe, key, equals + 1, err);
     status = parse_yaml(&document, equals + 1, strlen(equals + 1), NULL, err);
     if (status) return status;
@@ -321,6 +330,7 @@ static aerie_status set_defaults(ae_recipe *recipe, aerie_error *err)
             status = ae_recipe_set(recipe, &ae_recipe_keys[i], ae_recipe_keys[i].default_text, err);
     recipe->learning_rate = NAN; /* by method: see ae_recipe_check() */
     recipe->auto_learning_rate = NAN;
+    recipe->beta = NAN;
     recipe->packing = -1;
     return status;
 }

@@ -1,13 +1,13 @@
 /* recipe_check.c -- what a recipe's keys mean together. */
+#include "train/method.h"
 #include "train/recipe.h"
 
 #include <math.h>
 #include <string.h>
 
-/* The rates of the Zephyr recipes (full parameters; LoRA ten times that). */
 static double default_rate(const ae_recipe *r)
 {
-    double full = r->method == AE_METHOD_PRETRAIN ? 1e-3 : r->method == AE_METHOD_SFT ? 2e-5 : 5e-7;
+    double full = ae_method_of(r)->learning_rate;
 
     return r->lora_r > 0 && r->method != AE_METHOD_PRETRAIN ? 10 * full : full;
 }
@@ -15,8 +15,28 @@ static double default_rate(const ae_recipe *r)
 static void fill_in(ae_recipe *r)
 {
     if (isnan(r->learning_rate) && isnan(r->auto_learning_rate)) r->learning_rate = default_rate(r);
+    if (isnan(r->beta) && ae_method_of(r)->beta > 0) r->beta = ae_method_of(r)->beta;
     if (r->packing < 0) r->packing = r->method == AE_METHOD_PRETRAIN;
     if (r->method == AE_METHOD_PRETRAIN) r->train_on = AE_TRAIN_ON_ALL;
+}
+
+/* A key that another method has and this one has not is a mistake, not a wish to be ignored. */
+static aerie_status check_keys(const ae_recipe *r, aerie_error *err)
+{
+    const ae_method_info *method = ae_method_of(r);
+    char names[160];
+
+    for (size_t i = 0; i < ae_n_recipe_keys; i++) {
+        const char *key = ae_recipe_keys[i].name;
+        if (!(r->given[i / 64] >> i % 64 & 1) || ae_method_has_key(method, key)) continue;
+        ae_method_names_with_key(key, names, sizeof names);
+        return aerie_fail(
+            err, AERIE_BAD_TEXT,
+            "'%s' means nothing to 'method: %s'; it is for %s. Leave it out, or change "
+            "the method",
+            key, method->name, names);
+    }
+    return AERIE_OK;
 }
 
 static aerie_status check_targets(const ae_recipe *r, aerie_error *err)
@@ -76,18 +96,20 @@ static aerie_status check_rate(const ae_recipe *r, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'learning_rate' and 'auto_learning_rate' are both given; one of them "
                           "sets the rate");
-    if (r->method == AE_METHOD_DPO)
+    if (!ae_method_of(r)->of_tokens)
         return aerie_fail(err, AERIE_BAD_TEXT,
-                          "'auto_learning_rate' counts learned tokens, which 'method: dpo' has "
-                          "none of; give 'learning_rate'");
+                          "'auto_learning_rate' counts learned tokens, which 'method: %s' has "
+                          "none of; give 'learning_rate'",
+                          ae_method_of(r)->name);
     return AERIE_OK;
 }
 
 static aerie_status check_method(const ae_recipe *r, aerie_error *err)
 {
-    if (r->method == AE_METHOD_DPO && r->packing)
+    if (!ae_method_of(r)->of_tokens && r->packing)
         return aerie_fail(err, AERIE_BAD_TEXT,
-                          "'packing: wrapped' cuts through answers and is not for 'method: dpo'");
+                          "'packing: wrapped' cuts through answers and is not for 'method: %s'",
+                          ae_method_of(r)->name);
     if (r->rpo_alpha > 0 && r->ld_alpha < 1)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'rpo_alpha' wants every token of the chosen answer and 'ld_alpha' takes "
@@ -108,7 +130,8 @@ aerie_status ae_recipe_check(ae_recipe *r, aerie_error *err)
     aerie_status status;
 
     fill_in(r);
-    status = check_start(r, err);
+    status = check_keys(r, err);
+    if (!status) status = check_start(r, err);
     if (!status) status = check_targets(r, err);
     if (!status) status = check_rate(r, err);
     if (!status) status = check_method(r, err);

@@ -1,4 +1,5 @@
 /* recipe_data.c -- from a recipe's files to its samples. */
+#include "train/method.h"
 #include "train/recipe.h"
 
 #include <math.h>
@@ -52,7 +53,7 @@ aerie_status ae_recipe_template(char **out, const ae_recipe *recipe, const ae_mo
 static int64_t max_length(const ae_recipe *r, const ae_model *model)
 {
     int64_t context = ae_model_config(model)->max_position;
-    int64_t usual = r->method == AE_METHOD_DPO ? 1024 : 2048;
+    int64_t usual = ae_method_of(r)->max_length;
 
     if (r->max_length > 0) return r->max_length;
     return context > 0 && context < usual ? context : usual;
@@ -76,10 +77,9 @@ static ae_encode_options encode_options(const ae_recipe *r, const ae_model *mode
 static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_source *source,
                                 const ae_encode_options *encode, ae_pool *pool, aerie_error *err)
 {
-    static const ae_example_kind kinds[] = { AE_EXAMPLE_TEXT, AE_EXAMPLE_CHAT, AE_EXAMPLE_PAIR };
     ae_dataset_options options = { .columns = source->columns,
                                    .n_columns = source->n_columns,
-                                   .kind = kinds[r->method],
+                                   .kind = ae_method_of(r)->kind,
                                    .ranked = (ae_ranked_pairs)r->ranked_answers,
                                    .seed = (uint64_t)r->seed };
     ae_dataset *dataset = NULL;

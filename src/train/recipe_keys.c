@@ -1,5 +1,6 @@
 /* recipe_keys.c -- the table of a recipe's keys: parsing, defaults, errors and documentation all
  * walk this. */
+#include "train/method.h"
 #include "train/recipe.h"
 
 #include <ctype.h>
@@ -20,7 +21,6 @@ static const char *word_of(const char *const *words, size_t n, int i)
         return word_of(words, AE_COUNT(words), i);                                                 \
     }
 
-WORDS(method_word, "pretrain", "sft", "dpo")
 WORDS(optim_word, "adamw", "rmsprop")
 WORDS(lr_word, "cosine", "linear", "constant", "constant_with_warmup", "cosine_with_min_lr")
 WORDS(packing_word, "none", "wrapped")
@@ -64,7 +64,7 @@ enum { MAX_TOKENS = 1 << 24 };
 
 const ae_key ae_recipe_keys[] = {
     WORD(
-        "method", method, method_word, "sft", true,
+        "method", method, ae_method_name, "sft", true,
         "what is learned: the next token of documents, replies, or which of two answers is better"),
     TEXT("model", model, false, "the model to start from: a GGUF file or a Hugging Face folder"),
     TEXT("model_config", model_config, false,
@@ -127,7 +127,9 @@ const ae_key ae_recipe_keys[] = {
          "a new order of the samples in every epoch, by the seed"),
     NUMBER("label_smoothing", label_smoothing, 0, 0.499, "0", true,
            "sft: mass spread over the vocabulary; dpo: chance that a label is wrong (cDPO)"),
-    NUMBER("beta", beta, 1e-9, 1e6, "0.1", true, "dpo: how close to stay to the reference"),
+    NUMBER("beta", beta, 1e-9, 1e6, NULL, true,
+           "how close to stay to the reference, or how sharp a preference is; default by method: "
+           "0.1 for dpo"),
     WORD("loss_type", loss_type, ae_dpo_loss_name, "sigmoid", true,
          "dpo: the loss of a pair; aot and aot_unpaired: of all pairs of a step"),
     WORD("f_divergence_type", divergence, ae_divergence_name, "reverse_kl", true,
@@ -385,6 +387,7 @@ void ae_recipe_print(const ae_recipe *recipe, bool identity, ae_bytes *out)
     for (size_t i = 0; i < ae_n_recipe_keys; i++) {
         const ae_key *key = &ae_recipe_keys[i];
         if (!is_given(recipe, key) || (identity && !key->identity)) continue;
+        if (!ae_method_has_key(ae_method_of(recipe), key->name)) continue;
         ae_bytes_printf(out, "%s: ", key->name);
         print_value(recipe, key, out);
         ae_bytes_add_char(out, '\n');

@@ -76,13 +76,3 @@ const ae_objective ae_objective_tokens = {
     .lay = lay,
     .loss = loss,
 };
-
-const ae_objective *ae_objective_of(const ae_recipe *recipe)
-{
-    return recipe->method == AE_METHOD_DPO ? &ae_objective_dpo : &ae_objective_tokens;
-}
-
-bool ae_objective_smooths(const ae_recipe *recipe)
-{
-    return recipe->method != AE_METHOD_DPO && recipe->label_smoothing > 0;
-}

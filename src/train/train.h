@@ -114,8 +114,9 @@ typedef struct {
 /* A recipe read and checked. Every string lives in `arena`. */
 typedef struct {
     ae_arena arena;
-    const char *path; /* for messages */
-    int method;       /* ae_method */
+    const char *path;  /* for messages */
+    uint64_t given[4]; /* bit i: key i of the table is said by the recipe itself */
+    int method;        /* ae_method */
     const char *model, *model_config, *output, *template_name;
     ae_texts adapters;
     ae_sources data, eval_data;

@@ -1,0 +1,92 @@
+/* method.c -- the table of training methods; docs/recipes.md shows it to people. */
+#include "train/method.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What all methods of preferred and rejected answers have. */
+#define OF_ANSWERS "ranked_answers max_prompt_length truncation_mode shared_prefix"
+
+static const ae_method_info methods[] = {
+    [AE_METHOD_PRETRAIN] = { .name = "pretrain",
+                             .objective = &ae_objective_tokens,
+                             .kind = AE_EXAMPLE_TEXT,
+                             .learning_rate = 1e-3,
+                             .max_length = 2048,
+                             .of_tokens = true,
+                             .keys = "label_smoothing",
+                             .source = "next-token cross-entropy" },
+    [AE_METHOD_SFT] = { .name = "sft",
+                        .objective = &ae_objective_tokens,
+                        .kind = AE_EXAMPLE_CHAT,
+                        .learning_rate = 2e-5,
+                        .max_length = 2048,
+                        .of_tokens = true,
+                        .keys = "label_smoothing train_on",
+                        .source = "Zephyr (2310.16944), alignment-handbook v0.3.0" },
+    [AE_METHOD_DPO] = { .name = "dpo",
+                        .objective = &ae_objective_dpo,
+                        .kind = AE_EXAMPLE_PAIR,
+                        .learning_rate = 5e-7,
+                        .beta = 0.1,
+                        .max_length = 1024,
+                        .keys = OF_ANSWERS " beta label_smoothing loss_type f_divergence_type "
+                                           "f_alpha rpo_alpha ld_alpha discopop_tau reference_free",
+                        .source = "Rafailov et al. (2305.18290); names of TRL" },
+};
+
+const ae_method_info *ae_method_at(int method)
+{
+    return method >= 0 && (size_t)method < AE_COUNT(methods) ? &methods[method] : NULL;
+}
+
+const ae_method_info *ae_method_of(const ae_recipe *recipe)
+{
+    return &methods[recipe->method];
+}
+
+const char *ae_method_name(int method)
+{
+    const ae_method_info *m = ae_method_at(method);
+
+    return m ? m->name : NULL;
+}
+
+static bool lists(const ae_method_info *method, const char *key)
+{
+    size_t len = strlen(key);
+
+    for (const char *at = method->keys; (at = strstr(at, key)); at += len)
+        if ((at == method->keys || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+bool ae_method_has_key(const ae_method_info *method, const char *key)
+{
+    if (lists(method, key)) return true;
+    for (size_t i = 0; i < AE_COUNT(methods); i++)
+        if (lists(&methods[i], key)) return false;
+    return true;
+}
+
+void ae_method_names_with_key(const char *key, char *out, size_t size)
+{
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < AE_COUNT(methods) && len < size; i++)
+        if (lists(&methods[i], key))
+            len +=
+                (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "", methods[i].name);
+}
+
+const ae_objective *ae_objective_of(const ae_recipe *recipe)
+{
+    return ae_method_of(recipe)->objective;
+}
+
+bool ae_objective_smooths(const ae_recipe *recipe)
+{
+    return ae_method_of(recipe)->of_tokens && recipe->label_smoothing > 0;
+}
