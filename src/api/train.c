@@ -65,6 +65,7 @@ static aerie_status open_all(opened *o, const char *recipe_path, const aerie_tra
     }
     status = open_device(o, options, err);
     if (!status) status = open_model(o, options, err);
+    if (!status) status = ae_recipe_load_in(&o->recipe, o->model, o->device, err);
     if (!status) status = ae_recipe_template(&o->template_source, &o->recipe, o->model, err);
     if (!status)
         status = ae_recipe_read(&o->data, &o->recipe, &o->recipe.data, o->model, o->template_source,

@@ -22,6 +22,7 @@ void ae_model_close(ae_model *m)
     if (!m) return;
     ae_tokenizer_close(m->own_tokenizer);
     ae_pages_free(m->packed, m->packed_bytes);
+    ae_pages_free(m->four_bit, m->four_bit_bytes);
     ae_gguf_close(m->gguf);
     ae_safetensors_close(m->safetensors);
     ae_free(m->template);

@@ -131,6 +131,12 @@ aerie_status ae_model_pretend_packed(ae_model *m, const ae_device *device, bool 
 typedef bool ae_progress_fn(void *user, double share);
 aerie_status ae_model_pack(ae_model *m, ae_device *device, ae_progress_fn *progress, void *user,
                            aerie_error *err);
+/* QLoRA's base: quantizes the projections of a model from a file to NF4 in memory (those whose rows
+ * are whole blocks of 64) and lets go of the file's. double_quant: with the scales that bitsandbytes'
+ * double quantization keeps. To be called before the model is shared; its hash stays the file's.
+ * Nothing is packed from it. n_threads 0: one per processor. A model of which it fails can only be
+ * closed. */
+aerie_status ae_model_load_in_nf4(ae_model *m, bool double_quant, int n_threads, aerie_error *err);
 /* 64 hex digits over config and weights' bytes: identity for caches and provenance. Computed once.
  */
 aerie_status ae_model_hash(const ae_model *m, char out[65], aerie_error *err);

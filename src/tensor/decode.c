@@ -126,8 +126,7 @@ static void decode_q5_1(const uint8_t *in, int64_t n, float *out)
 {
     for (int64_t b = 0; b < n / 32; b++, in += 24, out += 32) {
         float d = half_at(in), m = half_at(in + 2);
-        for (int i = 0; i < 32; i++)
-            out[i] = (float)five_bits(in + 8, word_at(in + 4), i) * d + m;
+        for (int i = 0; i < 32; i++) out[i] = (float)five_bits(in + 8, word_at(in + 4), i) * d + m;
     }
 }
 
@@ -232,16 +231,29 @@ static void decode_f32(const uint8_t *in, int64_t n, float *out)
     memcpy(out, in, (size_t)n * sizeof *out);
 }
 
+static void decode_nf4(const uint8_t *in, int64_t n, float *out)
+{
+    for (int64_t b = 0; b < n / AE_NF4_BLOCK; b++, in += AE_NF4_BYTES, out += AE_NF4_BLOCK) {
+        float scale;
+        memcpy(&scale, in, sizeof scale);
+        for (int i = 0; i < AE_NF4_BLOCK; i += 2) {
+            out[i] = ae_nf4_values[in[4 + i / 2] >> 4] * scale;
+            out[i + 1] = ae_nf4_values[in[4 + i / 2] & 15] * scale;
+        }
+    }
+}
+
 typedef void decode_fn(const uint8_t *in, int64_t n, float *out);
 
 bool ae_dtype_decode_row(ae_dtype dtype, const void *in, int64_t n, float *out)
 {
     static decode_fn *const decode[] = {
-        [AE_F32] = decode_f32,       [AE_F16] = decode_f16,       [AE_BF16] = decode_bf16,
-        [AE_Q4_0] = decode_q4_0,     [AE_Q4_1] = decode_q4_1,     [AE_Q5_0] = decode_q5_0,
-        [AE_Q5_1] = decode_q5_1,     [AE_Q8_0] = decode_q8_0,     [AE_Q2_K] = decode_q2_k,
-        [AE_Q3_K] = decode_q3_k,     [AE_Q4_K] = decode_q4_k,     [AE_Q5_K] = decode_q5_k,
-        [AE_Q6_K] = decode_q6_k,     [AE_IQ4_NL] = decode_iq4_nl, [AE_IQ4_XS] = decode_iq4_xs,
+        [AE_F32] = decode_f32,   [AE_F16] = decode_f16,       [AE_BF16] = decode_bf16,
+        [AE_Q4_0] = decode_q4_0, [AE_Q4_1] = decode_q4_1,     [AE_Q5_0] = decode_q5_0,
+        [AE_Q5_1] = decode_q5_1, [AE_Q8_0] = decode_q8_0,     [AE_Q2_K] = decode_q2_k,
+        [AE_Q3_K] = decode_q3_k, [AE_Q4_K] = decode_q4_k,     [AE_Q5_K] = decode_q5_k,
+        [AE_Q6_K] = decode_q6_k, [AE_IQ4_NL] = decode_iq4_nl, [AE_IQ4_XS] = decode_iq4_xs,
+        [AE_NF4] = decode_nf4,
     };
     const ae_dtype_info *info = ae_dtype_info_of(dtype);
 

@@ -11,7 +11,7 @@ static const ae_dtype_info types[] = {
     { AE_Q2_K, "Q2_K", 256, 84 },      { AE_Q3_K, "Q3_K", 256, 110 },
     { AE_Q4_K, "Q4_K", 256, 144 },     { AE_Q5_K, "Q5_K", 256, 176 },
     { AE_Q6_K, "Q6_K", 256, 210 },     { AE_IQ4_NL, "IQ4_NL", 32, 18 },
-    { AE_IQ4_XS, "IQ4_XS", 256, 136 },
+    { AE_IQ4_XS, "IQ4_XS", 256, 136 }, { AE_NF4, "NF4", AE_NF4_BLOCK, AE_NF4_BYTES },
 };
 
 const ae_dtype_info *ae_dtype_info_of(ae_dtype dtype)
@@ -23,7 +23,7 @@ const ae_dtype_info *ae_dtype_info_of(ae_dtype dtype)
 
 const ae_dtype_info *ae_dtype_of_gguf(uint32_t gguf_type)
 {
-    return gguf_type <= INT32_MAX ? ae_dtype_info_of((ae_dtype)gguf_type) : NULL;
+    return gguf_type < AE_NF4 ? ae_dtype_info_of((ae_dtype)gguf_type) : NULL;
 }
 
 ae_dtype ae_dtype_by_name(const char *name)

@@ -1,5 +1,5 @@
 /* encode.c -- a row of F32 as one of the element types that this build writes. */
-#include "tensor/tensor.h"
+#include "tensor/nf4.h"
 
 #include <math.h>
 #include <string.h>
@@ -44,6 +44,9 @@ bool ae_dtype_encode_row(ae_dtype dtype, const float *in, int64_t n, void *out)
         return true;
     case AE_Q8_0:
         encode_q8_0(in, n, out);
+        return true;
+    case AE_NF4:
+        ae_nf4_encode(in, n, out);
         return true;
     default:
         return false;

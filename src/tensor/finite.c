@@ -42,6 +42,14 @@ static bool floats_finite(const uint8_t *at, size_t n, size_t stride)
     return !bad;
 }
 
+static bool nf4_finite(const uint8_t *at, size_t n, size_t stride)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < n; i++) good &= floats_finite(at + i * stride, 1, sizeof(float));
+    return good;
+}
+
 bool ae_dtype_scales_finite(ae_dtype dtype, const void *data, int64_t n)
 {
     const ae_dtype_info *info = ae_dtype_info_of(dtype);
@@ -50,6 +58,7 @@ bool ae_dtype_scales_finite(ae_dtype dtype, const void *data, int64_t n)
     if (!info || n < 0 || n % info->block_elements) return false;
     size_t blocks = (size_t)(n / info->block_elements), stride = (size_t)info->block_bytes;
     if (dtype == AE_F32 || dtype == AE_BF16) return floats_finite(at, blocks, stride);
+    if (dtype == AE_NF4) return nf4_finite(at, blocks, stride);
     for (size_t i = 0; i < AE_COUNT(scales); i++)
         if (scales[i].dtype == dtype)
             return halves_finite(at + scales[i].first, blocks, stride) &&

@@ -25,6 +25,9 @@ typedef enum {
     AE_IQ4_NL = 20,
     AE_IQ4_XS = 23,
     AE_BF16 = 30,
+    /* QLoRA's (Dettmers et al., 2305.14314): in memory alone. GGUF has no such type, and its 31 was
+     * withdrawn for good. */
+    AE_NF4 = 31,
     AE_DTYPE_NONE = -1
 } ae_dtype;
 
@@ -83,8 +86,19 @@ bool ae_dtype_decode_row(ae_dtype dtype, const void *in, int64_t n, float *out);
 bool ae_dtype_scales_finite(ae_dtype dtype, const void *data, int64_t n);
 /* What the nibbles of IQ4_NL and IQ4_XS stand for. */
 extern const int8_t ae_iq4_values[16];
-/* A row of F32 as F32, F16, BF16 or Q8_0 (ggml's bits); false for a type that this build does not
- * write, or when n is no multiple of the block. `out` may be unaligned. */
+/* A row of F32 as F32, F16, BF16, Q8_0 (ggml's bits) or NF4 (bitsandbytes'); false for a type that
+ * this build does not write, or when n is no multiple of the block. `out` may be unaligned. */
 bool ae_dtype_encode_row(ae_dtype dtype, const float *in, int64_t n, void *out);
+
+/* NF4: blocks of 64 numbers, a float32 scale (the largest magnitude) and 32 bytes; a nibble, the
+ * upper one first, names a value that is multiplied with the scale. */
+enum { AE_NF4_BLOCK = 64, AE_NF4_BYTES = 36, AE_NF4_GROUP = 256 };
+extern const float ae_nf4_values[16];
+/* bitsandbytes' double quantization: the scales of a matrix's blocks, in order, become what their 8
+ * bits keep of them: their mean, and in groups of 256 the largest distance from it times a value of
+ * ae_dynamic_values(). codes [n], ranges [n / 256, rounded up] and `mean` may be NULL. */
+void ae_nf4_double_quantize(float *scales, int64_t n, uint8_t *codes, float *ranges, float *mean);
+/* The 256 values of the signed dynamic 8-bit type (Dettmers et al., 2110.02861), rising. */
+void ae_dynamic_values(float out[256]);
 
 #endif

@@ -78,6 +78,10 @@ static aerie_status check_start(const ae_recipe *r, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "an adapter over random weights makes no sense: leave "
                           "out 'lora' or give a 'model'");
+    if (r->load_in != AE_LOAD_AS_STORED && r->lora_r == 0)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'load_in: nf4' is for training an adapter over 4-bit weights: give "
+                          "'lora: {r: ...}' too, or leave out 'load_in'");
     if (r->adapters.n > 0 && r->lora_r == 0)
         return aerie_fail(
             err, AERIE_BAD_TEXT,
@@ -141,6 +145,14 @@ aerie_status ae_recipe_check(ae_recipe *r, aerie_error *err)
     if (!r->output)
         return aerie_fail(err, AERIE_BAD_TEXT, "the key 'output' is missing: the file to write");
     return AERIE_OK;
+}
+
+aerie_status ae_recipe_load_in(const ae_recipe *r, ae_model *model, ae_device *device,
+                               aerie_error *err)
+{
+    if (r->load_in == AE_LOAD_AS_STORED) return AERIE_OK;
+    return ae_model_load_in_nf4(model, r->load_in == AE_LOAD_NF4_DOUBLE_QUANT, device->n_threads,
+                                err);
 }
 
 ae_dtype ae_recipe_output_type(const ae_recipe *r)

@@ -29,6 +29,7 @@ WORDS(keep_word, "keep_end", "keep_start", "cut_end")
 WORDS(ranked_word, "best_random", "mean_random", "best_worst", "all")
 WORDS(recompute_word, "auto", "true", "false")
 WORDS(output_word, "f32", "f16", "bf16", "q8_0")
+WORDS(load_in_word, "as_stored", "nf4", "nf4_double_quant")
 
 #define AT(field) offsetof(ae_recipe, field)
 #define TEXT(name, field, same, doc)                                                               \
@@ -166,6 +167,10 @@ const ae_key ae_recipe_keys[] = {
         "lora.dora", lora_dora, "false", true,
         "DoRA: a trained magnitude for each row of a weight, the adapter turns its direction; over "
         "the model itself alone"),
+    WORD("load_in", load_in, load_in_word, "as_stored", true,
+         "nf4: the model's projections are quantized to QLoRA's 4 bits when it is opened, and an "
+         "adapter is trained over them; nf4_double_quant: with the scales of bitsandbytes' double "
+         "quantization"),
     WORD("recompute", recompute, recompute_word, "auto", false,
          "keep layer inputs only and compute the rest again on the way back: less memory, a third "
          "more arithmetic, the same numbers; auto: when a row would take more than 1 GiB"),
@@ -203,6 +208,7 @@ static const struct {
     { "lora_alpha", "write it as 'lora: {alpha: ...}'" },
     { "lora_dropout", "write it as 'lora: {dropout: ...}'" },
     { "lora_target_modules", "write it as 'lora: {target_modules: [...]}'" },
+    { "load_in_4bit", "write it as 'load_in: nf4'" },
     { "chat_template", "write it as 'template'" },
     { "completion_only_loss", "write it as 'train_on: completion'" },
     { "assistant_only_loss", "write it as 'train_on: completion'" },

@@ -16,6 +16,7 @@ static const struct {
     { "sft_ce", ae_golden_sft_ce },     { "dpo", ae_golden_dpo },
     { "lora", ae_golden_lora },         { "optimizer", ae_golden_optimizer },
     { "schedule", ae_golden_schedule }, { "packing", ae_golden_packing },
+    { "nf4", ae_golden_nf4 },           { "nf4_double_quant", ae_golden_nf4_double_quant },
     { "datasets", ae_golden_datasets }, { "truncation", ae_golden_truncation },
     { "ppo", ae_golden_online },        { "apa", ae_golden_online },
     { "grpo_rloo", ae_golden_online },

@@ -184,9 +184,9 @@ static aerie_status identify(ae_trainer *t, aerie_error *err)
     ae_bytes_printf(&t->identity, "adapters' hash: %016llx\n",
                     (unsigned long long)hash_adapters(t));
     ae_bytes_printf(&t->identity, "data's hash: %016llx\n", (unsigned long long)hash_set(t->data));
-    ae_bytes_printf(&t->start_identity, "%s %016llx %s %d %.17g", model,
+    ae_bytes_printf(&t->start_identity, "%s %016llx %s %d %.17g %d", model,
                     (unsigned long long)hash_adapters(t), t->device->name, t->recipe->shared_prefix,
-                    t->recipe->ld_alpha);
+                    t->recipe->ld_alpha, t->recipe->load_in);
     status = ae_bytes_status(&t->identity, err);
     return status ? status : ae_bytes_status(&t->start_identity, err);
 }

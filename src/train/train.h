@@ -92,6 +92,8 @@ aerie_status ae_dpo_terms_of(ae_dpo_term *out, const ae_dpo_options *options,
 const char *ae_dpo_loss_name(int loss);
 const char *ae_divergence_name(int divergence);
 
+typedef enum { AE_LOAD_AS_STORED, AE_LOAD_NF4, AE_LOAD_NF4_DOUBLE_QUANT } ae_load_in;
+
 typedef enum { AE_RECOMPUTE_AUTO, AE_RECOMPUTE_ALWAYS, AE_RECOMPUTE_NEVER } ae_recompute_when;
 
 typedef struct {
@@ -136,6 +138,7 @@ typedef struct {
     int loss_type, divergence; /* ae_dpo_loss, ae_divergence */
     bool reference_free, shared_prefix, shuffle;
     int recompute; /* ae_recompute_when */
+    int load_in;   /* ae_load_in */
     int64_t seed;
     int64_t lora_r; /* 0: all parameters are trained */
     double lora_alpha, lora_dropout;
@@ -157,6 +160,10 @@ void ae_recipe_print(const ae_recipe *recipe, bool identity, ae_bytes *out);
  * is owned by the caller (ae_free); NULL: there is none. */
 aerie_status ae_recipe_template(char **out, const ae_recipe *recipe, const ae_model *model,
                                 aerie_error *err);
+
+/* Quantizes an open model as the recipe's `load_in` asks. */
+aerie_status ae_recipe_load_in(const ae_recipe *recipe, ae_model *model, ae_device *device,
+                               aerie_error *err);
 
 /* The samples of a recipe's files; what lies in the items belongs to `parts`. */
 typedef struct {

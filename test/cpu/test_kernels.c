@@ -473,9 +473,10 @@ static void test_expand(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
-        for (size_t i = 1; i < AE_COUNT(stored_types); i++)
+        for (size_t i = 1; i <= AE_COUNT(stored_types); i++)
             for (int v = 0; v < n_variants; v++) {
-                const ae_dtype_info *type = ae_dtype_info_of(stored_types[i]);
+                const ae_dtype_info *type =
+                    ae_dtype_info_of(i < AE_COUNT(stored_types) ? stored_types[i] : AE_NF4);
                 ae_rng rng;
                 ae_rng_seed(&rng, seed);
                 check_expand(&variants[v], type, (int64_t)seed * type->block_elements, &rng);

@@ -2,6 +2,8 @@
  * which tools/golden/make_quant_fixture.py wrote. */
 #include "scratch.h"
 
+#include <math.h>
+
 #include "blocks.h"
 
 #include "format/format.h"
@@ -111,6 +113,31 @@ static void rows_encode_bit_for_bit(void **state)
     }
 }
 
+/* What NF4's 64 numbers come to: a whole block of zeros, subnormal numbers, ends that are kept. */
+static void nf4_keeps_zeros_and_ends(void **state)
+{
+    float row[64] = { 0 }, back[64];
+    uint8_t bytes[AE_NF4_BYTES];
+
+    (void)state;
+    assert_null(ae_dtype_of_gguf(AE_NF4)); /* no file has it */
+    assert_true(ae_dtype_encode_row(AE_NF4, row, 64, bytes));
+    assert_true(ae_dtype_decode_row(AE_NF4, bytes, 64, back));
+    for (int i = 0; i < 64; i++) assert_true(back[i] == 0);
+    row[3] = 1e-45f;
+    assert_true(ae_dtype_encode_row(AE_NF4, row, 64, bytes));
+    assert_true(ae_dtype_scales_finite(AE_NF4, bytes, 64));
+    row[3] = -0.75f, row[9] = 0.75f, row[10] = 0.3f;
+    assert_true(ae_dtype_encode_row(AE_NF4, row, 64, bytes));
+    assert_true(ae_dtype_decode_row(AE_NF4, bytes, 64, back));
+    assert_true(back[3] == -0.75f && back[9] == 0.75f && back[0] == 0);
+    assert_true(back[10] == 0.75f * ae_nf4_values[12]);
+    assert_false(ae_dtype_encode_row(AE_NF4, row, 63, bytes));
+    row[0] = INFINITY;
+    assert_true(ae_dtype_encode_row(AE_NF4, row, 64, bytes));
+    assert_false(ae_dtype_scales_finite(AE_NF4, bytes, 64));
+}
+
 /* What cannot be encoded well is encoded somehow, not crashed on. */
 static void odd_rows_are_survived(void **state)
 {
@@ -181,6 +208,7 @@ int main(void)
         cmocka_unit_test(scales_that_are_no_numbers_are_seen),
         cmocka_unit_test(rows_decode_bit_for_bit),
         cmocka_unit_test(rows_encode_bit_for_bit),
+        cmocka_unit_test(nf4_keeps_zeros_and_ends),
         cmocka_unit_test(odd_rows_are_survived),
     };
     return cmocka_run_group_tests(tests, open_golden, close_golden);

@@ -140,6 +140,7 @@ aerie_status tiny_train(const tiny *t, const tiny_run *r, aerie_train_summary *s
 
     if (!status) status = ae_device_open(&device, r->cpu, r->threads ? r->threads : 1, err);
     if (!status) status = ae_model_open(&model, t->model_path, err);
+    if (!status) status = ae_recipe_load_in(&recipe, model, device, err);
     if (!status) status = ae_train(&recipe, device, model, data, r->eval, &r->run, summary, err);
     ae_model_close(model);
     if (device) device->close(device);

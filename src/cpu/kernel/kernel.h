@@ -87,9 +87,9 @@ typedef struct {
     ae_gemm_fn *gemm;
     ae_dots_fn *dots;
     ae_transpose_fn *transpose;
-    ae_expand_fn *expand[AE_BF16 + 1]; /* by dtype; NULL for F32 and for unknown types */
+    ae_expand_fn *expand[AE_NF4 + 1]; /* by dtype; NULL for F32 and for unknown types */
     ae_packed_quantize_fn *packed_quantize;
-    ae_packed_fn *packed[AE_BF16 + 1]; /* by dtype; NULL: no packed form */
+    ae_packed_fn *packed[AE_NF4 + 1]; /* by dtype; NULL: no packed form */
     ae_rmsnorm_fn *rmsnorm;
     ae_rmsnorm_dx_fn *rmsnorm_dx;
     ae_rmsnorm_dw_fn *rmsnorm_dw;

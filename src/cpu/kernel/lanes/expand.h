@@ -252,4 +252,20 @@ static void expand_iq4_xs(float *out, const void *blocks, int64_t n)
     }
 }
 
+/* The sixteen values are scaled once for 64 numbers: a look-up of floats is left. */
+static void expand_nf4(float *out, const void *blocks, int64_t n)
+{
+    const uint8_t *in = blocks;
+    float value[16], d;
+
+    for (int64_t i = 0; i < n; i += AE_NF4_BLOCK, in += AE_NF4_BYTES) {
+        memcpy(&d, in, sizeof d);
+        store(value, mul(load(ae_nf4_values), set(d)));
+        for (int k = 0; k < AE_NF4_BLOCK / 2; k++) {
+            out[i + 2 * k] = value[in[4 + k] >> 4];
+            out[i + 2 * k + 1] = value[in[4 + k] & 15];
+        }
+    }
+}
+
 #endif

@@ -109,6 +109,7 @@ static void fill_table(ae_kernels *k)
     k->expand[AE_Q6_K] = expand_q6_k;
     k->expand[AE_IQ4_NL] = expand_iq4_nl;
     k->expand[AE_IQ4_XS] = expand_iq4_xs;
+    k->expand[AE_NF4] = expand_nf4;
     k->rmsnorm = rmsnorm;
     k->rmsnorm_dx = rmsnorm_dx;
     k->rmsnorm_dw = rmsnorm_dw;
