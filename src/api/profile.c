@@ -92,7 +92,7 @@ static aerie_status know_names(names *known, const aerie_model *m, aerie_error *
     known->params = ae_alloc((size_t)known->n, sizeof *known->params);
     if (!known->params) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a profile");
     ae_model_params(m->model, known->params, known->n);
-    known->head = m->net.head->data;
+    known->head = m->net.head ? m->net.head->data : NULL;
     return AERIE_OK;
 }
 

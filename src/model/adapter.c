@@ -38,7 +38,7 @@ aerie_status ae_adapter_begin(ae_adapter **out, const ae_model *m, bool trainabl
     a->trainable = trainable;
     size_t n = (size_t)a->n_layers * AE_N_PROJ;
     a->loras = ae_arena_take(&a->arena, n, sizeof *a->loras);
-    a->params = ae_arena_take(&a->arena, 3 * n, sizeof *a->params);
+    a->params = ae_arena_take(&a->arena, 3 * n + 1, sizeof *a->params);
     if (!a->loras || !a->params) {
         ae_adapter_close(a);
         return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter");
@@ -117,6 +117,36 @@ aerie_status ae_adapter_add(ae_adapter *a, const ae_model *m, int64_t layer, int
     return o->dora ? add_magnitudes(a, lora, &site, err) : AERIE_OK;
 }
 
+aerie_status ae_adapter_add_score(ae_adapter *a, const ae_model *m, aerie_error *err)
+{
+    ae_param_site site = ae_param_of_score(&m->config, &m->weights);
+    const char *name = param_name(a, &site, "weight");
+
+    a->score = new_matrix(a, 1, site.cols);
+    if (!a->score || !name) return aerie_fail(err, AERIE_NO_MEMORY, "no room for a head");
+    a->params[a->n_params++] = (ae_named_param){ name, a->score, true };
+    a->options.head.score = true;
+    return AERIE_OK;
+}
+
+/* A new adapter's own head: the model's numbers, or new ones. */
+static aerie_status new_score(ae_adapter *a, const ae_model *m, aerie_error *err)
+{
+    const ae_head_options head = a->options.head;
+    aerie_status status = ae_adapter_add_score(a, m, err);
+
+    if (!status && !head.zero)
+        ae_param_fill(&a->params[a->n_params - 1], AE_START_NORMAL, a->n_layers, head.seed);
+    if (!status) ae_adapter_take_head(a, &m->net);
+    return status;
+}
+
+void ae_adapter_take_head(ae_adapter *a, const ae_net *net)
+{
+    if (a->score && net->score)
+        memcpy(a->score->data, net->score->data, (size_t)a->score->cols * sizeof(float));
+}
+
 /* Seeded by its name, as a random model's weights are. */
 static void fill_uniform(const ae_named_param *p, uint64_t seed)
 {
@@ -144,6 +174,7 @@ aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_o
             if (options->targets[p]) status = ae_adapter_add(a, m, layer, p, err);
     for (int64_t i = 0; !status && i < a->n_params; i += options->dora ? 3 : 2)
         fill_uniform(&a->params[i], seed);
+    if (!status && options->head.score) status = new_score(a, m, err);
     if (status)
         ae_adapter_close(a);
     else
@@ -285,6 +316,7 @@ aerie_status ae_net_with_adapters(ae_net *out, ae_arena *arena, const ae_model *
     out->layers = layers;
     for (int i = 0; i < n_adapters; i++) {
         const ae_adapter *a = adapters[i];
+        if (a->score) out->score = a->score;
         if (a->n_layers != m->config.n_layers || a->rope_interleaved != m->config.rope_interleaved)
             return aerie_fail(err, AERIE_BAD_SHAPE, "adapter %d was opened over another model",
                               i + 1);

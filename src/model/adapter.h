@@ -10,7 +10,8 @@ struct ae_adapter {
     bool rope_interleaved; /* the order of B's rows for q and k: that of the model it was opened
                               over */
     ae_arena arena;
-    ae_lora *loras; /* [L, AE_N_PROJ]; a == NULL: that projection has none */
+    ae_tensor *score; /* [1, D] F32: a head of its own; NULL: none */
+    ae_lora *loras;   /* [L, AE_N_PROJ]; a == NULL: that projection has none */
     ae_named_param *params;
     int64_t n_params;
     char base_hash[65]; /* "" when the file does not say */
@@ -26,6 +27,8 @@ aerie_status ae_adapter_begin(ae_adapter **out, const ae_model *m, bool trainabl
  * are set. */
 aerie_status ae_adapter_add(ae_adapter *a, const ae_model *m, int64_t layer, int projection,
                             aerie_error *err);
+/* Makes its own head that scores, zero. */
+aerie_status ae_adapter_add_score(ae_adapter *a, const ae_model *m, aerie_error *err);
 /* 1 <= rank and so on, before anything is made. */
 aerie_status ae_adapter_check_options(const ae_lora_options *o, const char *what, aerie_error *err);
 
@@ -37,11 +40,12 @@ aerie_status ae_adapter_read_peft(ae_adapter **out, const char *folder, const ae
 
 typedef enum { AE_LORA_A, AE_LORA_B, AE_LORA_M } ae_lora_part;
 /* Fills every projection for which `list` has all parts; `name` says what they are called. The
- * rows of B of q and k are put from the file's layout into the model's. */
+ * rows of B of q and k are put from the file's layout into the model's. `score` is the name of the
+ * head that scores, which `list` may have. */
 typedef void ae_adapter_name_fn(const ae_param_site *site, ae_lora_part part,
                                 char out[AE_PARAM_NAME + 64]);
 aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_list *list,
-                             ae_adapter_name_fn *name, bool interleaved, const char *path,
-                             aerie_error *err);
+                             ae_adapter_name_fn *name, const char *score, bool interleaved,
+                             const char *path, aerie_error *err);
 
 #endif

@@ -8,6 +8,9 @@
 
 #define OWN "aerie.adapter."
 
+/* llama.cpp's name of a model's head that ranks; it refuses adapters that bring one. */
+static const char score_name[] = "cls.output.weight";
+
 /* llama.cpp has no DoRA: the third suffix is this project's, and makes it refuse the file. */
 static void gguf_name(const ae_param_site *site, ae_lora_part part, char out[AE_PARAM_NAME + 64])
 {
@@ -104,10 +107,19 @@ static aerie_status find_parts(stored_lora *out, size_t *found, size_t n,
                       out->name[missing]);
 }
 
-aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_list *list,
-                             ae_adapter_name_fn *name, bool interleaved, const char *path,
-                             aerie_error *err)
+static aerie_status fill_score(ae_adapter *a, const ae_model *m, const ae_stored_tensor *stored,
+                               const char *path, aerie_error *err)
 {
+    aerie_status status = ae_adapter_add_score(a, m, err);
+
+    return status ? status : read_matrix(a->score, stored, 0, false, path, err);
+}
+
+aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_list *list,
+                             ae_adapter_name_fn *name, const char *score, bool interleaved,
+                             const char *path, aerie_error *err)
+{
+    const ae_stored_tensor *head = ae_tensor_list_find(list, score);
     aerie_status status = AERIE_OK;
     stored_lora stored;
     size_t used = 0, found;
@@ -120,6 +132,8 @@ aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_l
         used += found;
         status = fill_one(a, m, &site, &stored, interleaved, path, err);
     }
+    if (!status && head) status = fill_score(a, m, head, path, err);
+    if (head) used++;
     if (!status && (used == 0 || used != ae_tensor_list_len(list)))
         return aerie_fail(
             err, AERIE_UNSUPPORTED,
@@ -228,7 +242,8 @@ aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_m
     if (!status) status = read_options(&a->options, g, err);
     if (!status) status = read_provenance(a, g, err);
     if (!status)
-        status = ae_adapter_fill(a, m, ae_gguf_tensors(g), gguf_name, interleaved, path, err);
+        status = ae_adapter_fill(a, m, ae_gguf_tensors(g), gguf_name, score_name, interleaved, path,
+                                 err);
     ae_gguf_close(g);
     if (status) {
         ae_adapter_close(a);
@@ -275,6 +290,15 @@ static void send_rows(const ae_tensor *b, int64_t head_dim, bool to_interleaved,
     }
 }
 
+static void write_score(const ae_adapter *a, bool announce, ae_gguf_writer *w)
+{
+    if (!a->score) return;
+    if (announce)
+        ae_gguf_writer_tensor(w, score_name, AE_F32, 1, a->score->cols);
+    else
+        send_rows(a->score, 0, false, w);
+}
+
 /* Two walks: all names and shapes come before any data. */
 static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce, ae_gguf_writer *w)
 {
@@ -299,6 +323,7 @@ static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce
                 send_rows(t, k != AE_LORA_A && reorder ? m->config.head_dim : 0, interleaved, w);
         }
     }
+    write_score(a, announce, w);
 }
 
 aerie_status ae_adapter_save(const ae_adapter *a, const char *path, const ae_model *m,

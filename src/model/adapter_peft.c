@@ -23,11 +23,24 @@ static bool is_set(const json_t *root, const char *key)
     return json_is_true(value) || json_array_size(value) > 0 || json_object_size(value) > 0;
 }
 
+/* PEFT's task SEQ_CLS names both of its classifiers' heads; of decoders it is `score`. */
+static bool saves_other_modules(const json_t *root)
+{
+    const json_t *modules = json_object_get(root, "modules_to_save");
+
+    if (modules && !json_is_null(modules) && !json_is_array(modules)) return true;
+    for (size_t i = 0; i < json_array_size(modules); i++) {
+        const char *name = json_string_value(json_array_get(modules, i));
+        if (!name || (strcmp(name, "score") != 0 && strcmp(name, "classifier") != 0)) return true;
+    }
+    return false;
+}
+
 /* What PEFT can do and this build does not: better refused than half applied. */
 static aerie_status check_plain(const json_t *root, const char *path, aerie_error *err)
 {
-    static const char *const extras[] = { "modules_to_save", "rank_pattern",      "alpha_pattern",
-                                          "fan_in_fan_out",  "layer_replication", "use_qalora" };
+    static const char *const extras[] = { "rank_pattern", "alpha_pattern", "fan_in_fan_out",
+                                          "layer_replication", "use_qalora" };
     const char *type = json_string_value(json_object_get(root, "peft_type"));
     const char *bias = json_string_value(json_object_get(root, "bias"));
 
@@ -37,6 +50,11 @@ static aerie_status check_plain(const json_t *root, const char *path, aerie_erro
     if (bias && strcmp(bias, "none") != 0)
         return aerie_fail(err, AERIE_UNSUPPORTED, "%s: 'bias' is '%s'; this build knows none", path,
                           bias);
+    if (saves_other_modules(root))
+        return aerie_fail(err, AERIE_UNSUPPORTED,
+                          "%s: 'modules_to_save' has more than 'score', a reward model's head; "
+                          "this build replaces no other whole modules",
+                          path);
     for (size_t i = 0; i < AE_COUNT(extras); i++)
         if (is_set(root, extras[i]))
             return aerie_fail(err, AERIE_UNSUPPORTED,
@@ -89,7 +107,8 @@ aerie_status ae_adapter_read_peft(ae_adapter **out, const char *folder, const ae
     if (!status) status = read_options(&a->options, config, err);
     if (!status) status = ae_safetensors_open(&s, weights, err);
     if (!status)
-        status = ae_adapter_fill(a, m, ae_safetensors_tensors(s), peft_name, false, weights, err);
+        status = ae_adapter_fill(a, m, ae_safetensors_tensors(s), peft_name,
+                                 "base_model.model.score.weight", false, weights, err);
     ae_safetensors_close(s);
     ae_free(config);
     ae_free(weights);

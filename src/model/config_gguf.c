@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { POOLING_RANK = 4 }; /* llama.cpp's LLAMA_POOLING_TYPE_RANK */
+
 /* Some models give one number for each layer, which this build does not run. */
 static int64_t read_heads(ae_gguf_keys *r, const char *key, int64_t fallback)
 {
@@ -76,6 +78,18 @@ static bool has_tensor(const ae_gguf *g, const char *name)
     return ae_tensor_list_find(ae_gguf_tensors(g), name) != NULL;
 }
 
+/* llama.cpp's: a model that ranks has its head in cls.output.weight, pools by rank, and needs no
+ * other head. Beside a language head it is a value function's. */
+static void read_heads_of_end(ae_config *c, ae_gguf_keys *r)
+{
+    bool language = has_tensor(r->gguf, "output.weight");
+
+    c->score_head = has_tensor(r->gguf, "cls.output.weight");
+    c->no_language_head =
+        c->score_head && !language && ae_gguf_keys_count(r, "pooling_type", 0) == POOLING_RANK;
+    c->tied_head = !language && !c->no_language_head;
+}
+
 static void read_all(ae_config *c, ae_gguf_keys *r)
 {
     const ae_gguf *g = r->gguf;
@@ -103,7 +117,7 @@ static void read_all(ae_config *c, ae_gguf_keys *r)
     c->max_position = ae_gguf_keys_count(r, "context_length", 2048);
     c->sliding_window = ae_gguf_keys_count(r, "attention.sliding_window", c->sliding_window);
     c->norm_eps = (float)ae_gguf_keys_number(r, "attention.layer_norm_rms_epsilon", 1e-5);
-    c->tied_head = !has_tensor(g, "output.weight");
+    read_heads_of_end(c, r);
     c->qkv_bias = has_tensor(g, "blk.0.attn_q.bias");
     c->o_bias = has_tensor(g, "blk.0.attn_output.bias");
     read_rope(c, r);
@@ -252,6 +266,7 @@ void ae_config_to_gguf(const ae_config *c, ae_gguf_writer *w)
         ae_gguf_keys_set_count(w, c, "attention.sliding_window", c->sliding_window);
     ae_gguf_keys_set_count(w, c, "rope.dimension_count", c->head_dim);
     ae_gguf_keys_set_number(w, c, "rope.freq_base", c->rope_theta);
+    if (c->no_language_head) ae_gguf_keys_set_count(w, c, "pooling_type", POOLING_RANK);
     write_scaling(c, w);
     if (ae_family_of(c)->to_gguf) ae_family_of(c)->to_gguf(c, w);
 }

@@ -13,7 +13,8 @@ static const ae_family *read_family(ae_hf_keys *r)
     const ae_family *by_type = type ? ae_family_of_hf(type) : NULL;
     const ae_family *by_class = class ? ae_family_of_hf(class) : NULL;
 
-    /* A class that is unknown although the type is known is another model: a classifier, say. */
+    if (class && !by_class) by_class = ae_family_of_classifier(class);
+    /* A class that is unknown although the type is known is another model. */
     if (class && !by_class)
         ae_family_unknown(r->path, class, &r->error);
     else if (type && !by_type)
@@ -23,6 +24,23 @@ static const ae_family *read_family(ae_hf_keys *r)
                    "%s: has neither 'model_type' nor 'architectures'; is it a model's config.json?",
                    r->path);
     return r->error.status ? NULL : by_class ? by_class : by_type;
+}
+
+/* A classifier with one label: transformers' form of a reward model. */
+static void read_heads(ae_config *c, ae_hf_keys *r)
+{
+    const char *class = json_string_value(json_array_get(ae_hf_value(r, "architectures"), 0));
+    size_t n_labels = json_object_size(ae_hf_value(r, "id2label"));
+
+    c->tied_head = ae_hf_flag(r, "tie_word_embeddings", c->tied_head);
+    if (!class || !ae_family_of_classifier(class)) return;
+    c->score_head = c->no_language_head = true;
+    c->tied_head = false;
+    if (n_labels > 1)
+        aerie_fail(&r->error, AERIE_UNSUPPORTED,
+                   "%s: is a classifier of %zu labels (id2label); this build reads those of one, "
+                   "which are reward models",
+                   r->path, n_labels);
 }
 
 static void read_llama3(ae_config *c, ae_hf_keys *r)
@@ -185,7 +203,7 @@ static void read_all(ae_config *c, ae_hf_keys *r)
     if (r->error.status) return;
     c->query_pre_attn_scalar = (double)c->head_dim;
     c->norm_eps = (float)ae_hf_number(r, "rms_norm_eps", 1e-6);
-    c->tied_head = ae_hf_flag(r, "tie_word_embeddings", c->tied_head);
+    read_heads(c, r);
     read_activation(family, r);
     if (ae_hf_flag(r, "mlp_bias", false))
         aerie_fail(&r->error, AERIE_UNSUPPORTED,
@@ -293,6 +311,18 @@ static double shortest(float value)
     return parsed;
 }
 
+static void write_classifier(const ae_config *c, json_t *root)
+{
+    const char *class = ae_family_of(c)->hf_class;
+    int stem = (int)(strlen(class) - strlen("ForCausalLM"));
+    char name[64];
+
+    snprintf(name, sizeof name, "%.*sForSequenceClassification", stem, class);
+    json_object_set_new(root, "architectures", json_pack("[s]", name));
+    json_object_set_new(root, "id2label", json_pack("{s:s}", "0", "LABEL_0"));
+    json_object_set_new(root, "label2id", json_pack("{s:i}", "LABEL_0", 0));
+}
+
 static json_t *config_json(const ae_config *c, ae_dtype dtype, const ae_vocab *vocab)
 {
     json_t *root =
@@ -307,6 +337,7 @@ static json_t *config_json(const ae_config *c, ae_dtype dtype, const ae_vocab *v
                   "torch_dtype", torch_name(dtype), "vocab_size", (json_int_t)c->vocab_size);
 
     if (!root) return NULL;
+    if (c->no_language_head) write_classifier(c, root);
     write_rope(c, root);
     ae_family_of(c)->to_hf(c, root);
     if (vocab) write_ids(vocab, root);
@@ -320,6 +351,10 @@ static aerie_status check_sayable(const ae_config *c, aerie_error *err)
         return aerie_fail(err, AERIE_UNSUPPORTED,
                           "the model's rope_freqs.weight follows no formula that a config.json can "
                           "say; save it as GGUF");
+    if (c->score_head && !c->no_language_head)
+        return aerie_fail(err, AERIE_UNSUPPORTED,
+                          "the model has a head that scores beside its language head, which no "
+                          "class of transformers has; save it as GGUF");
     if (!ae_family_of(c)->sayable(c))
         return aerie_fail(
             err, AERIE_UNSUPPORTED,

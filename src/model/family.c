@@ -21,6 +21,19 @@ const ae_family *ae_family_of_hf(const char *type_or_class)
     return NULL;
 }
 
+const ae_family *ae_family_of_classifier(const char *class_name)
+{
+    static const char classifier[] = "ForSequenceClassification", decoder[] = "ForCausalLM";
+    size_t len = strlen(class_name), end = sizeof classifier - 1;
+    char name[64];
+
+    if (len <= end || len - end >= sizeof name - sizeof decoder ||
+        strcmp(class_name + len - end, classifier) != 0)
+        return NULL;
+    snprintf(name, sizeof name, "%.*s%s", (int)(len - end), class_name, decoder);
+    return ae_family_of_hf(name);
+}
+
 const ae_family *ae_family_of_gguf(const char *architecture)
 {
     for (size_t i = 0; i < AE_COUNT(families); i++)

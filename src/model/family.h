@@ -32,6 +32,8 @@ extern const ae_family ae_family_llama, ae_family_mistral, ae_family_qwen2, ae_f
 
 /* NULL when unknown. */
 const ae_family *ae_family_of_hf(const char *type_or_class);
+/* Of a classifier's class, "MistralForSequenceClassification". */
+const ae_family *ae_family_of_classifier(const char *class_name);
 const ae_family *ae_family_of_gguf(const char *architecture);
 /* That of an open configuration: never NULL. */
 const ae_family *ae_family_of(const ae_config *c);

@@ -108,10 +108,22 @@ ae_tensor *ae_net_hidden(ae_ctx *cx, const ae_net *net, const ae_batch *batch)
     return x;
 }
 
+/* Unless something failed before. */
+static bool has_head(ae_ctx *cx, const ae_tensor *head, const char *sentence)
+{
+    if (!head && !ae_ctx_status(cx)) aerie_fail(&cx->error, AERIE_BAD_ARGUMENT, "%s", sentence);
+    return head != NULL;
+}
+
+static const char no_words[] = "a reward model has no language head: it scores texts (aerie score) "
+                               "and cannot continue them";
+
 ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
                          const int32_t *rows, int64_t n)
 {
     float cap = net->config->final_logit_softcapping;
+
+    if (!has_head(cx, net->head, no_words)) return NULL;
     ae_tensor *logits = ae_linear(cx, ae_pick_rows(cx, hidden, rows, n), net->head, NULL);
 
     return cap > 0 ? ae_soft_cap(cx, logits, cap) : logits;
@@ -122,6 +134,18 @@ ae_tensor *ae_net_log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidde
 {
     ae_predictions capped = *p;
 
+    if (mean) *mean = NULL;
+    if (!has_head(cx, net->head, no_words)) return NULL;
     capped.soft_cap = net->config->final_logit_softcapping;
     return ae_log_prob(cx, hidden, net->head, &capped, mean);
+}
+
+ae_tensor *ae_net_scores(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                         const int32_t *rows, int64_t n)
+{
+    if (!has_head(cx, net->score,
+                  "the model has no head that scores; give a reward model (or an adapter that "
+                  "brings one), or train one with 'method: reward'"))
+        return NULL;
+    return ae_linear(cx, ae_pick_rows(cx, hidden, rows, n), net->score, NULL);
 }

@@ -33,6 +33,7 @@ static void add_later_numbers(ae_sha256 *s, const ae_config *c)
     add_number(s, "query_pre_attn_scalar", scalar == (double)c->head_dim ? 0 : scalar);
     add_number(s, "attn_logit_softcapping", (double)c->attn_logit_softcapping);
     add_number(s, "final_logit_softcapping", (double)c->final_logit_softcapping);
+    add_number(s, "no_language_head", c->no_language_head);
 }
 
 static void add_numbers(ae_sha256 *s, const ae_config *c)

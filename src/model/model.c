@@ -58,7 +58,7 @@ aerie_status ae_model_lay_out(ae_model *m, aerie_error *err)
         ae_param_hf_name(&site, name);
         const char *kept = ae_arena_strndup(&m->arena, name, strlen(name));
         if (!kept) return aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for names", m->path);
-        m->params[i] = (ae_named_param){ kept, site.tensor, site.rows > 1 };
+        m->params[i] = (ae_named_param){ kept, site.tensor, !ae_param_is_vector(site.param) };
     }
     return AERIE_OK;
 }
@@ -86,7 +86,10 @@ aerie_status ae_model_wire(ae_model *m, aerie_error *err)
     m->net.layers = layers;
     m->net.embedding = &m->weights.embedding;
     m->net.norm = &m->weights.norm;
-    m->net.head = m->config.tied_head ? &m->weights.embedding : &m->weights.head;
+    m->net.head = m->config.no_language_head ? NULL
+                  : m->config.tied_head      ? &m->weights.embedding
+                                             : &m->weights.head;
+    m->net.score = m->config.score_head ? &m->weights.score : NULL;
     return m->config.tied_head && m->weights.embedding.grad ? split_tied_grad(m, err) : AERIE_OK;
 }
 

@@ -35,6 +35,9 @@ typedef struct {
     bool rope_interleaved; /* the layout of q and k in memory: GGUF's "llama" is, Hugging Face's is
                               not */
     bool tied_head, qkv_bias, o_bias;
+    bool score_head;       /* one number a token beside, or instead of, the vocabulary's: a reward
+                              model's head, or a value function's */
+    bool no_language_head; /* a reward model alone: nothing to predict tokens with; then not tied */
     bool qk_norm;          /* every head of q and k is normed before it is rotated */
     bool post_norms;       /* attention's and the MLP's outputs are normed before they are added */
     bool scaled_embedding; /* embeddings times sqrt(hidden_size) */
@@ -66,7 +69,8 @@ typedef struct {
     const ae_config *config;
     const ae_tensor *embedding;     /* [V, D] */
     const ae_tensor *norm;          /* [1, D] */
-    const ae_tensor *head;          /* [V, D]; the embedding when tied */
+    const ae_tensor *head;          /* [V, D]; the embedding when tied; NULL: a reward model's */
+    const ae_tensor *score;         /* [1, D] F32: the scalar head; NULL: there is none */
     const ae_decoder_layer *layers; /* [L] */
     const double *rope_freq;        /* [d / 2] */
     const double *rope_local_freq;  /* the same of layers with a window; NULL: no other */
@@ -77,6 +81,12 @@ typedef struct {
 ae_tensor *ae_net_hidden(ae_ctx *cx, const ae_net *net, const ae_batch *batch);
 /* Logits [n, V] of chosen rows of the hidden states. */
 ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                         const int32_t *rows, int64_t n);
+/* Scalars [n, 1] of chosen rows of the hidden states: score . hidden[rows[i]], no bias. A reward
+ * model's are read at the last token of a reply, a value function's at every token that acts. Set
+ * the result's gradient to d loss / d scalar and run the tape back: the head (when it is trained)
+ * and all that lies beneath get theirs. A row may be asked for twice. */
+ae_tensor *ae_net_scores(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
                          const int32_t *rows, int64_t n);
 /* ae_log_prob() of hidden states under the net's head. */
 ae_tensor *ae_net_log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
@@ -155,6 +165,18 @@ size_t ae_model_weight_bytes(const ae_model *m); /* in the file */
 /* A copy whose every parameter is F32 with a gradient: for training all of them. Tokenizer and
  * template are shared with `m`, which must outlive it. */
 aerie_status ae_model_trainable(ae_model **out, const ae_model *m, aerie_error *err);
+
+/* The head of a copy, or of an adapter, that is to score. */
+typedef struct {
+    bool score;         /* one number a token; false: the heads that the model has */
+    bool zero;          /* a new one begins at zero, else at a normal's numbers, std 0.02 */
+    bool drop_language; /* of a copy: a reward model has no use for the vocabulary's */
+    uint64_t seed;      /* of new numbers, with the parameter's name */
+} ae_head_options;
+/* ae_model_trainable() with such a head: the model's own, or a new one. */
+aerie_status ae_model_trainable_with(ae_model **out, const ae_model *m, const ae_head_options *head,
+                                     aerie_error *err);
+
 /* To be called when the gradients of an optimizer step are complete: a tied head's are kept apart
  * until then, so that their sum does not depend on the micro-batches. */
 void ae_model_gather_grads(ae_model *m);
@@ -182,12 +204,16 @@ typedef struct {
     float alpha, dropout;
     bool rslora, dora;
     bool targets[AE_N_PROJ];
+    ae_head_options head; /* PEFT's modules_to_save: a head that is the adapter's own, whole */
 } ae_lora_options;
 
 /* A new adapter: A uniform in +-1/sqrt(in) (PEFT's kaiming_uniform(sqrt 5)), B zero; gradients
  * allocated. */
 aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_options *options,
                             uint64_t seed, aerie_error *err);
+/* Gives an adapter with a head of its own the numbers of the net's, when that has one: the net that
+ * the adapter is about to be laid over. */
+void ae_adapter_take_head(ae_adapter *a, const ae_net *net);
 /* DoRA: makes the norms of the rows that its numbers ask for; to be called before the net is used,
  * and again whenever A or B have changed. `start`: sets the magnitudes to them, so that a new
  * adapter changes nothing. Does nothing for another adapter. */
@@ -211,7 +237,8 @@ void ae_adapter_hash(const ae_adapter *a, char out[65]);
 const ae_lora_options *ae_adapter_options(const ae_adapter *a);
 int64_t ae_adapter_params(const ae_adapter *a, ae_named_param *out, int64_t cap);
 
-/* The model with adapters laid over it, in order. The net and its layers live in `arena`. */
+/* The model with adapters laid over it, in order; the head that scores is the last one's. The net
+ * and its layers live in `arena`. */
 aerie_status ae_net_with_adapters(ae_net *out, ae_arena *arena, const ae_model *m,
                                   ae_adapter *const *adapters, int n_adapters, aerie_error *err);
 

@@ -41,6 +41,8 @@ aerie_status ae_model_lay_out(ae_model *m, aerie_error *err);
 aerie_status ae_model_wire(ae_model *m, aerie_error *err);
 /* An F32 parameter in the model's own memory, zero, with a gradient. */
 aerie_status ae_model_take_param(ae_model *m, const ae_param_site *site, aerie_error *err);
+/* Random numbers as `start` says, the generator seeded by the parameter's name. */
+void ae_param_fill(const ae_named_param *p, ae_param_start start, int64_t n_layers, uint64_t seed);
 aerie_status ae_model_read_folder_config(ae_model *m, const char *folder, aerie_error *err);
 /* Finds every parameter in `list`, checked against the configuration; then wires. */
 aerie_status ae_model_load(ae_model *m, const ae_tensor_list *list, bool gguf_names,

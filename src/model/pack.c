@@ -127,9 +127,11 @@ static aerie_status pack_one(ae_model *m, ae_device *device, int64_t i, void *ou
  * others are packed already, that shall not be the largest of all. */
 static int64_t at_turn(const ae_model *m, int64_t turn)
 {
-    bool at_end = m->net.head == m->params[m->n_params - 1].tensor;
+    int64_t last = m->n_params - 1 - m->config.score_head;
+    bool at_end = m->net.head == m->params[last].tensor;
 
-    return !at_end ? turn : turn == 0 ? m->n_params - 1 : turn - 1;
+    if (!at_end || turn > last) return turn;
+    return turn == 0 ? last : turn - 1;
 }
 
 static aerie_status pack_all(ae_model *m, ae_device *device, ae_progress_fn *progress, void *user,

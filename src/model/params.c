@@ -16,6 +16,9 @@ static const ae_param norm =
 static const ae_param head =
     { "lm_head.weight", "output.weight", AT(head),
       'V', 'D', AE_PARAM_UNTIED, AE_START_NORMAL, -1, 0 };
+static const ae_param score =
+    { "score.weight", "cls.output.weight", AT(score),
+      '1', 'D', AE_PARAM_SCORE, AE_START_NORMAL, -1, 0 };
 
 static const ae_param layer_params[] = {
     { "input_layernorm.weight", "attn_norm.weight", LAYER(attention_norm),
@@ -100,7 +103,9 @@ static bool present(const ae_config *c, const ae_param *p)
     case AE_PARAM_NO_POST_NORMS:
         return !c->post_norms;
     case AE_PARAM_UNTIED:
-        return !c->tied_head;
+        return !c->tied_head && !c->no_language_head;
+    case AE_PARAM_SCORE:
+        return c->score_head;
     case AE_PARAM_ALWAYS:
         break;
     }
@@ -110,6 +115,11 @@ static bool present(const ae_config *c, const ae_param *p)
 bool ae_param_is_norm(const ae_param *p)
 {
     return p->start == AE_START_ONE;
+}
+
+bool ae_param_is_vector(const ae_param *p)
+{
+    return p->start == AE_START_ONE || p->start == AE_START_ZERO;
 }
 
 static int64_t params_per_layer(const ae_config *c)
@@ -122,16 +132,30 @@ static int64_t params_per_layer(const ae_config *c)
 
 int64_t ae_param_sites(const ae_config *c)
 {
-    return 1 + c->n_layers * params_per_layer(c) + 1 + present(c, &head);
+    return 1 + c->n_layers * params_per_layer(c) + 1 + present(c, &head) + present(c, &score);
 }
 
 static ae_param_site site_of(const ae_config *c, const ae_weights *w, const ae_param *p,
                              int64_t layer)
 {
-    char *base = layer < 0 ? (char *)w : (char *)&w->layers[layer];
+    ae_param_site site = { p, layer, dimension(c, p->rows), dimension(c, p->cols), NULL };
 
-    return (ae_param_site){ p, layer, dimension(c, p->rows), dimension(c, p->cols),
-                            (ae_tensor *)(base + p->offset) };
+    site.tensor = ae_param_tensor(&site, w);
+    return site;
+}
+
+ae_tensor *ae_param_tensor(const ae_param_site *site, const ae_weights *w)
+{
+    char *base = site->layer < 0 ? (char *)w : (char *)&w->layers[site->layer];
+
+    return (ae_tensor *)(base + site->param->offset);
+}
+
+/* What comes after the layers, in turn. */
+static const ae_param *last_param(const ae_config *c, int64_t i)
+{
+    if (i == 0) return &norm;
+    return i == 1 && present(c, &head) ? &head : &score;
 }
 
 ae_param_site ae_param_site_at(const ae_config *c, const ae_weights *w, int64_t i)
@@ -139,11 +163,16 @@ ae_param_site ae_param_site_at(const ae_config *c, const ae_weights *w, int64_t 
     int64_t per_layer = params_per_layer(c), in_layers = c->n_layers * per_layer;
 
     if (i == 0) return site_of(c, w, &embedding, -1);
-    if (i > in_layers) return site_of(c, w, i == in_layers + 1 ? &norm : &head, -1);
+    if (i > in_layers) return site_of(c, w, last_param(c, i - in_layers - 1), -1);
     int64_t layer = (i - 1) / per_layer, skip = (i - 1) % per_layer;
     const ae_param *p = layer_params;
     while (!present(c, p) || skip-- > 0) p++;
     return site_of(c, w, p, layer);
+}
+
+ae_param_site ae_param_of_score(const ae_config *c, const ae_weights *w)
+{
+    return site_of(c, w, &score, -1);
 }
 
 ae_param_site ae_param_of_projection(const ae_config *c, const ae_weights *w, int64_t layer,

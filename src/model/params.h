@@ -12,6 +12,7 @@ typedef struct {
 
 typedef struct {
     ae_tensor embedding, norm, head; /* a tied head is the embedding, with a gradient of its own */
+    ae_tensor score;
     ae_layer_weights *layers;
 } ae_weights;
 
@@ -22,7 +23,8 @@ typedef enum {
     AE_PARAM_QK_NORM,
     AE_PARAM_POST_NORMS,    /* where a layer's outputs are normed before the sums ... */
     AE_PARAM_NO_POST_NORMS, /* ... and where not: one name means another norm there */
-    AE_PARAM_UNTIED
+    AE_PARAM_UNTIED,
+    AE_PARAM_SCORE
 } ae_param_when;
 
 /* How a random weight starts. */
@@ -52,13 +54,20 @@ typedef struct {
 
 /* A norm's weight: files of some families hold it minus one. */
 bool ae_param_is_norm(const ae_param *p);
+/* A norm or a bias: one number a channel, which weight decay leaves alone. The head that scores is
+ * a matrix of one row. */
+bool ae_param_is_vector(const ae_param *p);
 
 /* How many parameters a model of this configuration has. */
 int64_t ae_param_sites(const ae_config *c);
-/* The i-th of them, in Hugging Face's order: embedding, layers, norm, head. */
+/* The i-th of them, in Hugging Face's order: embedding, layers, norm, heads. */
 ae_param_site ae_param_site_at(const ae_config *c, const ae_weights *w, int64_t i);
 void ae_param_hf_name(const ae_param_site *site, char out[AE_PARAM_NAME]);
 void ae_param_gguf_name(const ae_param_site *site, char out[AE_PARAM_NAME]);
+/* The same parameter of other weights of such a model. */
+ae_tensor *ae_param_tensor(const ae_param_site *site, const ae_weights *w);
+/* That of the head that scores, whether the model has one or not. */
+ae_param_site ae_param_of_score(const ae_config *c, const ae_weights *w);
 /* The parameter of a projection: its shape and names. */
 ae_param_site ae_param_of_projection(const ae_config *c, const ae_weights *w, int64_t layer,
                                      int projection);

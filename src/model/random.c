@@ -6,7 +6,7 @@
 
 /* Each tensor has a generator of its own, seeded by its name: its numbers don't depend on which
  * other tensors there are. */
-static void fill(const ae_named_param *p, ae_param_start start, int64_t n_layers, uint64_t seed)
+void ae_param_fill(const ae_named_param *p, ae_param_start start, int64_t n_layers, uint64_t seed)
 {
     double std = start == AE_START_RESIDUAL ? 0.02 / sqrt(2.0 * (double)n_layers) : 0.02;
     int64_t n = p->tensor->rows * p->tensor->cols;
@@ -29,7 +29,7 @@ static aerie_status build(ae_model *m, uint64_t seed, aerie_error *err)
     for (int64_t i = 0; !status && i < m->n_params; i++) {
         ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
         status = ae_model_take_param(m, &site, err);
-        if (!status) fill(&m->params[i], site.param->start, m->config.n_layers, seed);
+        if (!status) ae_param_fill(&m->params[i], site.param->start, m->config.n_layers, seed);
     }
     return status ? status : ae_model_wire(m, err);
 }

@@ -198,7 +198,7 @@ static aerie_status send_safetensors(const ae_model *m, ae_safetensors_writer *w
     for (int64_t i = 0; i < m->n_params; i++) {
         ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
         const int64_t dims[2] = { site.rows, site.cols };
-        bool vector = site.param->rows == '1';
+        bool vector = ae_param_is_vector(site.param);
         ae_safetensors_writer_tensor(w, m->params[i].name, type, vector ? dims + 1 : dims,
                                      vector ? 1 : 2);
     }

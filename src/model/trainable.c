@@ -44,7 +44,37 @@ static aerie_status copy_identity(ae_model *m, const ae_model *from, aerie_error
     return AERIE_OK;
 }
 
+/* The copy's heads, before anything is laid out. */
+static void choose_heads(ae_config *c, const ae_head_options *head)
+{
+    c->score_head |= head->score;
+    if (!head->score || !head->drop_language) return;
+    c->no_language_head = true;
+    c->tied_head = false;
+}
+
+/* What `from` lacks is the head that was asked for. */
+static aerie_status make_param(ae_model *m, int64_t i, const ae_model *from,
+                               const ae_head_options *head, aerie_error *err)
+{
+    ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
+    const ae_tensor *old = ae_param_tensor(&site, &from->weights);
+    aerie_status status;
+
+    if (old->data) return copy_param(m, &site, old, err);
+    status = ae_model_take_param(m, &site, err);
+    if (!status && !head->zero)
+        ae_param_fill(&m->params[i], site.param->start, m->config.n_layers, head->seed);
+    return status;
+}
+
 aerie_status ae_model_trainable(ae_model **out, const ae_model *from, aerie_error *err)
+{
+    return ae_model_trainable_with(out, from, &(ae_head_options){ 0 }, err);
+}
+
+aerie_status ae_model_trainable_with(ae_model **out, const ae_model *from,
+                                     const ae_head_options *head, aerie_error *err)
 {
     ae_model *m;
     aerie_status status = ae_model_new(&m, from->path, err);
@@ -52,11 +82,9 @@ aerie_status ae_model_trainable(ae_model **out, const ae_model *from, aerie_erro
     *out = NULL;
     if (status) return status;
     status = copy_identity(m, from, err);
+    choose_heads(&m->config, head);
     if (!status) status = ae_model_lay_out(m, err);
-    for (int64_t i = 0; !status && i < m->n_params; i++) {
-        ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
-        status = copy_param(m, &site, from->params[i].tensor, err);
-    }
+    for (int64_t i = 0; !status && i < m->n_params; i++) status = make_param(m, i, from, head, err);
     if (!status) status = ae_model_wire(m, err);
     if (status)
         ae_model_close(m);

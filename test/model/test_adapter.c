@@ -225,6 +225,14 @@ static void peft_folder(void **state)
     print_message("over the GGUF: %.1e\n", apart(want, y, n));
     assert_true(apart(want, y, n) < 2e-6);
 
+    err = (aerie_error){ 0 };
+    write_peft(folder, a,
+               "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, "
+               "\"modules_to_save\": [\"lm_head\"]}",
+               NULL);
+    assert_int_equal(ae_adapter_open(&bad, folder, hf, false, &err), AERIE_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "'modules_to_save' has more than 'score'"));
+    err = (aerie_error){ 0 };
     write_peft(folder, a, config_text, "base_model.model.lm_head.lora_magnitude");
     assert_int_equal(ae_adapter_open(&bad, folder, hf, false, &err), AERIE_UNSUPPORTED);
     assert_non_null(strstr(err.message, "24 of its 25 tensors"));

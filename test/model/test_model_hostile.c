@@ -284,8 +284,15 @@ typedef struct {
 static const json_case json_cases[] = {
     { "{\"model_type\": \"mixtral\", \"architectures\": [\"MixtralForCausalLM\"]}",
       "'MixtralForCausalLM'", AERIE_UNSUPPORTED },
-    { "{\"architectures\": [\"MistralForSequenceClassification\"]}", "MistralForSequence",
+    { "{\"architectures\": [\"MistralForTokenClassification\"]}", "MistralForToken",
       AERIE_UNSUPPORTED },
+    { "{\"architectures\": [\"MambaForSequenceClassification\"]}", "MambaForSequence",
+      AERIE_UNSUPPORTED },
+    { "{\"architectures\": [\"LlamaForSequenceClassification\"], "
+      "\"id2label\": {\"0\": \"bad\", \"1\": \"good\"}}",
+      "2 labels", AERIE_UNSUPPORTED },
+    { "{\"architectures\": [\"LlamaForSequenceClassification\"]}", "'score.weight' is missing",
+      AERIE_BAD_FILE },
     { "{\"model_type\": 7}", "'model_type' must be a string", AERIE_BAD_FILE },
     { "{\"num_attention_heads\": 0}", "0 heads", AERIE_BAD_FILE },
     { "{\"num_attention_heads\": 5, \"head_dim\": null}", "no multiple of 5", AERIE_BAD_FILE },
