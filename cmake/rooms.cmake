@@ -7,6 +7,7 @@ pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 
 add_library(ae_flags INTERFACE)
@@ -30,7 +31,7 @@ endif()
 # What the rooms need from outside; every room and test may use these.
 add_library(ae_parts INTERFACE)
 target_link_libraries(ae_parts INTERFACE m Threads::Threads ZLIB::ZLIB PkgConfig::JANSSON
-  PkgConfig::YAML PkgConfig::PCRE2 PkgConfig::UTF8PROC)
+  PkgConfig::YAML PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::ZSTD)
 
 # ae_room(base alloc.c arena.c ...): the objects of one folder.
 function(ae_room name)

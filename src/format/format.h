@@ -1,4 +1,5 @@
-/* format.h -- the door of format: files of named tensors, read as they lie and written atomically.
+/* format.h -- the door of format: files of named tensors, read as they lie and written atomically;
+ * and Parquet, files of rows.
  *
  * GGUF (versions 2 and 3, little-endian) and safetensors (one file, or a folder of shards). Readers
  * map the file and check every count, length, offset and alignment before use; what they hand out
@@ -7,6 +8,8 @@
 #define AE_FORMAT_H
 
 #include "tensor/tensor.h"
+
+#include <jansson.h>
 
 /* ---- tensors of either format ---- */
 
@@ -172,5 +175,24 @@ void ae_safetensors_writer_tensor(ae_safetensors_writer *w, const char *name, ae
 void ae_safetensors_writer_add(ae_safetensors_writer *w, const void *data, size_t bytes);
 aerie_status ae_safetensors_writer_commit(ae_safetensors_writer *w, aerie_error *err);
 void ae_safetensors_writer_abandon(ae_safetensors_writer *w);
+
+/* ---- Parquet, read ---- */
+
+/* Rows one after the other, as JSON objects: what the hub's data sets are kept in. A page of each
+ * column is in memory at a time, never the file. Read: pages of both versions, packed with snappy,
+ * gzip, zstd or not at all; PLAIN, dictionaries, RLE and the three DELTA encodings; structs, lists and
+ * maps (as lists of {key, value}), nested at will. Numbers that are not finite and bytes that are no
+ * text are null; columns of types INT96 and FIXED_LEN_BYTE_ARRAY are left out. */
+typedef struct ae_parquet ae_parquet;
+
+/* On failure *out is NULL. */
+aerie_status ae_parquet_open(ae_parquet **out, const char *path, aerie_error *err);
+/* The same over memory, which must outlive the handle. `name` is for messages. */
+aerie_status ae_parquet_open_memory(ae_parquet **out, const void *data, size_t size, const char *name,
+                                    aerie_error *err);
+void ae_parquet_close(ae_parquet *p); /* NULL is fine */
+int64_t ae_parquet_n_rows(const ae_parquet *p);
+/* A new reference to the next row; *row is NULL after the last one. */
+aerie_status ae_parquet_next(ae_parquet *p, json_t **row, aerie_error *err);
 
 #endif
