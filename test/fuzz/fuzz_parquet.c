@@ -1,4 +1,5 @@
-/* fuzz_parquet.c -- opens bytes as a Parquet file and reads its rows, as many as a small file has. */
+/* fuzz_parquet.c -- opens bytes as a Parquet file and reads its rows, as many as a small file has.
+ */
 #include "format/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
