@@ -12,7 +12,7 @@ typedef struct aerie_model aerie_model;
 
 /* What a model is to be used for. Zero means the default everywhere. */
 typedef struct {
-    int64_t n_ctx;     /* positions of a sequence, prompt and reply; 0: the model's own, at most 4096 */
+    int64_t n_ctx; /* positions of a sequence, prompt and reply; 0: the model's own, at most 4096 */
     int64_t parallel;  /* sequences at once; 0: 1 */
     int64_t max_batch; /* tokens of one pass; 0: 512 */
 } aerie_memory_plan;
@@ -24,8 +24,11 @@ typedef bool aerie_load_fn(void *user, double share);
 typedef struct {
     int threads;                 /* 0: one per processor */
     const char *cpu;             /* "auto" (NULL), "ref", "avx2", "avxvnni", "avx512", "neon" */
-    const char *const *adapters; /* LoRA adapters laid over the model, in order */
+    const char *const *adapters; /* LoRA adapters laid over the model, in order: "FILE" (GGUF, or a
+                                  * PEFT folder) or "FILE=SCALE" */
     int n_adapters;
+    bool any_base; /* a warning instead of a failure where an adapter was trained over another model
+                    */
     bool exact; /* products in float32 over the weights as the file has them: slow, for comparison.
                  * Otherwise activations are rounded to 8 bits before a quantized weight */
     bool pin;   /* keep each thread, the calling one included, to a processor of its own */

@@ -45,6 +45,7 @@ typedef struct {
     const char *const *settings; /* "learning_rate=1e-4", "lora.r=16": over the recipe's own */
     size_t n_settings;
     bool resume;                /* go on from the checkpoint beside the output */
+    bool any_base;              /* lay frozen adapters over whatever model is given */
     bool dry_run;               /* read everything, plan, estimate; train and write nothing */
     const char *cpu;            /* "auto", "avx2", ...; NULL: auto */
     int threads;                /* 0: the recipe's, else one per processor */

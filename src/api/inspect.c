@@ -90,6 +90,21 @@ static json_t *metadata_json(const ae_gguf *g)
     return out;
 }
 
+/* Where an adapter, or a merged model, comes from. */
+static void add_chain(json_t *o, const char *text, size_t len)
+{
+    json_t *chain = text ? json_loadb(text, len, 0, NULL) : NULL;
+    if (chain) json_object_set_new(o, "chain", chain);
+}
+
+static void add_gguf_chain(json_t *o, const ae_gguf *g)
+{
+    ae_span text = { 0 };
+    if (ae_gguf_has(g, "aerie.chain") && !ae_gguf_text(g, "aerie.chain", &text, NULL))
+        add_chain(o, text.data, text.len);
+    json_object_del(json_object_get(o, "config"), "aerie.chain");
+}
+
 static const char *kind_of(const ae_gguf *g)
 {
     static const char *const kinds[] = { "adapter", "imatrix" };
@@ -108,6 +123,7 @@ static aerie_status inspect_gguf(json_t **out, const char *path, aerie_error *er
     json_t *o = json_pack("{s:s, s:s, s:s, s:o}", "path", path, "kind", kind_of(g), "format",
                           "GGUF", "config", metadata_json(g));
     if (o) add_mix(o, g);
+    if (o) add_gguf_chain(o, g);
     if (o) add_totals(o, ae_gguf_tensors(g));
     *out = o;
     ae_gguf_close(g);
@@ -129,13 +145,22 @@ static json_t *read_json(const char *folder, const char *name)
 static aerie_status inspect_safetensors(json_t **out, const char *path, aerie_error *err)
 {
     ae_safetensors *s = NULL;
-    aerie_status status = ae_safetensors_open(&s, path, err);
-    if (status) return status;
     json_t *config = read_json(path, "config.json"),
            *adapter = read_json(path, "adapter_config.json");
+    char *weights = adapter ? ae_path_join(path, "adapter_model.safetensors") : ae_strdup(path);
+    aerie_status status = weights ? ae_safetensors_open(&s, weights, err)
+                                  : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a path");
+    ae_free(weights);
+    if (status) {
+        json_decref(config);
+        json_decref(adapter);
+        return status;
+    }
     json_t *o = json_pack("{s:s, s:s, s:s}", "path", path, "kind", adapter ? "adapter" : "model",
                           "format", "safetensors");
     if (o && (adapter || config)) json_object_set(o, "config", adapter ? adapter : config);
+    const char *chain = ae_safetensors_metadata(s, "aerie.chain");
+    if (o && chain) add_chain(o, chain, strlen(chain));
     if (o) add_totals(o, ae_safetensors_tensors(s));
     json_decref(config);
     json_decref(adapter);

@@ -8,11 +8,11 @@ static aerie_status open_adapters(aerie_model *m, const aerie_model_options *o, 
     if (!o || o->n_adapters <= 0) return AERIE_OK;
     m->adapters = ae_alloc((size_t)o->n_adapters, sizeof *m->adapters);
     if (!m->adapters) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for adapters");
+    aerie_status status =
+        ae_adapters_open(m->adapters, o->adapters, o->n_adapters, m->model, o->any_base, err);
+    if (status) return status;
+    m->n_adapters = o->n_adapters;
     for (int i = 0; i < o->n_adapters; i++) {
-        aerie_status status =
-            ae_adapter_open(&m->adapters[i], o->adapters[i], m->model, false, err);
-        if (status) return status;
-        m->n_adapters++;
         status = ae_adapter_norms(m->adapters[i], m->model, m->device, false, err);
         if (status) return status;
     }

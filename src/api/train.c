@@ -82,6 +82,7 @@ aerie_status aerie_train(const char *recipe_path, const aerie_train_options *opt
     const aerie_train_options *with = options ? options : &no_options;
     ae_train_run run = { .resume = with->resume,
                          .dry_run = with->dry_run,
+                         .any_base = with->any_base,
                          .progress = with->progress,
                          .user = with->user };
     aerie_train_summary unwanted;

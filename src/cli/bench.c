@@ -180,7 +180,6 @@ int cli_bench(int argc, char **argv)
         { "--batch", 'b', CLI_TEXT, &batches, "N,N..", "sequences that decode together (1)" },
         { "--repeat", 'r', CLI_INT, &repeat, "N", "runs; the median counts (3)" },
         CLI_EXACT(&common),
-        CLI_FORCE(&common),
         { "--first-token", 0, CLI_FLAG, &b.first_token, NULL,
           "first of all, seconds from the program's start to a reply's first token" },
         { "--profile", 0, CLI_FLAG, &b.profile, NULL,

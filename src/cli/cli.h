@@ -30,7 +30,8 @@ typedef struct {
 /* What every command that computes takes. */
 typedef struct {
     bool json, quiet, help, pin;
-    bool exact, force;             /* options of the commands that offer them, as is kv */
+    bool force;                    /* go on where a warning would do */
+    bool exact;                    /* an option of the commands that offer it, as is kv */
     const aerie_memory_plan *plan; /* what the model is opened for; NULL: memory is not looked at */
     const char *kv;
     int64_t threads;
@@ -85,17 +86,16 @@ void cli_progress_end(cli_progress *p); /* clears the line */
 
 /* The option for cli_common.exact. */
 #define CLI_EXACT(common)                                                                          \
-    { "--exact", 0, CLI_FLAG, &(common)->exact, NULL,                                              \
-      "compute in float32 (slow): what rounding activations to 8 bits is compared with" }
-/* ... and for cli_common.force. */
-#define CLI_FORCE(common)                                                                          \
-    { "--force", 0, CLI_FLAG, &(common)->force, NULL,                                              \
-      "load the model though memory may not suffice" }
-
+    {                                                                                              \
+        "--exact", 0, CLI_FLAG, &(common)->exact, NULL,                                            \
+            "compute in float32 (slow): what rounding activations to 8 bits is compared with"      \
+    }
 /* The option for cli_common.kv. */
 #define CLI_KV(common)                                                                             \
-    { "--kv", 0, CLI_TEXT, &(common)->kv, "TYPE",                                                  \
-      "keep keys and values of past tokens as f16 (default), f32 or q8_0" }
+    {                                                                                              \
+        "--kv", 0, CLI_TEXT, &(common)->kv, "TYPE",                                                \
+            "keep keys and values of past tokens as f16 (default), f32 or q8_0"                    \
+    }
 
 /* "1.2 GB", "34 s", for people. Written into a buffer of 32. */
 const char *cli_bytes(char out[32], double bytes);

@@ -119,6 +119,47 @@ static void print_types(const json_t *types)
                8 * number_at(t, "bytes") / number_at(t, "parameters"));
 }
 
+static const char *text_at(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    return text ? text : "";
+}
+
+static void print_links(const json_t *list, const char *what)
+{
+    size_t i;
+    json_t *link;
+    json_array_foreach(list, i, link)
+    {
+        const json_t *scale = json_object_get(link, "scale");
+        printf("  %-12s %.16s...  %s", what, text_at(link, "hash"), text_at(link, "name"));
+        if (scale && json_number_value(scale) != 1) printf(" x %g", json_number_value(scale));
+        putchar('\n');
+    }
+}
+
+/* From the base up: what an adapter was trained over and on, or what was merged. */
+static void print_chain(const json_t *o)
+{
+    const json_t *chain = json_object_get(o, "chain"), *base = json_object_get(chain, "base");
+    bool merged = !strcmp(text_at(o, "kind"), "model");
+    if (!chain) {
+        if (!strcmp(text_at(o, "kind"), "adapter"))
+            puts("  no chain: it does not say which model it was trained over");
+        return;
+    }
+    puts(merged ? "merged from" : "trained over and on");
+    if (base)
+        printf("  %-12s %.16s...  %s\n", "base", text_at(base, "hash"), text_at(base, "name"));
+    if (text_at(chain, "load_in")[0])
+        printf("  %-12s %s\n", "loaded in", text_at(chain, "load_in"));
+    print_links(json_object_get(chain, "parents"), "adapter");
+    if (text_at(chain, "recipe")[0])
+        printf("  %-12s %.16s...  %s\n", "recipe", text_at(chain, "recipe"),
+               text_at(chain, "method"));
+    print_links(json_object_get(chain, "data"), "data");
+}
+
 static void print_people(json_t *o, const inspect_call *c)
 {
     const char *key;
@@ -128,6 +169,7 @@ static void print_people(json_t *o, const inspect_call *c)
         print_value(key, value);
     json_t *config = json_object_get(o, "config");
     json_object_foreach(config, key, value) print_value(key, value);
+    print_chain(o);
     print_types(json_object_get(o, "types"));
     print_memory(o);
     if (c->tensors)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_COMMON = 7, MAX_OPTIONS = 64 };
+enum { N_COMMON = 8, MAX_OPTIONS = 64 };
 
 /* The common options, pointing into *c. */
 static void common_options(cli_option out[N_COMMON], cli_common *c)
@@ -20,8 +20,10 @@ static void common_options(cli_option out[N_COMMON], cli_common *c)
         { "--pin", 0, CLI_FLAG, &c->pin, NULL, "keep each thread to a processor of its own" },
         { "--cpu", 0, CLI_TEXT, &c->cpu, "NAME",
           "kernels: ref, avx2, avxvnni, avx512, neon or auto" },
-        { "--adapter", 0, CLI_LIST, &c->adapters, "FILE",
+        { "--adapter", 0, CLI_LIST, &c->adapters, "FILE[=SCALE]",
           "lay a LoRA adapter over the model; may be repeated" },
+        { "--force", 0, CLI_FLAG, &c->force, NULL,
+          "go on though an adapter is of another model, or memory may not suffice" },
         { "--json", 0, CLI_FLAG, &c->json, NULL, "print JSON, and nothing else, on stdout" },
         { "--quiet", 'q', CLI_FLAG, &c->quiet, NULL, "no progress and no remarks" },
         { "--help", 'h', CLI_FLAG, &c->help, NULL, "this help" },

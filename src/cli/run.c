@@ -202,7 +202,6 @@ int cli_run(int argc, char **argv)
           "constrain the reply (not in this version)" },
         { "--raw", 0, CLI_FLAG, &c.raw, NULL, "no template: go on from the prompt as it stands" },
         CLI_EXACT(&c.common),
-        CLI_FORCE(&c.common),
         CLI_KV(&c.common),
         { "--verbose", 'v', CLI_FLAG, &c.chat.verbose, NULL, "say how long it took" },
         { 0 },

@@ -81,6 +81,7 @@ aerie_status cli_open(aerie_model **out, const char *model, const cli_common *co
                               .cpu = common->cpu,
                               .adapters = common->adapters.items,
                               .n_adapters = common->adapters.n,
+                              .any_base = common->force,
                               .exact = common->exact,
                               .plan = common->force ? NULL : common->plan,
                               .pin = common->pin,

@@ -115,6 +115,7 @@ int cli_train(int argc, char **argv)
 
     train_view view = { .bar = { .off = common.quiet }, .json = common.json };
     aerie_train_options o = { .settings = settings.items,
+                              .any_base = common.force,
                               .n_settings = (size_t)settings.n,
                               .resume = resume,
                               .dry_run = dry_run,

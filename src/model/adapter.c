@@ -36,6 +36,8 @@ aerie_status ae_adapter_begin(ae_adapter **out, const ae_model *m, bool trainabl
     a->n_layers = m->config.n_layers;
     a->rope_interleaved = m->config.rope_interleaved;
     a->trainable = trainable;
+    a->name = "";
+    a->scale = 1;
     size_t n = (size_t)a->n_layers * AE_N_PROJ;
     a->loras = ae_arena_take(&a->arena, n, sizeof *a->loras);
     a->params = ae_arena_take(&a->arena, 3 * n + 1, sizeof *a->params);
@@ -182,30 +184,20 @@ aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_o
     return status;
 }
 
-aerie_status ae_adapter_open(ae_adapter **out, const char *path, const ae_model *m, bool trainable,
+aerie_status ae_adapter_read(ae_adapter **out, const char *path, const ae_model *m, bool trainable,
                              aerie_error *err)
 {
-    char hash[65];
-    ae_adapter *a = NULL;
+    const char *slash = strrchr(path, '/'), *name = slash && slash[1] ? slash + 1 : path;
     aerie_status status = ae_file_is_folder(path)
-                              ? ae_adapter_read_peft(&a, path, m, trainable, err)
-                              : ae_adapter_read_gguf(&a, path, m, trainable, err);
+                              ? ae_adapter_read_peft(out, path, m, trainable, err)
+                              : ae_adapter_read_gguf(out, path, m, trainable, err);
 
+    if (status) return status;
+    (*out)->name = ae_arena_strndup(&(*out)->arena, name, strlen(name));
+    if ((*out)->name) return AERIE_OK;
+    ae_adapter_close(*out);
     *out = NULL;
-    if (!status && a->base_hash[0]) {
-        status = ae_model_hash(m, hash, err);
-        if (!status && strcmp(hash, a->base_hash) != 0)
-            status = aerie_fail(
-                err, AERIE_BAD_ARGUMENT,
-                "%s: was trained over the model with hash %.12s..., but %s has %.12s...; "
-                "open it over the model it was made from",
-                path, a->base_hash, m->path, hash);
-    }
-    if (status)
-        ae_adapter_close(a);
-    else
-        *out = a;
-    return status;
+    return aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for its name", path);
 }
 
 int64_t ae_adapter_params(const ae_adapter *a, ae_named_param *out, int64_t cap)
@@ -236,18 +228,6 @@ void ae_adapter_hash(const ae_adapter *a, char out[65])
         ae_sha256_add(&s, t->data, (size_t)(t->rows * t->cols) * sizeof(float));
     }
     ae_sha256_hex(&s, out);
-}
-
-aerie_status ae_adapter_set_beneath(ae_adapter *a, ae_adapter *const *beneath, int n,
-                                    aerie_error *err)
-{
-    a->n_beneath = 0;
-    if (n < 1) return AERIE_OK;
-    a->beneath = ae_arena_take(&a->arena, (size_t)n, sizeof *a->beneath);
-    if (!a->beneath) return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter's history");
-    for (int i = 0; i < n; i++) ae_adapter_hash(beneath[i], a->beneath[i]);
-    a->n_beneath = n;
-    return AERIE_OK;
 }
 
 /* ---- over a model ---- */

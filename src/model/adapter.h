@@ -2,6 +2,7 @@
 #ifndef AE_ADAPTER_H
 #define AE_ADAPTER_H
 
+#include "model/chain.h"
 #include "model/model_private.h"
 
 struct ae_adapter {
@@ -14,9 +15,9 @@ struct ae_adapter {
     ae_lora *loras;   /* [L, AE_N_PROJ]; a == NULL: that projection has none */
     ae_named_param *params;
     int64_t n_params;
-    char base_hash[65]; /* "" when the file does not say */
-    char (*beneath)[65];
-    int n_beneath;
+    ae_chain chain;   /* its texts live in the arena */
+    const char *name; /* of its file, without folders; "" for a new one */
+    double scale;     /* in the loras' already */
     bool trainable;
 };
 
@@ -47,5 +48,20 @@ typedef void ae_adapter_name_fn(const ae_param_site *site, ae_lora_part part,
 aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_list *list,
                              ae_adapter_name_fn *name, const char *score, bool interleaved,
                              const char *path, aerie_error *err);
+
+#define AE_PEFT_SCORE "base_model.model.score.weight"
+/* "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" */
+ae_adapter_name_fn ae_adapter_peft_name;
+/* Reads the file or the folder, whatever it lies over. */
+aerie_status ae_adapter_read(ae_adapter **out, const char *path, const ae_model *m, bool trainable,
+                             aerie_error *err);
+/* A matrix whose rows of heads stand in the other layout of rotation (head_dim; 0: as they are),
+ * row by row. */
+typedef void ae_adapter_sink(void *file, const void *data, size_t bytes);
+void ae_adapter_send(const ae_tensor *t, int64_t head_dim, bool to_interleaved,
+                     ae_adapter_sink *sink, void *file);
+/* The chain as it is to be saved over the model, as JSON. */
+aerie_status ae_adapter_chain_text(const ae_adapter *a, const ae_model *m, ae_bytes *out,
+                                   aerie_error *err);
 
 #endif

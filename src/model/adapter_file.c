@@ -172,37 +172,14 @@ static aerie_status read_options(ae_lora_options *o, const ae_gguf *g, aerie_err
     return ae_adapter_check_options(&probe, ae_gguf_name(g), err);
 }
 
-static aerie_status copy_hash(char out[65], ae_span text, const char *path, aerie_error *err)
+static aerie_status read_chain(ae_adapter *a, const ae_gguf *g, aerie_error *err)
 {
-    if (text.len != 64)
-        return aerie_fail(err, AERIE_BAD_FILE, "%s: a hash of %zu digits; it should have 64", path,
-                          text.len);
-    memcpy(out, text.data, 64);
-    return AERIE_OK;
-}
-
-static aerie_status read_provenance(ae_adapter *a, const ae_gguf *g, aerie_error *err)
-{
-    const ae_span *hashes = NULL;
     ae_span text;
-    size_t n = 0;
-    aerie_status status = AERIE_OK;
+    aerie_status status;
 
-    if (ae_gguf_has(g, OWN "base_hash")) {
-        status = ae_gguf_text(g, OWN "base_hash", &text, err);
-        if (!status) status = copy_hash(a->base_hash, text, ae_gguf_name(g), err);
-    }
-    if (!status && ae_gguf_has(g, OWN "beneath"))
-        status = ae_gguf_texts(g, OWN "beneath", &hashes, &n, err);
-    if (status || n == 0) return status;
-    if (n > 64)
-        return aerie_fail(err, AERIE_BAD_FILE, "%s: lies over %zu adapters", ae_gguf_name(g), n);
-    a->beneath = ae_arena_take(&a->arena, n, sizeof *a->beneath);
-    if (!a->beneath) return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter's history");
-    for (size_t i = 0; !status && i < n; i++)
-        status = copy_hash(a->beneath[i], hashes[i], ae_gguf_name(g), err);
-    a->n_beneath = (int)n;
-    return status;
+    if (!ae_gguf_has(g, AE_CHAIN_KEY)) return AERIE_OK;
+    status = ae_gguf_text(g, AE_CHAIN_KEY, &text, err);
+    return status ? status : ae_chain_read(&a->chain, &a->arena, text, ae_gguf_name(g), err);
 }
 
 static aerie_status check_kind(const ae_gguf *g, const ae_model *m, aerie_error *err)
@@ -240,7 +217,7 @@ aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_m
     if (!status) status = check_kind(g, m, err);
     if (!status) status = ae_adapter_begin(&a, m, trainable, err);
     if (!status) status = read_options(&a->options, g, err);
-    if (!status) status = read_provenance(a, g, err);
+    if (!status) status = read_chain(a, g, err);
     if (!status)
         status = ae_adapter_fill(a, m, ae_gguf_tensors(g), gguf_name, score_name, interleaved, path,
                                  err);
@@ -255,7 +232,7 @@ aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_m
 
 /* ---- writing ---- */
 
-static void write_header(const ae_adapter *a, const ae_model *m, const char *hash,
+static void write_header(const ae_adapter *a, const ae_model *m, const ae_bytes *chain,
                          ae_gguf_writer *w)
 {
     const ae_lora_options *o = &a->options;
@@ -268,26 +245,21 @@ static void write_header(const ae_adapter *a, const ae_model *m, const char *has
     ae_gguf_set_bool(w, OWN "rslora", o->rslora);
     if (o->dora) ae_gguf_set_bool(w, OWN "dora", true);
     ae_gguf_set_f32(w, OWN "dropout", o->dropout);
-    ae_gguf_set_text(w, OWN "base_hash", hash);
-    if (m->config.name[0]) ae_gguf_set_text(w, OWN "base_name", m->config.name);
+    ae_gguf_set_span(w, AE_CHAIN_KEY, ae_span_of(chain));
 }
 
-static void write_history(const ae_adapter *a, ae_gguf_writer *w)
+void ae_adapter_send(const ae_tensor *t, int64_t head_dim, bool to_interleaved,
+                     ae_adapter_sink *sink, void *file)
 {
-    ae_span hashes[64];
-    size_t n = 0;
-
-    for (; n < (size_t)a->n_beneath && n < AE_COUNT(hashes); n++)
-        hashes[n] = ae_span_text(a->beneath[n]);
-    if (n) ae_gguf_set_texts(w, OWN "beneath", hashes, n);
-}
-
-static void send_rows(const ae_tensor *b, int64_t head_dim, bool to_interleaved, ae_gguf_writer *w)
-{
-    for (int64_t r = 0; r < b->rows; r++) {
+    for (int64_t r = 0; r < t->rows; r++) {
         int64_t row = head_dim ? ae_rope_row(r, head_dim, to_interleaved) : r;
-        ae_gguf_writer_add(w, ae_f32(b) + row * b->cols, (size_t)b->cols * sizeof(float));
+        sink(file, ae_f32(t) + row * t->cols, (size_t)t->cols * sizeof(float));
     }
+}
+
+static void gguf_sink(void *file, const void *data, size_t bytes)
+{
+    ae_gguf_writer_add(file, data, bytes);
 }
 
 static void write_score(const ae_adapter *a, bool announce, ae_gguf_writer *w)
@@ -296,7 +268,7 @@ static void write_score(const ae_adapter *a, bool announce, ae_gguf_writer *w)
     if (announce)
         ae_gguf_writer_tensor(w, score_name, AE_F32, 1, a->score->cols);
     else
-        send_rows(a->score, 0, false, w);
+        ae_adapter_send(a->score, 0, false, gguf_sink, w);
 }
 
 /* Two walks: all names and shapes come before any data. */
@@ -320,7 +292,8 @@ static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce
                 ae_gguf_writer_tensor(w, name, AE_F32, vector ? 1 : t->rows,
                                       vector ? t->rows : t->cols);
             else
-                send_rows(t, k != AE_LORA_A && reorder ? m->config.head_dim : 0, interleaved, w);
+                ae_adapter_send(t, k != AE_LORA_A && reorder ? m->config.head_dim : 0, interleaved,
+                                gguf_sink, w);
         }
     }
     write_score(a, announce, w);
@@ -329,15 +302,22 @@ static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce
 aerie_status ae_adapter_save(const ae_adapter *a, const char *path, const ae_model *m,
                              aerie_error *err)
 {
-    ae_gguf_writer *w;
-    char hash[65];
-    aerie_status status = ae_model_hash(m, hash, err);
+    ae_gguf_writer *w = NULL;
+    ae_bytes chain = { 0 };
+    aerie_status status = ae_adapter_chain_text(a, m, &chain, err);
 
     if (!status) status = ae_gguf_writer_open(&w, path, err);
-    if (status) return status;
-    write_header(a, m, hash, w);
-    write_history(a, w);
-    write_matrices(a, m, true, w);
-    write_matrices(a, m, false, w);
-    return ae_gguf_writer_commit(w, err);
+    if (!status) {
+        write_header(a, m, &chain, w);
+        write_matrices(a, m, true, w);
+        write_matrices(a, m, false, w);
+        status = ae_gguf_writer_commit(w, err);
+    }
+    ae_bytes_free(&chain);
+    if (!status && a->options.dora)
+        ae_log(AERIE_LOG_WARNING,
+               "%s: a DoRA adapter; llama.cpp and Ollama know none and refuse it: merge it into "
+               "its model for them (aerie merge)",
+               path);
+    return status;
 }

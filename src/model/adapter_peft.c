@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void peft_name(const ae_param_site *site, ae_lora_part part, char out[AE_PARAM_NAME + 64])
+void ae_adapter_peft_name(const ae_param_site *site, ae_lora_part part,
+                          char out[AE_PARAM_NAME + 64])
 {
     static const char *const suffixes[] = { "lora_A.weight", "lora_B.weight",
                                             "lora_magnitude_vector" };
@@ -92,6 +93,15 @@ done:
     return status;
 }
 
+static aerie_status read_chain(ae_adapter *a, const ae_safetensors *s, const char *path,
+                               aerie_error *err)
+{
+    const char *text = ae_safetensors_metadata(s, AE_CHAIN_KEY);
+
+    if (!text) return AERIE_OK;
+    return ae_chain_read(&a->chain, &a->arena, ae_span_text(text), path, err);
+}
+
 aerie_status ae_adapter_read_peft(ae_adapter **out, const char *folder, const ae_model *m,
                                   bool trainable, aerie_error *err)
 {
@@ -107,8 +117,9 @@ aerie_status ae_adapter_read_peft(ae_adapter **out, const char *folder, const ae
     if (!status) status = read_options(&a->options, config, err);
     if (!status) status = ae_safetensors_open(&s, weights, err);
     if (!status)
-        status = ae_adapter_fill(a, m, ae_safetensors_tensors(s), peft_name,
-                                 "base_model.model.score.weight", false, weights, err);
+        status = ae_adapter_fill(a, m, ae_safetensors_tensors(s), ae_adapter_peft_name,
+                                 AE_PEFT_SCORE, false, weights, err);
+    if (!status) status = read_chain(a, s, weights, err);
     ae_safetensors_close(s);
     ae_free(config);
     ae_free(weights);

@@ -1,5 +1,6 @@
 /* load.c -- opening a model: configuration first, then every parameter found and checked. Weights
  * stay in the mapped file. */
+#include "model/chain.h"
 #include "model/model_private.h"
 
 #include <stdio.h>
@@ -108,6 +109,16 @@ aerie_status ae_model_load(ae_model *m, const ae_tensor_list *list, bool gguf_na
     return status ? status : ae_model_wire(m, err);
 }
 
+static aerie_status read_chain(ae_model *m, aerie_error *err)
+{
+    ae_span text;
+    aerie_status status;
+
+    if (!ae_gguf_has(m->gguf, AE_CHAIN_KEY)) return AERIE_OK;
+    status = ae_gguf_text(m->gguf, AE_CHAIN_KEY, &text, err);
+    return status ? status : ae_chain_read(&m->chain, &m->arena, text, m->path, err);
+}
+
 static aerie_status open_gguf(ae_model *m, aerie_error *err)
 {
     aerie_status status = ae_gguf_open(&m->gguf, m->path, err);
@@ -117,6 +128,7 @@ static aerie_status open_gguf(ae_model *m, aerie_error *err)
     if (!status) status = ae_model_lay_out(m, err);
     if (!status) status = ae_model_load(m, ae_gguf_tensors(m->gguf), true, err);
     if (!status) status = ae_model_read_text_metadata(m, err);
+    if (!status) status = read_chain(m, err);
     return status;
 }
 

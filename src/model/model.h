@@ -142,10 +142,10 @@ typedef bool ae_progress_fn(void *user, double share);
 aerie_status ae_model_pack(ae_model *m, ae_device *device, ae_progress_fn *progress, void *user,
                            aerie_error *err);
 /* QLoRA's base: quantizes the projections of a model from a file to NF4 in memory (those whose rows
- * are whole blocks of 64) and lets go of the file's. double_quant: with the scales that bitsandbytes'
- * double quantization keeps. To be called before the model is shared; its hash stays the file's.
- * Nothing is packed from it. n_threads 0: one per processor. A model of which it fails can only be
- * closed. */
+ * are whole blocks of 64) and lets go of the file's. double_quant: with the scales that
+ * bitsandbytes' double quantization keeps. To be called before the model is shared; its hash stays
+ * the file's. Nothing is packed from it. n_threads 0: one per processor. A model of which it fails
+ * can only be closed. */
 aerie_status ae_model_load_in_nf4(ae_model *m, bool double_quant, int n_threads, aerie_error *err);
 /* 64 hex digits over config and weights' bytes: identity for caches and provenance. Computed once.
  */
@@ -197,6 +197,26 @@ aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype ty
 aerie_status ae_model_save_hf(const ae_model *m, const char *folder, ae_dtype type,
                               aerie_error *err);
 
+/* One thing that went into weights. */
+typedef struct {
+    char hash[65];
+    const char *name; /* of its file; "": not known */
+    double scale;     /* of an adapter */
+} ae_chain_link;
+
+/* Where an adapter comes from, or what was merged into a model. */
+typedef struct {
+    char base[65];         /* hash of the model beneath; "": not said */
+    const char *base_name; /* NULL: not said, as of all below */
+    const char *method;    /* "dpo" */
+    const char *load_in;   /* "nf4": the base was quantized for training */
+    char recipe[65];       /* SHA-256 of the recipe's keys that change numbers; "": not said */
+    ae_chain_link *parents, *data; /* adapters beneath, in order, or merged; SHA-256 of files */
+    int n_parents, n_data;
+} ae_chain;
+/* What was merged into a model, as its file says; no base when nothing was. Borrowed. */
+const ae_chain *ae_model_chain(const ae_model *m);
+
 typedef struct ae_adapter ae_adapter;
 
 typedef struct {
@@ -220,17 +240,39 @@ void ae_adapter_take_head(ae_adapter *a, const ae_net *net);
 aerie_status ae_adapter_norms(ae_adapter *a, const ae_model *m, ae_device *device, bool start,
                               aerie_error *err);
 /* An adapter file (GGUF of type adapter) or a PEFT folder. `trainable`: with gradients. An adapter
- * that says which model it was trained over opens over no other. */
+ * that says which model it was trained over opens over no other, but over one into which that model
+ * was merged. */
 aerie_status ae_adapter_open(ae_adapter **out, const char *path, const ae_model *m, bool trainable,
                              aerie_error *err);
-/* Records what it was trained over: the model's hash and the adapters beneath. Atomic. */
+/* Adapters that are to lie one over another, from "FILE" or "FILE=SCALE" each: out [n] gets them in
+ * order, the caller's. One that says what it was trained over is laid over that alone: the model,
+ * and every adapter that lay beneath it, in their order; with any_base a warning is all that a
+ * mismatch gets. On failure none is open. */
+aerie_status ae_adapters_open(ae_adapter **out, const char *const *specs, int n, const ae_model *m,
+                              bool any_base, aerie_error *err);
+/* Writes an adapter file, or a PEFT folder, with its chain: the hash of the model, and what was
+ * set. Atomic; of a folder each file. */
 aerie_status ae_adapter_save(const ae_adapter *a, const char *path, const ae_model *m,
                              aerie_error *err);
+aerie_status ae_adapter_save_peft(const ae_adapter *a, const char *folder, const ae_model *m,
+                                  aerie_error *err);
 void ae_adapter_close(ae_adapter *a); /* NULL is fine */
 /* Records which adapters lie beneath, in order: to be called before saving one trained over them.
  */
 aerie_status ae_adapter_set_beneath(ae_adapter *a, ae_adapter *const *beneath, int n,
                                     aerie_error *err);
+/* Records what it is learned from: to be called before saving. base and parents of `c` do not
+ * matter; everything is copied. */
+aerie_status ae_adapter_set_origin(ae_adapter *a, const ae_chain *c, aerie_error *err);
+const ae_chain *ae_adapter_chain(const ae_adapter *a); /* borrowed */
+/* What all of it is multiplied with: 1, or as it was opened. */
+double ae_adapter_scale(const ae_adapter *a);
+/* Where the weight of that name stands for ae_adapters_merge_row(); -1: none of them changes it. */
+int64_t ae_adapters_site(const char *gguf_name, const ae_model *m, ae_adapter *const *adapters,
+                         int n);
+/* Makes of row r of the base's weight what the net with the adapters computes with. Rows stand in
+ * the order of the model's file. DoRA's norms are made. */
+void ae_adapters_merge_row(float *row, int64_t site, int64_t r, ae_adapter *const *adapters, int n);
 /* 64 hex digits over its numbers. */
 void ae_adapter_hash(const ae_adapter *a, char out[65]);
 /* Rank, alpha and targets; for showing. */

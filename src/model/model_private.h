@@ -27,6 +27,7 @@ struct ae_model {
     char *folder; /* Hugging Face folder whose tokenizer files go along when saved; or NULL */
     void *packed; /* the weights as a device packed them, in one block; NULL: not packed */
     size_t packed_bytes;
+    ae_chain chain; /* what was merged into it; texts in the arena */
     void *four_bit; /* the projections as NF4, in one block; NULL: as the file has them */
     size_t four_bit_bytes;
     atomic_int hash_state; /* 0 unknown, 1 being written, 2 in `hash` */

@@ -29,6 +29,7 @@ WORDS(keep_word, "keep_end", "keep_start", "cut_end")
 WORDS(ranked_word, "best_random", "mean_random", "best_worst", "all")
 WORDS(recompute_word, "auto", "true", "false")
 WORDS(output_word, "f32", "f16", "bf16", "q8_0")
+WORDS(lora_format_word, "gguf", "peft")
 WORDS(load_in_word, "as_stored", "nf4", "nf4_double_quant")
 
 #define AT(field) offsetof(ae_recipe, field)
@@ -167,6 +168,9 @@ const ae_key ae_recipe_keys[] = {
         "lora.dora", lora_dora, "false", true,
         "DoRA: a trained magnitude for each row of a weight, the adapter turns its direction; over "
         "the model itself alone"),
+    WORD("lora.format", lora_format, lora_format_word, "gguf", false,
+         "the adapter is written as a file (GGUF, as llama.cpp and Ollama read it) or as a folder "
+         "(PEFT's)"),
     WORD("load_in", load_in, load_in_word, "as_stored", true,
          "nf4: the model's projections are quantized to QLoRA's 4 bits when it is opened, and an "
          "adapter is trained over them; nf4_double_quant: with the scales of bitsandbytes' double "

@@ -1,4 +1,5 @@
 /* setup.c -- opens what a training run is made of: networks, adapters, parameters, plan, names. */
+#include "train/origin.h"
 #include "train/trainer.h"
 
 #include <math.h>
@@ -47,19 +48,27 @@ static ae_lora_options lora_options(const ae_recipe *r)
     return o;
 }
 
+static aerie_status set_origin(ae_trainer *t, ae_adapter *a, aerie_error *err)
+{
+    ae_chain origin;
+    aerie_status status = ae_origin_of(&origin, t->recipe, &t->nets, err);
+
+    return status ? status : ae_adapter_set_origin(a, &origin, err);
+}
+
 static aerie_status open_adapters(ae_trainer *t, aerie_error *err)
 {
     const ae_recipe *r = t->recipe;
     ae_lora_options options = lora_options(r);
-    aerie_status status = AERIE_OK;
+    aerie_status status;
     int n;
 
-    for (int64_t i = 0; i < r->adapters.n && !status; i++) {
-        status = ae_adapter_open(&t->adapters[i], r->adapters.items[i], t->model, false, err);
-        if (status) break;
-        t->n_adapters++;
+    status = ae_adapters_open(t->adapters, r->adapters.items, (int)r->adapters.n, t->model,
+                              t->run->any_base, err);
+    if (status) return status;
+    t->n_adapters = (int)r->adapters.n;
+    for (int64_t i = 0; i < r->adapters.n && !status; i++)
         status = ae_adapter_norms(t->adapters[i], t->model, t->device, false, err);
-    }
     if (!status)
         status =
             ae_net_with_adapters(&t->start, &t->nets, t->model, t->adapters, t->n_adapters, err);
@@ -70,6 +79,7 @@ static aerie_status open_adapters(ae_trainer *t, aerie_error *err)
     t->n_adapters++;
     status = ae_adapter_norms(t->adapters[n], t->model, t->device, true, err);
     if (!status) status = ae_adapter_set_beneath(t->adapters[n], t->adapters, n, err);
+    if (!status && !t->run->dry_run) status = set_origin(t, t->adapters[n], err);
     if (status) return status;
     return ae_net_with_adapters(&t->net, &t->nets, t->model, t->adapters, t->n_adapters, err);
 }
@@ -168,6 +178,8 @@ static uint64_t hash_adapters(const ae_trainer *t)
     for (int i = 0; i < n; i++) {
         ae_adapter_hash(t->adapters[i], hex);
         hash = ae_hash64(hex, sizeof hex, hash);
+        double scale = ae_adapter_scale(t->adapters[i]);
+        if (scale != 1) hash = ae_hash64(&scale, sizeof scale, hash);
     }
     return hash;
 }

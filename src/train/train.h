@@ -92,6 +92,8 @@ aerie_status ae_dpo_terms_of(ae_dpo_term *out, const ae_dpo_options *options,
 const char *ae_dpo_loss_name(int loss);
 const char *ae_divergence_name(int divergence);
 
+typedef enum { AE_LORA_GGUF, AE_LORA_PEFT } ae_lora_format;
+
 typedef enum { AE_LOAD_AS_STORED, AE_LOAD_NF4, AE_LOAD_NF4_DOUBLE_QUANT } ae_load_in;
 
 typedef enum { AE_RECOMPUTE_AUTO, AE_RECOMPUTE_ALWAYS, AE_RECOMPUTE_NEVER } ae_recompute_when;
@@ -143,6 +145,7 @@ typedef struct {
     int64_t lora_r; /* 0: all parameters are trained */
     double lora_alpha, lora_dropout;
     bool lora_rslora, lora_dora;
+    int lora_format; /* ae_lora_format */
     ae_texts lora_targets;
     int64_t save_steps, logging_steps, eval_steps, threads;
 } ae_recipe;
@@ -181,6 +184,7 @@ void ae_recipe_samples_free(ae_recipe_samples *s);
 
 typedef struct {
     bool resume, dry_run;
+    bool any_base; /* a warning where a frozen adapter was trained over another model */
     const char *template_source; /* Jinja that the trained model is to carry; NULL: what it has */
     aerie_train_progress_fn *progress; /* may be NULL */
     void *user;

@@ -231,8 +231,11 @@ static aerie_status write_output(const ae_trainer *t, aerie_error *err)
 {
     const ae_recipe *r = t->recipe;
 
-    if (r->lora_r > 0)
-        return ae_adapter_save(t->adapters[t->n_adapters - 1], r->output, t->model, err);
+    if (r->lora_r > 0) {
+        const ae_adapter *a = t->adapters[t->n_adapters - 1];
+        return r->lora_format == AE_LORA_PEFT ? ae_adapter_save_peft(a, r->output, t->model, err)
+                                              : ae_adapter_save(a, r->output, t->model, err);
+    }
     return ae_model_save_gguf(t->copy ? t->copy : t->model, r->output, ae_recipe_output_type(r),
                               err);
 }
@@ -258,14 +261,14 @@ static aerie_status finish(ae_trainer *t, aerie_error *err)
 
 /* The output's folder is made, and a name that cannot be a file's is refused before hours of work.
  */
-static aerie_status make_parent(const char *path, aerie_error *err)
+static aerie_status make_parent(const char *path, bool is_folder, aerie_error *err)
 {
     const char *slash = strrchr(path, '/');
     char *folder = slash && slash != path ? ae_strndup(path, (size_t)(slash - path)) : NULL;
     aerie_status status = folder ? ae_file_make_folder(folder, err) : AERIE_OK;
 
     ae_free(folder);
-    if (!status && ae_file_is_folder(path))
+    if (!status && !is_folder && ae_file_is_folder(path))
         status = aerie_fail(err, AERIE_BAD_ARGUMENT,
                             "%s: 'output' is a folder, the name of a file is wanted", path);
     return status;
@@ -273,7 +276,8 @@ static aerie_status make_parent(const char *path, aerie_error *err)
 
 static aerie_status train(ae_trainer *t, aerie_error *err)
 {
-    aerie_status status = make_parent(t->recipe->output, err);
+    aerie_status status = make_parent(
+        t->recipe->output, t->recipe->lora_r > 0 && t->recipe->lora_format == AE_LORA_PEFT, err);
 
     if (!status && t->run->resume)
         status =

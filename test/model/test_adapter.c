@@ -285,8 +285,8 @@ static void stacked(void **state)
     ae_adapter_hash(both[0], hash);
     assert_int_equal(ae_gguf_open(&g, file, NULL), AERIE_OK);
     for (size_t i = 0; i < ae_gguf_entry_count(g); i++)
-        if (strcmp(ae_gguf_entry_at(g, i).key, "aerie.adapter.beneath") == 0)
-            ae_gguf_entry_print(&shown, g, i, 200);
+        if (strcmp(ae_gguf_entry_at(g, i).key, "aerie.chain") == 0)
+            ae_gguf_entry_print(&shown, g, i, 2000);
     assert_non_null(shown.data);
     assert_non_null(strstr(shown.data, hash));
     ae_gguf_close(g);
@@ -425,6 +425,117 @@ static void dora(void **state)
     scratch_remove(scratch);
 }
 
+/* What is trained by us goes to PEFT's folder and back, from either layout of rotation. */
+static void peft_written(void **state)
+{
+    char *scratch = scratch_make(), *gguf = join(scratch, "base.gguf"),
+         *folder = join(scratch, "peft");
+    ae_model *m[2] = { open_or_fail(SHAPES "mistral"), NULL };
+    (void)state;
+
+    assert_int_equal(ae_model_save_gguf(m[0], gguf, AE_F32, NULL), AERIE_OK);
+    m[1] = open_or_fail(gguf);
+    for (int i = 0; i < 2; i++) {
+        ae_adapter *plain = new_adapter(m[i], true), *stretched = new_dora(m[i]), *back;
+        aerie_error err = { 0 };
+        char first[65], second[65];
+        if (ae_adapter_save_peft(plain, folder, m[i], &err)) fail_msg("%s", err.message);
+        back = open_adapter(folder, m[i]);
+        ae_adapter_hash(plain, first);
+        ae_adapter_hash(back, second);
+        assert_string_equal(first, second);
+        assert_true(ae_adapter_options(back)->rslora);
+        ae_adapter *none = NULL;
+        assert_int_equal(ae_adapter_open(&none, folder, m[1 - i], false, &err),
+                         AERIE_BAD_ARGUMENT); /* the chain is in the folder too */
+        ae_adapter_close(back);
+        ae_adapter_close(plain);
+        if (ae_adapter_save_peft(stretched, folder, m[i], &err)) fail_msg("%s", err.message);
+        back = open_adapter(folder, m[i]);
+        ae_adapter_hash(stretched, first);
+        ae_adapter_hash(back, second);
+        assert_string_equal(first, second);
+        ae_adapter_close(back);
+        ae_adapter_close(stretched);
+    }
+    ae_model_close(m[0]);
+    ae_model_close(m[1]);
+    ae_free(gguf);
+    ae_free(folder);
+    scratch_remove(scratch);
+}
+
+static void expect_refused(const ae_model *m, const char *const *specs, int n, const char *why)
+{
+    ae_adapter *out[AE_MAX_LORA] = { NULL };
+    aerie_error err = { 0 };
+
+    assert_int_equal(ae_adapters_open(out, specs, n, m, false, &err), AERIE_BAD_ARGUMENT);
+    if (!strstr(err.message, why)) fail_msg("'%s' does not say '%s'", err.message, why);
+    assert_non_null(strstr(err.message, "--force"));
+    if (ae_adapters_open(out, specs, n, m, true, &err)) fail_msg("%s", err.message);
+    for (int i = 0; i < n; i++) ae_adapter_close(out[i]);
+}
+
+/* An adapter trained over another is laid over both or neither; a scale is what it is multiplied
+ * with; the chain comes back as it was set. */
+static void chained(void **state)
+{
+    char *scratch = scratch_make(), *one = join(scratch, "one.gguf"),
+         *two = join(scratch, "two.gguf");
+    char half[600], bad[600];
+    ae_model *m = open_or_fail(SHAPES "tied");
+    ae_adapter *a = new_adapter(m, false), *b = new_adapter(m, true), *out[2];
+    ae_chain_link data = { .name = "pairs.jsonl", .scale = 1 };
+    ae_chain origin = { .method = "dpo", .load_in = "nf4", .data = &data, .n_data = 1 };
+    const char *both[2] = { one, two }, *only[1] = { two }, *odd[1] = { bad };
+    int64_t n = (int64_t)AE_COUNT(ids) * ae_model_config(m)->vocab_size;
+    aerie_error err = { 0 };
+    (void)state;
+
+    memset(data.hash, 'a', 64);
+    memset(origin.recipe, 'b', 64);
+    assert_int_equal(ae_adapter_save(a, one, m, NULL), AERIE_OK);
+    assert_int_equal(ae_adapters_open(out, both, 1, m, false, NULL), AERIE_OK);
+    assert_int_equal(ae_adapter_set_beneath(b, out, 1, NULL), AERIE_OK);
+    ae_adapter_close(out[0]);
+    assert_int_equal(ae_adapter_set_origin(b, &origin, NULL), AERIE_OK);
+    assert_int_equal(ae_adapter_save(b, two, m, NULL), AERIE_OK);
+    if (ae_adapters_open(out, both, 2, m, false, &err)) fail_msg("%s", err.message);
+    const ae_chain *c = ae_adapter_chain(out[1]);
+    assert_int_equal(c->n_parents, 1);
+    assert_string_equal(c->parents[0].name, "one.gguf");
+    assert_string_equal(c->method, "dpo");
+    assert_string_equal(c->load_in, "nf4");
+    assert_string_equal(c->recipe, origin.recipe);
+    assert_int_equal(c->n_data, 1);
+    assert_string_equal(c->data[0].hash, data.hash);
+    float *want = logits_with(m, (ae_adapter *const[]){ a, b }, 2), *got = logits_with(m, out, 2);
+    assert_memory_equal(want, got, (size_t)n * sizeof *got);
+    ae_free(want), ae_free(got);
+    ae_adapter_close(out[0]), ae_adapter_close(out[1]);
+
+    expect_refused(m, only, 1, "was trained over the adapter 'one.gguf'");
+    expect_refused(m, (const char *const[]){ two, one }, 2, "does not lie beneath it");
+
+    /* Twice at half is once. */
+    snprintf(half, sizeof half, "%s=0.5", one);
+    assert_int_equal(ae_adapters_open(out, (const char *const[]){ half, half }, 2, m, false, &err),
+                     AERIE_OK);
+    want = logits_with(m, &a, 1), got = logits_with(m, out, 2);
+    assert_true(apart(want, got, n) < 3e-6);
+    ae_free(want), ae_free(got);
+    ae_adapter_close(out[0]), ae_adapter_close(out[1]);
+    snprintf(bad, sizeof bad, "%s=much", one);
+    assert_int_equal(ae_adapters_open(out, odd, 1, m, false, &err), AERIE_BAD_ARGUMENT);
+    assert_non_null(strstr(err.message, "no such adapter"));
+
+    ae_adapter_close(a), ae_adapter_close(b);
+    ae_model_close(m);
+    ae_free(one), ae_free(two);
+    scratch_remove(scratch);
+}
+
 static void bad_options(void **state)
 {
     ae_model *m = open_or_fail(SHAPES "tied");
@@ -449,6 +560,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_as_merged), cmocka_unit_test(file_keeps_it),
         cmocka_unit_test(peft_folder),    cmocka_unit_test(stacked),
+        cmocka_unit_test(peft_written),   cmocka_unit_test(chained),
         cmocka_unit_test(bad_options),    cmocka_unit_test(dora),
     };
 

@@ -28,27 +28,6 @@ static ae_bytes train(const char *model, const char *method, const char *output,
     return train_with(model, method, output, "load_in=as_stored", summary);
 }
 
-/* All that was learned: an adapter also names the base it was made over, and that differs. */
-static void assert_same_adapter(const ae_bytes *a, const ae_bytes *b, const char *what)
-{
-    ae_gguf *g, *h;
-
-    assert_int_equal(ae_gguf_open_memory(&g, a->data, a->len, "a", NULL), AERIE_OK);
-    assert_int_equal(ae_gguf_open_memory(&h, b->data, b->len, "b", NULL), AERIE_OK);
-    size_t n = ae_tensor_list_len(ae_gguf_tensors(g));
-    assert_int_equal(n, ae_tensor_list_len(ae_gguf_tensors(h)));
-    assert_true(n > 0);
-    for (size_t i = 0; i < n; i++) {
-        const ae_stored_tensor *x = ae_tensor_list_at(ae_gguf_tensors(g), i);
-        const ae_stored_tensor *y = ae_tensor_list_at(ae_gguf_tensors(h), i);
-        assert_string_equal(x->name, y->name);
-        assert_int_equal(x->bytes, y->bytes);
-        if (memcmp(x->data, y->data, x->bytes)) fail_msg("%s: %s differs", what, x->name);
-    }
-    ae_gguf_close(g);
-    ae_gguf_close(h);
-}
-
 static void check_type(ae_dtype type, const char *method)
 {
     const char *name = ae_dtype_info_of(type)->name;
@@ -63,7 +42,7 @@ static void check_type(ae_dtype type, const char *method)
     ae_model_close(m);
     ae_bytes a = train("q.gguf", method, "a.gguf", &summary);
     ae_bytes b = train("wide.gguf", method, "b.gguf", NULL);
-    assert_same_adapter(&a, &b, name);
+    tiny_assert_same_adapter(&a, &b, name);
     print_message("%s over %s: the loss went from %.3f to %.3f\n", method, name, summary.first_loss,
                   summary.last_loss);
     assert_true(summary.last_loss < summary.first_loss);
@@ -109,7 +88,7 @@ static void check_nf4(bool double_quant)
     ae_model_close(m);
     ae_bytes a = train_with(strrchr(base, '/') + 1, "sft", "a.gguf", name, &summary);
     ae_bytes b = train("wide.gguf", "sft", "b.gguf", NULL);
-    assert_same_adapter(&a, &b, name);
+    tiny_assert_same_adapter(&a, &b, name);
     assert_true(summary.last_loss < summary.first_loss);
     ae_bytes_free(&a);
     ae_bytes_free(&b);

@@ -1,6 +1,8 @@
 /* tiny.c -- see tiny.h. */
 #include "tiny.h"
 
+#include "format/format.h"
+
 static const char config[] =
     "{\"architectures\": [\"MistralForCausalLM\"], \"model_type\": \"mistral\", \"vocab_size\": "
     "61,\n"
@@ -168,4 +170,24 @@ void tiny_assert_same(const ae_bytes *a, const ae_bytes *b, const char *what)
     while (i < a->len && i < b->len && a->data[i] == b->data[i]) i++;
     if (a->len != b->len || i < a->len)
         fail_msg("%s: the outputs differ from byte %zu (of %zu and %zu)", what, i, a->len, b->len);
+}
+
+void tiny_assert_same_adapter(const ae_bytes *a, const ae_bytes *b, const char *what)
+{
+    ae_gguf *g, *h;
+
+    assert_int_equal(ae_gguf_open_memory(&g, a->data, a->len, "a", NULL), AERIE_OK);
+    assert_int_equal(ae_gguf_open_memory(&h, b->data, b->len, "b", NULL), AERIE_OK);
+    size_t n = ae_tensor_list_len(ae_gguf_tensors(g));
+    assert_int_equal(n, ae_tensor_list_len(ae_gguf_tensors(h)));
+    assert_true(n > 0);
+    for (size_t i = 0; i < n; i++) {
+        const ae_stored_tensor *x = ae_tensor_list_at(ae_gguf_tensors(g), i);
+        const ae_stored_tensor *y = ae_tensor_list_at(ae_gguf_tensors(h), i);
+        assert_string_equal(x->name, y->name);
+        assert_int_equal(x->bytes, y->bytes);
+        if (memcmp(x->data, y->data, x->bytes)) fail_msg("%s: %s differs", what, x->name);
+    }
+    ae_gguf_close(g);
+    ae_gguf_close(h);
 }

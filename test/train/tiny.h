@@ -37,5 +37,7 @@ aerie_status tiny_train(const tiny *t, const tiny_run *r, aerie_train_summary *s
 ae_bytes tiny_output(const tiny *t, const tiny_run *r, aerie_train_summary *summary);
 char *tiny_path(const tiny *t, const char *name, const char *suffix);
 void tiny_assert_same(const ae_bytes *a, const ae_bytes *b, const char *what);
+/* All that was learned: an adapter also names its base and its recipe, which may differ. */
+void tiny_assert_same_adapter(const ae_bytes *a, const ae_bytes *b, const char *what);
 
 #endif

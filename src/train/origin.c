@@ -1,0 +1,69 @@
+/* origin.c -- what an adapter is learned from: hashes of the recipe and of its data. */
+#include "train/origin.h"
+
+#include "train/recipe.h"
+
+#include <string.h>
+
+static aerie_status no_memory(aerie_error *err)
+{
+    return aerie_fail(err, AERIE_NO_MEMORY, "no memory for what an adapter is learned from");
+}
+
+static aerie_status hash_recipe(char out[65], const ae_recipe *r, aerie_error *err)
+{
+    ae_bytes text = { 0 };
+    ae_sha256 s;
+    aerie_status status;
+
+    ae_recipe_print(r, true, &text);
+    status = ae_bytes_status(&text, err);
+    if (!status) {
+        ae_sha256_start(&s);
+        ae_sha256_add(&s, text.data, text.len);
+        ae_sha256_hex(&s, out);
+    }
+    ae_bytes_free(&text);
+    return status;
+}
+
+/* As sha256sum tells it. False: no file that can be read. */
+static bool hash_file(char out[65], const char *path)
+{
+    enum { CHUNK = 1 << 24 };
+    ae_file file = { 0 };
+    ae_sha256 s;
+
+    if (ae_file_is_folder(path) || ae_file_open(&file, path, NULL)) return false;
+    ae_sha256_start(&s);
+    for (size_t at = 0; at < file.size; at += CHUNK) {
+        size_t n = file.size - at < CHUNK ? file.size - at : CHUNK;
+        ae_sha256_add(&s, file.data + at, n);
+        ae_file_forget(&file, file.data + at, n);
+    }
+    ae_sha256_hex(&s, out);
+    ae_file_close(&file);
+    return true;
+}
+
+static const char *word_of(const char *key, int value)
+{
+    const ae_key *k = ae_recipe_key(key);
+
+    return k && k->word ? k->word(value) : NULL;
+}
+
+aerie_status ae_origin_of(ae_chain *out, const ae_recipe *r, ae_arena *arena, aerie_error *err)
+{
+    *out = (ae_chain){ .method = word_of("method", r->method) };
+    if (r->load_in != AE_LOAD_AS_STORED) out->load_in = word_of("load_in", r->load_in);
+    out->data = ae_arena_take(arena, (size_t)r->data.n, sizeof *out->data);
+    if (!out->data) return no_memory(err);
+    for (int64_t i = 0; i < r->data.n; i++) {
+        const char *path = r->data.items[i].path, *slash = strrchr(path, '/');
+        ae_chain_link *link = &out->data[out->n_data];
+        link->name = slash && slash[1] ? slash + 1 : path;
+        out->n_data += hash_file(link->hash, path);
+    }
+    return hash_recipe(out->recipe, r, err);
+}
