@@ -78,7 +78,8 @@ typedef struct {
     size_t text_len;
 } aerie_train_token;
 
-/* `part` is "sample", "prompt", "chosen" or "rejected". Anything but 0 stops, without an error. */
+/* `part` is "sample", "prompt", "chosen", "rejected", or, of ranked replies, "rank 1" and so on.
+ * Anything but 0 stops, without an error. */
 typedef int aerie_train_sample_fn(void *user, int64_t index, const char *part,
                                   const aerie_train_token *tokens, int64_t n_tokens);
 

@@ -140,11 +140,26 @@ done:
     return status;
 }
 
+static aerie_status show_ranked(const viewer *v, int64_t index, const ae_sample *s, bool *stop,
+                                aerie_error *err)
+{
+    aerie_status status = show_run(v, index, "prompt", s, 0, s->n_prompt, stop, err);
+    int32_t at = s->n_prompt;
+    char part[32];
+
+    for (int32_t k = 0; k < s->n_replies && !status && !*stop; at += s->reply_n[k++]) {
+        snprintf(part, sizeof part, "rank %g", (double)s->rank[k]);
+        status = show_run(v, index, part, s, at, s->reply_n[k], stop, err);
+    }
+    return status;
+}
+
 static aerie_status show_sample(const viewer *v, int64_t i, const ae_sample *s, bool *stop,
                                 aerie_error *err)
 {
     aerie_status status;
 
+    if (s->kind == AE_EXAMPLE_RANKED) return show_ranked(v, i, s, stop, err);
     if (s->kind != AE_EXAMPLE_PAIR) return show_run(v, i, "sample", s, 0, s->n, stop, err);
     status = show_run(v, i, "prompt", s, 0, s->n_prompt, stop, err);
     if (!status && !*stop)

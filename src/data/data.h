@@ -18,7 +18,8 @@
 typedef enum {
     AE_EXAMPLE_TEXT = 1, /* a document */
     AE_EXAMPLE_CHAT,     /* a conversation */
-    AE_EXAMPLE_PAIR      /* a conversation and two replies to it, the first one preferred */
+    AE_EXAMPLE_PAIR,     /* a conversation and two replies to it, the first one preferred */
+    AE_EXAMPLE_RANKED    /* a conversation and any number of replies to it, each with a rank */
 } ae_example_kind;
 
 /* Borrowed from the dataset. Messages are arrays of {"role", "content", ...}. */
@@ -28,6 +29,9 @@ typedef struct {
     json_t *messages;          /* chat: all of it; pair: what both replies answer */
     json_t *chosen, *rejected; /* pair: what follows; usually one assistant message */
     json_t *ranked;            /* pair: texts of all replies the row has, best first; or NULL */
+    json_t *replies;           /* ranked: a list of replies, each what `chosen` is */
+    json_t *ranks;             /* ranked: a number a reply, 1 the best; equal ones are tied */
+    double margin;             /* ranked, of a pair with that column: by how much; else 0 */
     json_t *tools;             /* or NULL */
     const char *file;          /* where it came from, for messages */
     size_t line;               /* from 1 */
@@ -53,6 +57,10 @@ typedef struct {
     size_t max_rows;      /* of each file; 0: all */
     ae_ranked_pairs ranked;
     uint64_t seed; /* of what is random in `ranked` */
+    /* AE_EXAMPLE_RANKED alone: */
+    bool ranked_pairs;  /* rankings of two, chosen as `ranked` says */
+    bool unranked;      /* replies of no or equal ranks too, and all of them in the row's order */
+    size_t max_answers; /* so many of a row, spread evenly from best to worst; 0: all */
 } ae_dataset_options;
 
 typedef struct ae_dataset ae_dataset;
@@ -98,6 +106,7 @@ typedef struct {
     bool no_bos;        /* otherwise BOS where the vocabulary wants one and the text has none */
     int32_t max_length; /* tokens of a sample, or of a prompt with either reply; 0: no bound */
     int32_t max_prompt_length; /* what a pair's prompt is cut to when too long; 0: max_length / 2 */
+    int32_t max_reply_length;  /* ranked: tokens of a reply; 0: no bound of its own */
     ae_keep keep;
 } ae_encode_options;
 
@@ -106,13 +115,19 @@ typedef struct {
  *   pair:       ids = prompt, chosen, rejected, one after the other. Prompt and chosen are together
  *               the tokens of the whole conversation, and so are prompt and rejected: the two
  *               replies branch from one prefix.
- * weight[t] is that of predicting ids[t] from what is before it: 0 for prompts, and for ids[0]. */
+ *   ranked:     ids = prompt, reply, reply, ..., in the same way
+ * weight[t] is that of predicting ids[t] from what is before it: 0 for prompts, and for ids[0]. Of
+ * ranked replies it is 1 where a score is read, at each one's last token. */
 typedef struct {
     ae_example_kind kind;
     int32_t *ids;
     float *weight;
     int32_t n;
-    int32_t n_prompt, n_chosen, n_rejected; /* pair */
+    int32_t n_prompt, n_chosen, n_rejected; /* pair; ranked: n_prompt */
+    int32_t n_replies;                      /* ranked */
+    int32_t *reply_n;                       /* ranked: tokens of each; may be 0 */
+    float *rank;                            /* ranked: 1 the best */
+    float margin;                           /* ranked */
     bool dropped; /* nothing is left to learn from after truncation; n is 0 */
     bool truncated;
 } ae_sample;

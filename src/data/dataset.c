@@ -26,6 +26,8 @@ void ae_record_free(ae_record *r)
     json_decref(r->chosen);
     json_decref(r->rejected);
     json_decref(r->ranked);
+    json_decref(r->replies);
+    json_decref(r->ranks);
     json_decref(r->tools);
     ae_bytes_free(&r->document);
     *r = (ae_record){ 0 };
@@ -58,6 +60,20 @@ static aerie_status join_chosen(ae_record *r, aerie_error *err)
     return AERIE_OK;
 }
 
+/* Asked for rankings, a pair gives one of two; the row may say by how much. */
+static aerie_status rank_pair(ae_record *r, const ae_row_source *src, aerie_error *err)
+{
+    json_t *margin = ae_row_get(src, "margin");
+    if (margin && !json_is_number(margin))
+        return ae_row_fail(src, err, "'%s' is no number", ae_row_column(src, "margin"));
+    r->margin = json_number_value(margin);
+    r->kind = AE_EXAMPLE_RANKED;
+    r->replies = json_pack("[O,O]", r->chosen, r->rejected);
+    r->ranks = json_pack("[i,i]", 1, 2);
+    if (r->replies && r->ranks) return AERIE_OK;
+    return aerie_fail(err, AERIE_NO_MEMORY, "no room for ranked answers");
+}
+
 /* Record `nth` of the row. */
 static aerie_status read_record(reading *in, size_t nth, bool *more, aerie_error *err)
 {
@@ -79,6 +95,8 @@ static aerie_status read_record(reading *in, size_t nth, bool *more, aerie_error
     }
     if (!status && r->kind == AE_EXAMPLE_PAIR && in->options->kind == AE_EXAMPLE_CHAT)
         status = join_chosen(r, err);
+    if (!status && r->kind == AE_EXAMPLE_PAIR && in->options->kind == AE_EXAMPLE_RANKED)
+        status = rank_pair(r, &in->src, err);
     if (!status && r->kind == AE_EXAMPLE_TEXT) r->row = json_incref(in->src.row);
     return status;
 }
@@ -273,6 +291,9 @@ ae_example ae_dataset_at(const ae_dataset *d, size_t i)
                          .chosen = r->chosen,
                          .rejected = r->rejected,
                          .ranked = r->ranked,
+                         .replies = r->replies,
+                         .ranks = r->ranks,
+                         .margin = r->margin,
                          .tools = r->tools,
                          .file = r->file,
                          .line = r->line,

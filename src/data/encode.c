@@ -28,7 +28,7 @@ aerie_status ae_sample_new(ae_sample *out, ae_example_kind kind, int64_t n, ae_a
 void ae_sample_drop(ae_sample *s)
 {
     s->dropped = true;
-    s->n = s->n_prompt = s->n_chosen = s->n_rejected = 0;
+    s->n = s->n_prompt = s->n_chosen = s->n_rejected = s->n_replies = 0;
 }
 
 /* A template that writes BOS itself gets no second one. */
@@ -200,8 +200,9 @@ aerie_status ae_encode(ae_sample *out, const ae_example *e, const ae_encode_opti
         return ae_example_fail(e, encode_text(out, e, o, arena, err), err);
     status = ae_renderer_open(&r, e, o, err);
     if (!status)
-        status = e->kind == AE_EXAMPLE_PAIR ? ae_encode_pair(out, &r, arena, err)
-                                            : encode_chat(out, &r, arena, err);
+        status = e->kind == AE_EXAMPLE_PAIR     ? ae_encode_pair(out, &r, arena, err)
+                 : e->kind == AE_EXAMPLE_RANKED ? ae_encode_ranked(out, &r, arena, err)
+                                                : encode_chat(out, &r, arena, err);
     ae_renderer_close(&r);
     return ae_example_fail(e, status, err);
 }

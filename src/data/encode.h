@@ -37,6 +37,13 @@ void ae_pieces_free(ae_pieces *p);
 bool ae_pieces_close(ae_pieces *p, const ae_encode_options *o);
 
 /* pair.c */
+/* The whole conversation with one reply, as tokens; *boundary is where the reply begins. */
+aerie_status ae_encode_reply(ae_pieces *p, ae_renderer *r, json_t *prompt, json_t *reply,
+                             size_t *boundary, aerie_error *err);
+/* How many tokens of the prompt two such conversations share. */
+int32_t ae_pieces_shared(const ae_pieces *a, const ae_pieces *b, size_t boundary);
+/* ranked.c */
+aerie_status ae_encode_ranked(ae_sample *out, ae_renderer *r, ae_arena *arena, aerie_error *err);
 aerie_status ae_encode_pair(ae_sample *out, ae_renderer *r, ae_arena *arena, aerie_error *err);
 /* Room for n ids and weights. */
 aerie_status ae_sample_new(ae_sample *out, ae_example_kind kind, int64_t n, ae_arena *arena,

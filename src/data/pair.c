@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-/* One conversation of the two, as tokens. */
-static aerie_status encode_whole(ae_pieces *p, ae_renderer *r, json_t *prompt, json_t *reply,
-                                 size_t *boundary, aerie_error *err)
+aerie_status ae_encode_reply(ae_pieces *p, ae_renderer *r, json_t *prompt, json_t *reply,
+                             size_t *boundary, aerie_error *err)
 {
     ae_bytes text = { 0 };
     json_t *all = json_copy(prompt);
@@ -27,7 +26,7 @@ static aerie_status encode_whole(ae_pieces *p, ae_renderer *r, json_t *prompt, j
 
 /* The prompt's tokens are those that begin before the reply does, as far as both agree on them: a
  * token that reaches over the boundary in one and not in the other belongs to the replies. */
-static int32_t prompt_tokens(const ae_pieces *a, const ae_pieces *b, size_t boundary)
+int32_t ae_pieces_shared(const ae_pieces *a, const ae_pieces *b, size_t boundary)
 {
     size_t n = 0;
     while (n < a->ids.len && n < b->ids.len && a->ids.data[n] == b->ids.data[n] &&
@@ -110,13 +109,14 @@ aerie_status ae_encode_pair(ae_sample *out, ae_renderer *r, ae_arena *arena, aer
     ae_pieces chosen = { 0 }, rejected = { 0 };
     size_t boundary = 0;
     json_t *prompt = ae_renderer_messages(r);
-    aerie_status status = prompt
-                              ? encode_whole(&chosen, r, prompt, r->example->chosen, &boundary, err)
-                              : aerie_fail(err, AERIE_NO_MEMORY, "no room for a conversation");
-    if (!status) status = encode_whole(&rejected, r, prompt, r->example->rejected, &boundary, err);
+    aerie_status status =
+        prompt ? ae_encode_reply(&chosen, r, prompt, r->example->chosen, &boundary, err)
+               : aerie_fail(err, AERIE_NO_MEMORY, "no room for a conversation");
     if (!status)
-        status =
-            join(out, &chosen, &rejected, prompt_tokens(&chosen, &rejected, boundary), arena, err);
+        status = ae_encode_reply(&rejected, r, prompt, r->example->rejected, &boundary, err);
+    if (!status)
+        status = join(out, &chosen, &rejected, ae_pieces_shared(&chosen, &rejected, boundary),
+                      arena, err);
     if (!status)
         ae_sample_truncate_pair(out, r->options->max_length, r->options->max_prompt_length,
                                 r->options->keep);

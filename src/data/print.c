@@ -6,6 +6,8 @@
 
 static const char *part_of(const ae_sample *s, int32_t i)
 {
+    if (s->kind == AE_EXAMPLE_RANKED)
+        return i < s->n_prompt ? "prompt" : s->weight[i] != 0 ? "scored" : "reply";
     if (s->kind != AE_EXAMPLE_PAIR) return s->weight[i] != 0 ? "learned" : "read";
     return i < s->n_prompt ? "prompt" : i < s->n_prompt + s->n_chosen ? "chosen" : "rejected";
 }
@@ -58,7 +60,8 @@ aerie_status ae_sample_print(ae_bytes *out, const ae_sample *s, const ae_tokeniz
         ae_bytes_printf(out, "{\"kind\":\"%s\",\"n\":%d",
                         s->kind == AE_EXAMPLE_TEXT   ? "text"
                         : s->kind == AE_EXAMPLE_CHAT ? "chat"
-                                                     : "pair",
+                        : s->kind == AE_EXAMPLE_PAIR ? "pair"
+                                                     : "ranked",
                         s->n);
         if (s->kind == AE_EXAMPLE_PAIR)
             ae_bytes_printf(out, ",\"n_prompt\":%d,\"n_chosen\":%d,\"n_rejected\":%d", s->n_prompt,

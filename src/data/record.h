@@ -17,7 +17,8 @@ typedef struct {
 /* What a shape makes of a row; owned references (text: part of `row`, which is kept). */
 typedef struct {
     ae_example_kind kind;
-    json_t *row, *messages, *chosen, *rejected, *ranked, *tools;
+    json_t *row, *messages, *chosen, *rejected, *ranked, *replies, *ranks, *tools;
+    double margin;
     bool left_out; /* the row has no such record */
     bool more;     /* the row has a record after this */
     ae_span text;  /* of a .txt: points into `document` */
@@ -40,6 +41,9 @@ typedef struct {
 /* The shape of a file's first row, for what the method wants; NULL and a sentence: none. */
 const ae_shape *ae_shape_detect(const ae_row_source *src, aerie_error *err);
 /* Ended by a NULL name. */
+/* "responses", in a list beside a prompt or messages. */
+bool ae_fits_responses(const ae_row_source *src);
+aerie_status ae_read_responses(ae_record *out, const ae_row_source *src, aerie_error *err);
 extern const ae_shape ae_pair_shapes[], ae_ranked_shapes[], ae_chat_shapes[], ae_text_shapes[];
 
 /* row.c: columns of a row, by our name. */
@@ -54,6 +58,20 @@ void ae_row_columns(const ae_row_source *src, char *out, size_t size);
 /* Fails unless the column is there and holds a text. */
 aerie_status ae_row_text(const ae_row_source *src, const char *ours, ae_span *out,
                          aerie_error *err);
+
+/* shape_ranked.c: the answers of a row, best first; equal scores in the row's order. */
+enum { AE_MAX_ANSWERS = 64 };
+typedef struct {
+    json_t *text[AE_MAX_ANSWERS]; /* borrowed from the row */
+    double score[AE_MAX_ANSWERS]; /* more is better */
+    size_t place[AE_MAX_ANSWERS]; /* in the row */
+    size_t n;
+} ae_ranking;
+/* Puts one in; n < AE_MAX_ANSWERS. */
+void ae_ranking_insert(ae_ranking *r, json_t *text, double score);
+/* Gives the record, which has its messages, the pair or the ranking that the options ask for. */
+aerie_status ae_ranking_take(ae_record *out, const ae_row_source *src, const ae_ranking *r,
+                             aerie_error *err);
 
 /* messages.c: conversations. New references. */
 json_t *ae_message_new(const char *role, ae_span content); /* NULL: no memory */

@@ -32,6 +32,20 @@ static void encode_some(void *user, int64_t begin, int64_t end, int worker)
     }
 }
 
+static aerie_status keep_replies(ae_sample *copy, ae_arena *arena, aerie_error *err)
+{
+    size_t n = (size_t)copy->n_replies;
+    int32_t *reply_n = n ? ae_arena_take(arena, n, sizeof *reply_n) : NULL;
+    float *rank = n ? ae_arena_take(arena, n, sizeof *rank) : NULL;
+    if (n == 0) return AERIE_OK;
+    if (!reply_n || !rank) return aerie_fail(err, AERIE_NO_MEMORY, "no room for %zu replies", n);
+    memcpy(reply_n, copy->reply_n, n * sizeof *reply_n);
+    memcpy(rank, copy->rank, n * sizeof *rank);
+    copy->reply_n = reply_n;
+    copy->rank = rank;
+    return AERIE_OK;
+}
+
 static aerie_status keep(ae_samples *out, const ae_sample *s, aerie_error *err)
 {
     ae_sample *copy = &out->items[out->n];
@@ -44,6 +58,8 @@ static aerie_status keep(ae_samples *out, const ae_sample *s, aerie_error *err)
     *copy = *s;
     copy->ids = ids;
     copy->weight = weight;
+    status = keep_replies(copy, &out->arena, err);
+    if (status) return status;
     out->n++;
     out->n_truncated += s->truncated;
     out->n_tokens += s->n;

@@ -36,7 +36,7 @@ static const ae_shape *find_pairs(const ae_row_source *src)
 static const ae_shape *find_for(ae_example_kind kind, const ae_row_source *src)
 {
     const ae_shape *shape = NULL;
-    if (kind == 0 || kind == AE_EXAMPLE_PAIR) shape = find_pairs(src);
+    if (kind == 0 || kind == AE_EXAMPLE_PAIR || kind == AE_EXAMPLE_RANKED) shape = find_pairs(src);
     if (!shape && (kind == 0 || kind == AE_EXAMPLE_CHAT)) shape = find(ae_chat_shapes, src);
     if (!shape && kind == AE_EXAMPLE_CHAT) shape = find_pairs(src);
     if (!shape && (kind == 0 || kind == AE_EXAMPLE_TEXT)) shape = find(ae_text_shapes, src);
@@ -52,17 +52,18 @@ static const char *wanted_columns(ae_example_kind kind)
         return "'messages', 'conversations', 'prompt' and 'completion', or 'instruction' and "
                "'output'";
     case AE_EXAMPLE_PAIR:
+    case AE_EXAMPLE_RANKED:
         return "'chosen' and 'rejected' (and 'prompt' or 'conversations'), 'instruction' and "
-               "'completions', or 'prompt' and 'answers'";
+               "'completions', 'prompt' and 'answers', or 'prompt' and 'responses'";
     default:
         return "'messages', 'prompt' and 'completion', 'chosen' and 'rejected', or 'text'";
     }
 }
 
 static const char *const our_columns[] = {
-    "messages", "conversations", "prompt", "completion",  "chosen",
-    "rejected", "instruction",   "input",  "output",      "history",
-    "system",   "tools",         "text",   "completions", "answers",
+    "messages", "conversations", "prompt",  "completion", "chosen", "rejected", "instruction",
+    "input",    "output",        "history", "system",     "tools",  "text",     "completions",
+    "answers",  "responses",     "scores",  "ranks",      "margin",
 };
 
 /* A column of the row that looks like a slip of one of ours, and what it should be; NULL: none. */

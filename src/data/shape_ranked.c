@@ -6,24 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ANSWERS = 64 };
-
-/* Best first; equal scores in the row's order. */
-typedef struct {
-    json_t *text[MAX_ANSWERS]; /* borrowed from the row */
-    double score[MAX_ANSWERS]; /* more is better */
-    size_t n;
-} ranking;
-
-static void insert(ranking *r, json_t *text, double score)
+void ae_ranking_insert(ae_ranking *r, json_t *text, double score)
 {
     size_t at = r->n++;
     for (; at > 0 && r->score[at - 1] < score; at--) {
         r->score[at] = r->score[at - 1];
         r->text[at] = r->text[at - 1];
+        r->place[at] = r->place[at - 1];
     }
     r->score[at] = score;
     r->text[at] = text;
+    r->place[at] = r->n - 1;
 }
 
 /* The mean of the annotators' ratings, without those that say "N/A"; NaN: there are none. */
@@ -65,16 +58,16 @@ typedef struct {
     const char *scored_by; /* for messages */
 } layout;
 
-static aerie_status rank_answers(ranking *out, const ae_row_source *src, const layout *l,
+static aerie_status rank_answers(ae_ranking *out, const ae_row_source *src, const layout *l,
                                  aerie_error *err)
 {
     const char *column = ae_row_column(src, l->column);
     json_t *list = ae_row_get(src, l->column), *item;
     size_t i;
     out->n = 0;
-    if (json_array_size(list) > MAX_ANSWERS)
+    if (json_array_size(list) > AE_MAX_ANSWERS)
         return ae_row_fail(src, err, "'%s' has %zu answers; at most %d are read", column,
-                           json_array_size(list), MAX_ANSWERS);
+                           json_array_size(list), AE_MAX_ANSWERS);
     json_array_foreach(list, i, item)
     {
         json_t *text = json_object_get(item, l->text);
@@ -85,7 +78,7 @@ static aerie_status rank_answers(ranking *out, const ae_row_source *src, const l
         if (isnan(score))
             return ae_row_fail(src, err, "item %zu of '%s' has no number in '%s'", i + 1, column,
                                l->scored_by);
-        insert(out, text, score);
+        ae_ranking_insert(out, text, score);
     }
     return AERIE_OK;
 }
@@ -113,17 +106,17 @@ static uint64_t draw(const ae_row_source *src, json_t *messages, size_t n)
     return ae_rng_below(&rng, n);
 }
 
-static bool may_lose(const ranking *r, size_t i, ae_ranked_pairs how)
+static bool may_lose(const ae_ranking *r, size_t i, ae_ranked_pairs how)
 {
     if (how == AE_RANKED_MEAN_RANDOM) return r->score[i] < r->score[0];
     return !json_equal(r->text[i], r->text[0]);
 }
 
 /* The best against one of the others. */
-static choice best_against_random(const ranking *r, const ae_row_source *src, json_t *messages,
+static choice best_against_random(const ae_ranking *r, const ae_row_source *src, json_t *messages,
                                   ae_ranked_pairs how)
 {
-    size_t candidates[MAX_ANSWERS], n = 0;
+    size_t candidates[AE_MAX_ANSWERS], n = 0;
     for (size_t i = 1; i < r->n; i++)
         if (may_lose(r, i, how)) candidates[n++] = i;
     if (n == 0) return (choice){ 0 };
@@ -131,7 +124,7 @@ static choice best_against_random(const ranking *r, const ae_row_source *src, js
 }
 
 /* Pair `nth` of all in which one answer is better than the other. */
-static choice nth_of_all(const ranking *r, size_t nth)
+static choice nth_of_all(const ae_ranking *r, size_t nth)
 {
     choice c = { 0 };
     size_t k = 0;
@@ -144,7 +137,7 @@ static choice nth_of_all(const ranking *r, size_t nth)
     return c;
 }
 
-static choice choose(const ranking *r, const ae_row_source *src, json_t *messages)
+static choice choose(const ae_ranking *r, const ae_row_source *src, json_t *messages)
 {
     ae_ranked_pairs how = src->options ? src->options->ranked : AE_RANKED_BEST_RANDOM;
     if (how == AE_RANKED_ALL) return nth_of_all(r, src->nth);
@@ -162,7 +155,7 @@ static aerie_status reply_of(json_t **out, json_t *text, aerie_error *err)
     return ae_messages_add(*out, ae_message_new("assistant", content), false, err);
 }
 
-static aerie_status keep_ranking(ae_record *out, const ranking *r, aerie_error *err)
+static aerie_status keep_ranking(ae_record *out, const ae_ranking *r, aerie_error *err)
 {
     out->ranked = json_array();
     for (size_t i = 0; i < r->n; i++)
@@ -172,7 +165,7 @@ static aerie_status keep_ranking(ae_record *out, const ranking *r, aerie_error *
 }
 
 /* The record's pair; a row that has none is left out. Conversations need the best answer alone. */
-static aerie_status take_pair(ae_record *out, const ae_row_source *src, const ranking *r,
+static aerie_status take_pair(ae_record *out, const ae_row_source *src, const ae_ranking *r,
                               aerie_error *err)
 {
     bool alone = src->options && src->options->kind == AE_EXAMPLE_CHAT;
@@ -185,6 +178,65 @@ static aerie_status take_pair(ae_record *out, const ae_row_source *src, const ra
     if (!status) status = reply_of(&out->chosen, r->text[c.chosen], err);
     if (!status && !alone) status = reply_of(&out->rejected, r->text[c.rejected], err);
     return status ? status : ae_messages_add_columns(out, src, out->messages, err);
+}
+
+/* ---- whole rankings ---- */
+
+/* Ranks as in sports: 1 and how many are better. */
+static size_t rank_of(const ae_ranking *r, size_t i)
+{
+    size_t better = 0;
+    while (better < r->n && r->score[better] > r->score[i]) better++;
+    return better + 1;
+}
+
+static aerie_status add_reply(ae_record *out, const ae_ranking *r, size_t i, aerie_error *err)
+{
+    json_t *reply = NULL;
+    aerie_status status = reply_of(&reply, r->text[i], err);
+    if (status) {
+        json_decref(reply);
+        return status;
+    }
+    if (json_array_append_new(out->replies, reply) ||
+        json_array_append_new(out->ranks, json_integer((json_int_t)rank_of(r, i))))
+        return aerie_fail(err, AERIE_NO_MEMORY, "no room for ranked answers");
+    return AERIE_OK;
+}
+
+/* Which of the ranking comes as the nth of `kept`. */
+static size_t nth_kept(const ae_ranking *r, const ae_dataset_options *o, size_t nth, size_t kept)
+{
+    if (!o->unranked) return kept < 2 ? 0 : (nth * (r->n - 1) + (kept - 1) / 2) / (kept - 1);
+    size_t i = 0;
+    while (r->place[i] != nth) i++;
+    return i;
+}
+
+static aerie_status take_ranking(ae_record *out, const ae_row_source *src, const ae_ranking *r,
+                                 aerie_error *err)
+{
+    const ae_dataset_options *o = src->options;
+    size_t kept = !o->unranked && o->max_answers && o->max_answers < r->n ? o->max_answers : r->n;
+    aerie_status status = AERIE_OK;
+    out->left_out = !o->unranked && (r->n < 2 || !(r->score[0] > r->score[r->n - 1]));
+    if (out->left_out) return AERIE_OK;
+    out->kind = AE_EXAMPLE_RANKED;
+    out->replies = json_array();
+    out->ranks = json_array();
+    if (!out->replies || !out->ranks)
+        return aerie_fail(err, AERIE_NO_MEMORY, "no room for ranked answers");
+    for (size_t i = 0; i < kept && !status; i++)
+        status = add_reply(out, r, nth_kept(r, o, i, kept), err);
+    return status ? status : ae_messages_add_columns(out, src, out->messages, err);
+}
+
+aerie_status ae_ranking_take(ae_record *out, const ae_row_source *src, const ae_ranking *r,
+                             aerie_error *err)
+{
+    const ae_dataset_options *o = src->options;
+    bool whole = o && o->kind == AE_EXAMPLE_RANKED && !o->ranked_pairs;
+    return whole ? take_ranking(out, src, r, err) : take_pair(out, src, r, err);
 }
 
 /* ---- UltraFeedback ---- */
@@ -202,7 +254,7 @@ static aerie_status read_ultrafeedback(ae_record *out, const ae_row_source *src,
     bool of_means = src->options && src->options->ranked == AE_RANKED_MEAN_RANDOM;
     const char *source = json_string_value(ae_row_get(src, "source"));
     ae_span prompt;
-    ranking r;
+    ae_ranking r;
     aerie_status status = ae_row_text(src, "instruction", &prompt, err);
     if (status) return status;
     /* TruthfulQA is a benchmark; the pairs that Zephyr learned from have none of it. */
@@ -213,7 +265,7 @@ static aerie_status read_ultrafeedback(ae_record *out, const ae_row_source *src,
     out->messages = json_array();
     if (!out->messages) return aerie_fail(err, AERIE_NO_MEMORY, "no room for a conversation");
     status = ae_messages_add(out->messages, ae_message_new("user", prompt), false, err);
-    return status ? status : take_pair(out, src, &r, err);
+    return status ? status : ae_ranking_take(out, src, &r, err);
 }
 
 /* ---- Nectar ---- */
@@ -241,7 +293,7 @@ static aerie_status drop_open_turn(json_t *messages, const ae_row_source *src, a
 static aerie_status read_nectar(ae_record *out, const ae_row_source *src, aerie_error *err)
 {
     static const layout ranks = { "answers", "answer", by_rank, "rank" };
-    ranking r;
+    ae_ranking r;
     ae_span prompt;
     aerie_status status = ae_row_text(src, "prompt", &prompt, err);
     if (!status)
@@ -249,11 +301,12 @@ static aerie_status read_nectar(ae_record *out, const ae_row_source *src, aerie_
             ae_messages_from_turns(&out->messages, src, prompt, ae_row_column(src, "prompt"), err);
     if (!status) status = drop_open_turn(out->messages, src, err);
     if (!status) status = rank_answers(&r, src, &ranks, err);
-    return status ? status : take_pair(out, src, &r, err);
+    return status ? status : ae_ranking_take(out, src, &r, err);
 }
 
 const ae_shape ae_ranked_shapes[] = {
     { "ultrafeedback", AE_EXAMPLE_PAIR, fits_ultrafeedback, read_ultrafeedback },
     { "nectar", AE_EXAMPLE_PAIR, fits_nectar, read_nectar },
+    { "responses", AE_EXAMPLE_PAIR, ae_fits_responses, ae_read_responses },
     { 0 },
 };

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const ae_column renamed = { "messages", "talk" };
     const char *path = as_file(data, size);
 
-    for (int kind = 0; kind <= AE_EXAMPLE_PAIR; kind++) {
+    for (int kind = 0; kind <= AE_EXAMPLE_RANKED; kind++) {
         ae_dataset_options o = { .kind = (ae_example_kind)kind };
         aerie_error err = { 0 };
         ae_dataset *d;
@@ -34,6 +34,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             look_at(e.messages);
             look_at(e.chosen);
             look_at(e.rejected);
+            size_t k;
+            json_t *reply;
+            json_array_foreach(e.replies, k, reply) look_at(reply);
+            if (json_array_size(e.replies) != json_array_size(e.ranks)) __builtin_trap();
         }
         ae_dataset_close(d);
     }
