@@ -33,7 +33,7 @@ typedef struct {
     int64_t tokens;           /* computed so far, before an interruption too */
     double tokens_per_second; /* a running figure */
     double seconds_left;
-    bool has_rewards; /* dpo: the next four mean something */
+    bool has_rewards; /* methods of preferences: the next four mean something, or are NaN */
     double reward_chosen, reward_rejected, margin, accuracy;
 } aerie_train_progress;
 
@@ -78,8 +78,8 @@ typedef struct {
     size_t text_len;
 } aerie_train_token;
 
-/* `part` is "sample", "prompt", "chosen", "rejected", or, of ranked replies, "rank 1" and so on.
- * Anything but 0 stops, without an error. */
+/* `part` is "sample", "prompt", "chosen", "rejected", "wanted", "unwanted", or, of ranked replies,
+ * "rank 1" and so on. Anything but 0 stops, without an error. */
 typedef int aerie_train_sample_fn(void *user, int64_t index, const char *part,
                                   const aerie_train_token *tokens, int64_t n_tokens);
 

@@ -159,12 +159,15 @@ static aerie_status show_sample(const viewer *v, int64_t i, const ae_sample *s, 
 {
     aerie_status status;
 
+    bool pair = s->kind == AE_EXAMPLE_PAIR;
+    const char *reply = pair ? "chosen" : s->undesirable ? "unwanted" : "wanted";
+
     if (s->kind == AE_EXAMPLE_RANKED) return show_ranked(v, i, s, stop, err);
-    if (s->kind != AE_EXAMPLE_PAIR) return show_run(v, i, "sample", s, 0, s->n, stop, err);
+    if (!pair && s->kind != AE_EXAMPLE_UNPAIRED)
+        return show_run(v, i, "sample", s, 0, s->n, stop, err);
     status = show_run(v, i, "prompt", s, 0, s->n_prompt, stop, err);
-    if (!status && !*stop)
-        status = show_run(v, i, "chosen", s, s->n_prompt, s->n_chosen, stop, err);
-    if (!status && !*stop)
+    if (!status && !*stop) status = show_run(v, i, reply, s, s->n_prompt, s->n_chosen, stop, err);
+    if (!status && !*stop && pair)
         status = show_run(v, i, "rejected", s, s->n_prompt + s->n_chosen, s->n_rejected, stop, err);
     return status;
 }

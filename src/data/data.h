@@ -19,7 +19,8 @@ typedef enum {
     AE_EXAMPLE_TEXT = 1, /* a document */
     AE_EXAMPLE_CHAT,     /* a conversation */
     AE_EXAMPLE_PAIR,     /* a conversation and two replies to it, the first one preferred */
-    AE_EXAMPLE_RANKED    /* a conversation and any number of replies to it, each with a rank */
+    AE_EXAMPLE_RANKED,   /* a conversation and any number of replies to it, each with a rank */
+    AE_EXAMPLE_UNPAIRED  /* a conversation and one reply, wanted or not */
 } ae_example_kind;
 
 /* Borrowed from the dataset. Messages are arrays of {"role", "content", ...}. */
@@ -27,7 +28,9 @@ typedef struct {
     ae_example_kind kind;
     ae_span text;              /* text */
     json_t *messages;          /* chat: all of it; pair: what both replies answer */
-    json_t *chosen, *rejected; /* pair: what follows; usually one assistant message */
+    json_t *chosen, *rejected; /* pair: what follows; usually one assistant message. Unpaired:
+                                  `chosen` is the reply, whatever is thought of it */
+    bool undesirable;          /* unpaired: the reply is not wanted */
     json_t *ranked;            /* pair: texts of all replies the row has, best first; or NULL */
     json_t *replies;           /* ranked: a list of replies, each what `chosen` is */
     json_t *ranks;             /* ranked: a number a reply, 1 the best; equal ones are tied */
@@ -67,7 +70,8 @@ typedef struct ae_dataset ae_dataset;
 
 /* Reads .jsonl, .json (an array, or one record a line) and .txt (a document), plain or gzipped. A
  * row that does not fit fails with its file, line and a remedy. A pair's file may be asked for as
- * AE_EXAMPLE_CHAT: the conversation with the chosen reply. */
+ * AE_EXAMPLE_CHAT: the conversation with the chosen reply. Asked for as AE_EXAMPLE_UNPAIRED it
+ * gives its pairs: see ae_samples_unpair(). */
 aerie_status ae_dataset_open(ae_dataset **out, const char *const *paths, size_t n_paths,
                              const ae_dataset_options *options, aerie_error *err);
 /* The same of a text in memory; `name` is what errors call it, and its end says what it holds. */
@@ -112,6 +116,8 @@ typedef struct {
 
 /* One example as tokens.
  *   text, chat: ids[0..n)
+ *   unpaired:   ids = prompt, chosen: the reply; then, where ae_samples_unpair() put one, rejected:
+ *               a reply to another prompt
  *   pair:       ids = prompt, chosen, rejected, one after the other. Prompt and chosen are together
  *               the tokens of the whole conversation, and so are prompt and rejected: the two
  *               replies branch from one prefix.
@@ -123,11 +129,12 @@ typedef struct {
     int32_t *ids;
     float *weight;
     int32_t n;
-    int32_t n_prompt, n_chosen, n_rejected; /* pair; ranked: n_prompt */
+    int32_t n_prompt, n_chosen, n_rejected; /* pair, unpaired; ranked: n_prompt */
     int32_t n_replies;                      /* ranked */
     int32_t *reply_n;                       /* ranked: tokens of each; may be 0 */
     float *rank;                            /* ranked: 1 the best */
     float margin;                           /* ranked */
+    bool undesirable;                       /* unpaired: the reply is not wanted */
     bool dropped; /* nothing is left to learn from after truncation; n is 0 */
     bool truncated;
 } ae_sample;
@@ -159,6 +166,13 @@ void ae_samples_free(ae_samples *s);
  * rest at the end is dropped. Every block trains on all of its tokens but the first. */
 aerie_status ae_samples_wrap(ae_samples *out, const ae_samples *in, int32_t length,
                              aerie_error *err);
+
+/* Every pair becomes two unpaired samples, the chosen reply's first; those that are unpaired
+ * already stay. `mismatch`: each gets a reply that belongs to another prompt, from the nearest
+ * sample before it (round the set) whose prompt differs, cut so that both fit into max_length (0:
+ * no bound). The set must hold nothing else; the new samples are its arena's. */
+aerie_status ae_samples_unpair(ae_samples *set, bool mismatch, int32_t max_length,
+                               aerie_error *err);
 
 /* Shows every token of a sample: number, id, text, weight, part. Lines for people, or (json) one
  * JSON object. */

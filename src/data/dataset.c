@@ -290,6 +290,7 @@ ae_example ae_dataset_at(const ae_dataset *d, size_t i)
                          .messages = r->messages,
                          .chosen = r->chosen,
                          .rejected = r->rejected,
+                         .undesirable = r->undesirable,
                          .ranked = r->ranked,
                          .replies = r->replies,
                          .ranks = r->ranks,

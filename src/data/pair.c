@@ -1,4 +1,5 @@
-/* pair.c -- two replies to one prompt as three runs of tokens: prompt, chosen, rejected. */
+/* pair.c -- two replies to one prompt as three runs of tokens: prompt, chosen, rejected; and one
+ * reply as two. */
 #include "data/encode.h"
 
 #include <string.h>
@@ -101,7 +102,9 @@ void ae_sample_truncate_pair(ae_sample *s, int32_t max_length, int32_t max_promp
     }
     keep_parts(s, prompt, at_most(s->n_chosen, reply), at_most(s->n_rejected, reply),
                keep == AE_KEEP_END);
-    if (s->n_prompt == 0 || s->n_chosen == 0 || s->n_rejected == 0) ae_sample_drop(s);
+    if (s->n_prompt == 0 || s->n_chosen == 0 ||
+        (s->n_rejected == 0 && s->kind != AE_EXAMPLE_UNPAIRED))
+        ae_sample_drop(s);
 }
 
 aerie_status ae_encode_pair(ae_sample *out, ae_renderer *r, ae_arena *arena, aerie_error *err)
@@ -123,5 +126,33 @@ aerie_status ae_encode_pair(ae_sample *out, ae_renderer *r, ae_arena *arena, aer
     json_decref(prompt);
     ae_pieces_free(&chosen);
     ae_pieces_free(&rejected);
+    return status;
+}
+
+/* Without a second reply there is nothing to agree with: the prompt ends where the reply begins. */
+aerie_status ae_encode_unpaired(ae_sample *out, ae_renderer *r, ae_arena *arena, aerie_error *err)
+{
+    ae_pieces whole = { 0 };
+    size_t boundary = 0;
+    json_t *prompt = ae_renderer_messages(r);
+    aerie_status status = prompt
+                              ? encode_whole(&whole, r, prompt, r->example->chosen, &boundary, err)
+                              : aerie_fail(err, AERIE_NO_MEMORY, "no room for a conversation");
+    int32_t n_prompt = status ? 0 : prompt_tokens(&whole, &whole, boundary);
+    if (!status)
+        status = ae_sample_new(out, AE_EXAMPLE_UNPAIRED, (int64_t)whole.ids.len, arena, err);
+    if (!status) {
+        out->n_prompt = n_prompt;
+        out->n_chosen = out->n - n_prompt;
+        out->undesirable = r->example->undesirable;
+        for (int32_t i = 0; i < out->n; i++) {
+            out->ids[i] = whole.ids.data[i];
+            out->weight[i] = i >= n_prompt;
+        }
+        ae_sample_truncate_pair(out, r->options->max_length, r->options->max_prompt_length,
+                                r->options->keep);
+    }
+    json_decref(prompt);
+    ae_pieces_free(&whole);
     return status;
 }

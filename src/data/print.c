@@ -6,9 +6,12 @@
 
 static const char *part_of(const ae_sample *s, int32_t i)
 {
+    bool pair = s->kind == AE_EXAMPLE_PAIR;
     if (s->kind == AE_EXAMPLE_RANKED)
         return i < s->n_prompt ? "prompt" : s->weight[i] != 0 ? "scored" : "reply";
-    if (s->kind != AE_EXAMPLE_PAIR) return s->weight[i] != 0 ? "learned" : "read";
+    if (s->kind != AE_EXAMPLE_UNPAIRED && !pair) return s->weight[i] != 0 ? "learned" : "read";
+    if (!pair && i >= s->n_prompt)
+        return i >= s->n_prompt + s->n_chosen ? "other" : s->undesirable ? "unwanted" : "wanted";
     return i < s->n_prompt ? "prompt" : i < s->n_prompt + s->n_chosen ? "chosen" : "rejected";
 }
 
@@ -58,12 +61,13 @@ aerie_status ae_sample_print(ae_bytes *out, const ae_sample *s, const ae_tokeniz
 {
     if (json) {
         ae_bytes_printf(out, "{\"kind\":\"%s\",\"n\":%d",
-                        s->kind == AE_EXAMPLE_TEXT   ? "text"
-                        : s->kind == AE_EXAMPLE_CHAT ? "chat"
-                        : s->kind == AE_EXAMPLE_PAIR ? "pair"
-                                                     : "ranked",
+                        s->kind == AE_EXAMPLE_TEXT     ? "text"
+                        : s->kind == AE_EXAMPLE_CHAT   ? "chat"
+                        : s->kind == AE_EXAMPLE_PAIR   ? "pair"
+                        : s->kind == AE_EXAMPLE_RANKED ? "ranked"
+                                                       : "unpaired",
                         s->n);
-        if (s->kind == AE_EXAMPLE_PAIR)
+        if (s->kind == AE_EXAMPLE_PAIR || s->kind == AE_EXAMPLE_UNPAIRED)
             ae_bytes_printf(out, ",\"n_prompt\":%d,\"n_chosen\":%d,\"n_rejected\":%d", s->n_prompt,
                             s->n_chosen, s->n_rejected);
         ae_bytes_printf(out, ",\"truncated\":%s,\"tokens\":[", s->truncated ? "true" : "false");

@@ -19,9 +19,10 @@ typedef struct {
     ae_example_kind kind;
     json_t *row, *messages, *chosen, *rejected, *ranked, *replies, *ranks, *tools;
     double margin;
-    bool left_out; /* the row has no such record */
-    bool more;     /* the row has a record after this */
-    ae_span text;  /* of a .txt: points into `document` */
+    bool undesirable; /* unpaired */
+    bool left_out;    /* the row has no such record */
+    bool more;        /* the row has a record after this */
+    ae_span text;     /* of a .txt: points into `document` */
     ae_bytes document;
     const char *file;
     size_t line;
@@ -44,7 +45,8 @@ const ae_shape *ae_shape_detect(const ae_row_source *src, aerie_error *err);
 /* "responses", in a list beside a prompt or messages. */
 bool ae_fits_responses(const ae_row_source *src);
 aerie_status ae_read_responses(ae_record *out, const ae_row_source *src, aerie_error *err);
-extern const ae_shape ae_pair_shapes[], ae_ranked_shapes[], ae_chat_shapes[], ae_text_shapes[];
+extern const ae_shape ae_unpaired_shapes[], ae_pair_shapes[], ae_ranked_shapes[], ae_chat_shapes[],
+    ae_text_shapes[];
 
 /* row.c: columns of a row, by our name. */
 const char *ae_row_column(const ae_row_source *src, const char *ours); /* the file's name for it */
@@ -83,6 +85,9 @@ aerie_status ae_messages_from_turns(json_t **out, const ae_row_source *src, ae_s
                                     const char *column, aerie_error *err);
 /* Adds a message at the end (or the front); takes the reference. */
 aerie_status ae_messages_add(json_t *messages, json_t *message, bool in_front, aerie_error *err);
+/* A reply: a text, one message or a list of them. */
+aerie_status ae_messages_reply(json_t **out, const ae_row_source *src, const char *ours,
+                               aerie_error *err);
 /* The columns "system" in front and "tools" beside, where the row has them. */
 aerie_status ae_messages_add_columns(ae_record *out, const ae_row_source *src, json_t *messages,
                                      aerie_error *err);

@@ -36,7 +36,8 @@ static const ae_shape *find_pairs(const ae_row_source *src)
 static const ae_shape *find_for(ae_example_kind kind, const ae_row_source *src)
 {
     const ae_shape *shape = NULL;
-    if (kind == 0 || kind == AE_EXAMPLE_PAIR || kind == AE_EXAMPLE_RANKED) shape = find_pairs(src);
+    if (kind == 0 || kind == AE_EXAMPLE_UNPAIRED) shape = find(ae_unpaired_shapes, src);
+    if (!shape && kind != AE_EXAMPLE_CHAT && kind != AE_EXAMPLE_TEXT) shape = find_pairs(src);
     if (!shape && (kind == 0 || kind == AE_EXAMPLE_CHAT)) shape = find(ae_chat_shapes, src);
     if (!shape && kind == AE_EXAMPLE_CHAT) shape = find_pairs(src);
     if (!shape && (kind == 0 || kind == AE_EXAMPLE_TEXT)) shape = find(ae_text_shapes, src);
@@ -51,6 +52,8 @@ static const char *wanted_columns(ae_example_kind kind)
     case AE_EXAMPLE_CHAT:
         return "'messages', 'conversations', 'prompt' and 'completion', or 'instruction' and "
                "'output'";
+    case AE_EXAMPLE_UNPAIRED:
+        return "'prompt', 'completion' and 'label', or pairs: 'chosen' and 'rejected'";
     case AE_EXAMPLE_PAIR:
     case AE_EXAMPLE_RANKED:
         return "'chosen' and 'rejected' (and 'prompt' or 'conversations'), 'instruction' and "
@@ -63,7 +66,7 @@ static const char *wanted_columns(ae_example_kind kind)
 static const char *const our_columns[] = {
     "messages", "conversations", "prompt",  "completion", "chosen", "rejected", "instruction",
     "input",    "output",        "history", "system",     "tools",  "text",     "completions",
-    "answers",  "responses",     "scores",  "ranks",      "margin",
+    "answers",  "responses",     "scores",  "ranks",      "margin", "label",
 };
 
 /* A column of the row that looks like a slip of one of ours, and what it should be; NULL: none. */

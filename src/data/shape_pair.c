@@ -88,8 +88,7 @@ static aerie_status read_sharegpt(ae_record *out, const ae_row_source *src, aeri
     return status ? status : ae_messages_add_columns(out, src, out->messages, err);
 }
 
-/* A reply as a text or a list of messages. */
-static aerie_status read_reply(json_t **out, const ae_row_source *src, const char *ours,
+aerie_status ae_messages_reply(json_t **out, const ae_row_source *src, const char *ours,
                                aerie_error *err)
 {
     json_t *value = ae_row_get(src, ours);
@@ -143,8 +142,8 @@ static bool fits_pair(const ae_row_source *src)
 static aerie_status read_pair(ae_record *out, const ae_row_source *src, aerie_error *err)
 {
     json_t *prompt = ae_row_get(src, "prompt");
-    aerie_status status = read_reply(&out->chosen, src, "chosen", err);
-    if (!status) status = read_reply(&out->rejected, src, "rejected", err);
+    aerie_status status = ae_messages_reply(&out->chosen, src, "chosen", err);
+    if (!status) status = ae_messages_reply(&out->rejected, src, "rejected", err);
     if (status) return status;
     bool whole = shared_messages(out->chosen, out->rejected) > 0;
     if (json_is_array(prompt)) {

@@ -192,6 +192,71 @@ static void pairs_branch_where_the_reply_begins(void **state)
     encode_end(&e);
 }
 
+static void a_single_reply_has_its_prompt(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr", "{\"prompt\":\"Why?\",\"completion\":\"Because\",\"label\":false}",
+                 AE_EXAMPLE_UNPAIRED);
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_parts(&e, "<s> <|user|>\nWhy?</s>\n<|assistant|>\n", "Because</s>\n", "");
+    assert_true(e.sample.undesirable);
+    e.options.max_length = e.sample.n_prompt + 1;
+    e.options.keep = AE_CUT_END;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_true(e.sample.truncated && e.sample.n_chosen == 1);
+    e.options.max_length = e.sample.n_prompt;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_true(e.sample.dropped);
+    encode_end(&e);
+}
+
+static ae_sample numbered(int32_t *ids, float *weight, int32_t n_prompt, int32_t n_chosen,
+                          int32_t n_rejected, int32_t from)
+{
+    ae_sample s = { .kind = AE_EXAMPLE_PAIR,
+                    .ids = ids,
+                    .weight = weight,
+                    .n = n_prompt + n_chosen + n_rejected,
+                    .n_prompt = n_prompt,
+                    .n_chosen = n_chosen,
+                    .n_rejected = n_rejected };
+    for (int32_t i = 0; i < s.n; i++) {
+        ids[i] = from + i;
+        weight[i] = i >= n_prompt;
+    }
+    return s;
+}
+
+/* Two pairs are four replies; each has one of the other prompt beside it, never its own prompt's.
+ */
+static void pairs_become_single_replies(void **state)
+{
+    int32_t ids[2][6];
+    float weight[2][6];
+    ae_sample pairs[2] = { numbered(ids[0], weight[0], 2, 2, 1, 10),
+                           numbered(ids[1], weight[1], 1, 1, 4, 20) };
+    ae_samples set = { .items = pairs, .n = 2 };
+    (void)state;
+    assert_int_equal(ae_samples_unpair(&set, true, 5, NULL), AERIE_OK);
+    static const int32_t wanted[4][7] = { { 10, 11, 12, 13, 22, 23, 24 },
+                                          { 10, 11, 14, 22, 23, 24 },
+                                          { 20, 21, 14 },
+                                          { 20, 22, 23, 24, 25, 14 } };
+    static const int32_t sizes[4][3] = { { 2, 2, 3 }, { 2, 1, 3 }, { 1, 1, 1 }, { 1, 4, 1 } };
+    assert_int_equal(set.n, 4);
+    for (int i = 0; i < 4; i++) {
+        const ae_sample *s = &set.items[i];
+        assert_int_equal(s->kind, AE_EXAMPLE_UNPAIRED);
+        assert_int_equal(s->undesirable, i % 2);
+        assert_int_equal(s->n_prompt, sizes[i][0]);
+        assert_int_equal(s->n_chosen, sizes[i][1]);
+        assert_int_equal(s->n_rejected, sizes[i][2]);
+        assert_memory_equal(s->ids, wanted[i], (size_t)s->n * sizeof *s->ids);
+    }
+    ae_arena_free(&set.arena);
+}
+
 /* Prompt and reply together are always the tokens of the whole text: where "x" and "y" grow
  * together in one reply and not in the other, the boundary moves back. */
 static void the_boundary_moves_back_when_tokens_join(void **state)
@@ -336,6 +401,8 @@ int main(void)
         cmocka_unit_test(truncation_cuts_the_end_and_drops_what_is_empty),
         cmocka_unit_test(a_document_ends_with_eos),
         cmocka_unit_test(pairs_branch_where_the_reply_begins),
+        cmocka_unit_test(a_single_reply_has_its_prompt),
+        cmocka_unit_test(pairs_become_single_replies),
         cmocka_unit_test(the_boundary_moves_back_when_tokens_join),
         cmocka_unit_test(pairs_are_cut_as_zephyrs_were),
         cmocka_unit_test(samples_know_what_they_hold),

@@ -55,6 +55,31 @@ static void pair_is(const char *text, const char *shape, const char *prompt, con
     data_close(&f);
 }
 
+/* TRL's unpaired shape; labels may be numbers; pairs stay pairs until they are tokens. */
+static void single_replies_are_wanted_or_not(void **state)
+{
+    static const char text[] =
+        "{\"prompt\":\"q\",\"completion\":\"a\",\"label\":true}\n"
+        "{\"prompt\":[" USER("q") "],\"completion\":[" REPLY("b") "],\"label\":0}\n";
+    data_file f = data_open("kto.jsonl", text, AE_EXAMPLE_UNPAIRED);
+    ae_example e = ae_dataset_at(f.dataset, 0);
+    (void)state;
+    assert_string_equal(ae_dataset_shape(f.dataset), "prompt, completion and label");
+    assert_int_equal(e.kind, AE_EXAMPLE_UNPAIRED);
+    assert_false(e.undesirable);
+    assert_messages(e.messages, "[" USER("q") "]");
+    assert_messages(e.chosen, "[" REPLY("a") "]");
+    e = ae_dataset_at(f.dataset, 1);
+    assert_true(e.undesirable);
+    assert_messages(e.messages, "[" USER("q") "]");
+    assert_messages(e.chosen, "[" REPLY("b") "]");
+    data_close(&f);
+    f = data_open("p.jsonl", "{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}",
+                  AE_EXAMPLE_UNPAIRED);
+    assert_int_equal(ae_dataset_at(f.dataset, 0).kind, AE_EXAMPLE_PAIR);
+    data_close(&f);
+}
+
 static void pairs_of_every_spelling(void **state)
 {
     static const char usual[] = "prompt, chosen and rejected";
@@ -257,6 +282,7 @@ static void bad_rows_are_named(void **state)
     static const ae_column missing[] = { { "chosen", "godo" } }, unknown[] = { { "chosn", "x" } };
     ae_dataset_options pair = { .kind = AE_EXAMPLE_PAIR }, chat = { .kind = AE_EXAMPLE_CHAT };
     ae_dataset_options text = { .kind = AE_EXAMPLE_TEXT };
+    ae_dataset_options unpaired = { .kind = AE_EXAMPLE_UNPAIRED };
     (void)state;
     refuses("x.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b", &text, "x.jsonl:2: no JSON");
     refuses("x.jsonl", "{\"text\":\"a\"}\n{\"txt\":\"b\"}", &text,
@@ -269,6 +295,10 @@ static void bad_rows_are_named(void **state)
             "its columns are good, bad; needed are");
     refuses("x.jsonl", "{\"text\":\"a\"}", &chat, "its columns are text; needed are 'messages'");
     refuses("x.jsonl", "{\"mesages\":[]}", &chat, "columns: {messages: mesages}");
+    refuses("x.jsonl", "{\"prompt\":\"q\",\"completion\":\"a\",\"label\":\"good\"}", &unpaired,
+            "must be true (wanted) or false");
+    refuses("x.jsonl", "{\"prompt\":\"q\",\"completion\":\"a\"}", &unpaired,
+            "needed are 'prompt', 'completion' and 'label', or pairs");
     refuses("x.txt", "text", &chat, "a text file has no conversations");
     refuses("x.jsonl", "{\"prompt\":\"\\n\\nHuman: q\",\"answers\":[" ANSWER("a", "1") "]}", &pair,
             "must end with an empty line and 'Assistant:'");
@@ -340,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conversations_of_every_spelling),
+        cmocka_unit_test(single_replies_are_wanted_or_not),
         cmocka_unit_test(pairs_of_every_spelling),
         cmocka_unit_test(a_ranking_becomes_a_pair),
         cmocka_unit_test(a_ranking_becomes_every_pair),

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const ae_column renamed = { "messages", "talk" };
     const char *path = as_file(data, size);
 
-    for (int kind = 0; kind <= AE_EXAMPLE_RANKED; kind++) {
+    for (int kind = 0; kind <= AE_EXAMPLE_UNPAIRED; kind++) {
         ae_dataset_options o = { .kind = (ae_example_kind)kind };
         aerie_error err = { 0 };
         ae_dataset *d;

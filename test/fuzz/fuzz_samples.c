@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                    .chat_template = format,
                                    .append_eos = size & 1,
                                    .max_length = size & 2 ? 40 : 0 };
-    for (int kind = 0; kind <= AE_EXAMPLE_RANKED; kind++) {
+    for (int kind = 0; kind <= AE_EXAMPLE_UNPAIRED; kind++) {
         ae_dataset_options as = { .kind = (ae_example_kind)kind };
         ae_span text = { (const char *)data, size };
         ae_dataset *d;
