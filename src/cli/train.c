@@ -35,7 +35,9 @@ static void draw(train_view *v, const aerie_train_progress *p)
     double done = p->n_steps > 0 ? (double)p->step / (double)p->n_steps : 0;
     char left[32], rewards[64] = "";
     if (p->has_rewards)
-        snprintf(rewards, sizeof rewards, "  margin %.3f  accuracy %.2f", p->margin, p->accuracy);
+        snprintf(rewards, sizeof rewards,
+                 isnan(p->accuracy) ? "  margin %.3f" : "  margin %.3f  accuracy %.2f", p->margin,
+                 p->accuracy);
     switch (p->phase) {
     case AERIE_TRAIN_READING:
         cli_progress_draw(&v->bar, 0, "reading the model and the data");

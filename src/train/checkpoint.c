@@ -8,13 +8,14 @@
 
 static const char magic[8] = { 'a', 'e', 'r', 'i', 'e', 'c', 'k', 'p' };
 
-enum { VERSION = 1 };
+enum { VERSION = 2 }; /* 2: what a method remembers from step to step */
 
 typedef struct {
     char magic[8];
     uint32_t version, n_params;
     uint64_t file_bytes, identity_bytes;
     int64_t step, tokens;
+    ae_running running;
 } header;
 
 typedef struct {
@@ -69,7 +70,8 @@ aerie_status ae_checkpoint_write(const char *path, const ae_checkpoint *at, cons
                  .file_bytes = total_bytes(identity, o),
                  .identity_bytes = strlen(identity),
                  .step = at->step,
-                 .tokens = at->tokens };
+                 .tokens = at->tokens,
+                 .running = at->running };
     ae_file_writer w = { 0 };
     uint64_t hash = VERSION;
     aerie_status status;
@@ -230,7 +232,7 @@ aerie_status ae_checkpoint_read(const char *path, ae_checkpoint *at, const char 
     status = ae_file_open(&file, path, err);
     if (!status) status = take_all(&look, &h, identity, o, false);
     if (!status) status = take_all(&copy, &h, identity, o, true);
-    if (!status) *at = (ae_checkpoint){ .step = h.step, .tokens = h.tokens };
+    if (!status) *at = (ae_checkpoint){ h.step, h.tokens, h.running };
     ae_file_close(&file);
     return status;
 }

@@ -2,12 +2,14 @@
 #ifndef AE_TRAIN_CHECKPOINT_H
 #define AE_TRAIN_CHECKPOINT_H
 
+#include "train/objective.h"
 #include "train/optimizer.h"
 
 /* All randomness comes from the seed and the step's number, so the cursor is a step. */
 typedef struct {
     int64_t step;   /* optimizer steps done */
     int64_t tokens; /* computed so far */
+    ae_running running;
 } ae_checkpoint;
 
 /* Parameters and moments as they stand. `identity` names, a "key: value" line each, what must be

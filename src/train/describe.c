@@ -1,4 +1,5 @@
 /* describe.c -- what a run would do, in words and numbers: the text of --dry-run. */
+#include "train/method.h"
 #include "train/trainer.h"
 
 /* Floats that one layer leaves on the tape for a token: the outputs of its ops (layer.c of nn). */
@@ -68,8 +69,8 @@ void ae_trainer_describe(const ae_trainer *t, ae_bytes *out)
     }
     ae_recipe_print(t->recipe, false, out);
     ae_bytes_printf(out, "\n%s: %lld (%zu dropped, %zu truncated)\n",
-                    t->objective->of_pairs ? "pairs" : "samples", (long long)n, t->data->n_dropped,
-                    t->data->n_truncated);
+                    ae_method_of(t->recipe)->kind == AE_EXAMPLE_PAIR ? "pairs" : "samples",
+                    (long long)n, t->data->n_dropped, t->data->n_truncated);
     ae_bytes_printf(out, "tokens: %lld computed an epoch, %.15g of them learned\n",
                     (long long)tokens, learned);
     ae_bytes_printf(out, "steps: %lld (%lld an epoch), %lld of them warming up to %.6g\n",

@@ -138,6 +138,12 @@ static pair_out loss_sigmoid_norm(const pair_in *p)
     return (pair_out){ -log_sigmoid(u), -slope / p->n_c, slope / p->n_r };
 }
 
+static pair_out loss_none(const pair_in *p)
+{
+    (void)p;
+    return (pair_out){ 0 };
+}
+
 static const struct {
     const char *name;
     pair_out (*of)(const pair_in *p);
@@ -157,6 +163,7 @@ static const struct {
     [AE_DPO_SIGMOID_NORM] = { "sigmoid_norm", loss_sigmoid_norm },
     [AE_DPO_AOT] = { "aot", loss_sigmoid },
     [AE_DPO_AOT_UNPAIRED] = { "aot_unpaired", loss_sigmoid },
+    [AE_DPO_SFT] = { "sft", loss_none },
 };
 
 const char *ae_dpo_loss_name(int loss)

@@ -67,15 +67,14 @@ void ae_metrics_close(ae_metrics *m)
 
 void ae_metrics_of_sums(aerie_train_progress *p, const ae_loss_sums *sums)
 {
-    double n = sums->n_pairs;
-
     p->loss = sums->share > 0 ? sums->loss / sums->share : 0;
-    p->has_rewards = n > 0;
-    if (n <= 0) return;
-    p->reward_chosen = sums->reward_chosen / n;
-    p->reward_rejected = sums->reward_rejected / n;
+    if (sums->nll_share > 0) p->loss += sums->nll_weight * sums->nll / sums->nll_share;
+    p->has_rewards = sums->n_chosen + sums->n_rejected > 0;
+    if (!p->has_rewards) return;
+    p->reward_chosen = sums->reward_chosen / sums->n_chosen;
+    p->reward_rejected = sums->reward_rejected / sums->n_rejected;
     p->margin = p->reward_chosen - p->reward_rejected;
-    p->accuracy = sums->n_correct / n;
+    p->accuracy = sums->n_correct / sums->n_pairs;
 }
 
 /* JSON has no NaN. */
@@ -93,8 +92,9 @@ static void add_rewards(ae_bytes *line, const aerie_train_progress *p, const ae_
     add_number(line, "reward_rejected", p->reward_rejected);
     add_number(line, "margin", p->margin);
     add_number(line, "accuracy", p->accuracy);
-    add_number(line, "logps_chosen", sums->logp_chosen / sums->n_pairs);
-    add_number(line, "logps_rejected", sums->logp_rejected / sums->n_pairs);
+    add_number(line, "logps_chosen", sums->logp_chosen / sums->n_chosen);
+    add_number(line, "logps_rejected", sums->logp_rejected / sums->n_rejected);
+    if (sums->nll_share > 0) add_number(line, "nll", sums->nll / sums->nll_share);
 }
 
 aerie_status ae_metrics_write(ae_metrics *m, const char *event, const aerie_train_progress *p,
@@ -113,6 +113,7 @@ aerie_status ae_metrics_write(ae_metrics *m, const char *event, const aerie_trai
         add_number(&line, "tokens_per_second", p->tokens_per_second);
     }
     if (p->has_rewards) add_rewards(&line, p, sums);
+    if (m->level_name) add_number(&line, m->level_name, sums->level);
     ae_bytes_add_text(&line, "}\n");
     status = ae_bytes_status(&line, err);
     if (!status && (fwrite(line.data, 1, line.len, m->stream) != line.len || fflush(m->stream)))

@@ -9,6 +9,7 @@
 typedef struct {
     char *path;
     FILE *stream;
+    const char *level_name; /* the objective's; set after opening */
 } ae_metrics;
 
 /* Starts the file anew, or, when resuming, keeps its lines up to `step`. */
@@ -18,7 +19,7 @@ void ae_metrics_close(ae_metrics *m);
 aerie_status ae_metrics_write(ae_metrics *m, const char *event, const aerie_train_progress *p,
                               const ae_loss_sums *sums, aerie_error *err);
 
-/* Loss and rewards of a step out of its sums. */
+/* Loss and rewards of a step out of its sums: NaN where there is nothing to take a mean of. */
 void ae_metrics_of_sums(aerie_train_progress *p, const ae_loss_sums *sums);
 
 #endif

@@ -13,8 +13,19 @@
 typedef struct {
     double loss;  /* divided by `share` at the end */
     double share; /* what the loss is divided by: weights of tokens, or pairs */
-    double n_pairs, reward_chosen, reward_rejected, n_correct, logp_chosen, logp_rejected;
+    /* A second mean that is added, over the chosen answers' learned tokens: their negative
+     * log-likelihood times `nll_weight`. */
+    double nll, nll_share, nll_weight;
+    double n_pairs, n_correct;
+    /* Of the n_chosen and n_rejected answers; of single replies, the wanted and the unwanted. */
+    double n_chosen, n_rejected, reward_chosen, reward_rejected, logp_chosen, logp_rejected;
+    double level; /* ae_dpo_term's */
 } ae_loss_sums;
+
+/* What some methods remember from step to step. A checkpoint has it. */
+typedef struct {
+    double sum, count;
+} ae_running;
 
 /* A row whose log-probabilities have been computed. Its items' predictions follow one another:
  * those of items[k] are first[k] .. first[k + 1] - 1. */
@@ -31,6 +42,7 @@ typedef struct {
     const double *reference;  /* [n_reference] for every item of the set, or NULL */
     const ae_dpo_term *terms; /* of items[0] and on, when items are coupled, else NULL */
     double share;             /* of the whole step */
+    double nll_share;         /* the same of the second mean; see ae_objective */
 } ae_loss_call;
 
 /* All items of a step (or of an evaluation), when the loss of one depends on the others. */
@@ -41,17 +53,22 @@ typedef struct {
     int64_t n_items;
     const double *values;    /* what the policy makes of the reference's numbers, as below */
     const double *reference; /* see ae_loss_call */
+    ae_running *running;
+    bool training; /* else an evaluation, which changes nothing that is remembered */
 } ae_couple_call;
 
 typedef struct {
-    bool of_pairs;   /* an item is a pair, else a sequence */
-    int n_reference; /* numbers an item needs from the reference */
+    bool of_pairs;          /* an item is a pair, else a sequence */
+    int n_reference;        /* numbers an item needs from the reference */
+    const char *level_name; /* what metrics call ae_loss_sums.level; NULL: there is none */
     int64_t (*count)(const ae_samples *set);
     /* Tokens that an item takes in a row, and segments and predictions at most. */
     int64_t (*tokens)(const ae_recipe *recipe, const ae_samples *set, int64_t item);
     int64_t (*predictions)(const ae_samples *set, int64_t item);
     /* What the item adds to the step's denominator. */
     double (*share)(const ae_samples *set, int64_t item);
+    /* The same for a second mean (ae_loss_sums.nll); NULL: there is none. */
+    double (*nll_share)(const ae_samples *set, int64_t item);
     void (*lay)(ae_row *row, const ae_recipe *recipe, const ae_samples *set, int64_t item);
     void (*loss)(const ae_loss_call *call, ae_loss_sums *sums);
     /* The reference's numbers of every item of the row; NULL when there are none. */
@@ -64,7 +81,8 @@ typedef struct {
 
 enum { AE_SEGMENTS_PER_ITEM = 4 };
 
-extern const ae_objective ae_objective_tokens, ae_objective_dpo;
+extern const ae_objective ae_objective_tokens, ae_objective_dpo, ae_objective_orpo,
+    ae_objective_simpo, ae_objective_cpo, ae_objective_kto, ae_objective_bco;
 const ae_objective *ae_objective_of(const ae_recipe *recipe);
 bool ae_objective_smooths(const ae_recipe *recipe); /* wants the mean over the vocabulary */
 

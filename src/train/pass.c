@@ -62,7 +62,8 @@ static ae_loss_call call_of(const ae_pass *p, const laid_row *laid, const int64_
                            .mean = mean ? ae_f32(mean) : NULL,
                            .reference = p->reference,
                            .terms = p->terms,
-                           .share = share };
+                           .share = share,
+                           .nll_share = p->nll_share };
 }
 
 static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *items, int64_t n,
@@ -116,8 +117,8 @@ static aerie_status run_items(const ae_pass *p, ae_pass_kind kind, const int64_t
 
 /* Computes the log-probabilities of all items, under the dropout that the gradients will meet, and
  * makes their terms. */
-static aerie_status couple(const ae_pass *p, ae_dpo_term *terms, const int64_t *items, int64_t n,
-                           aerie_error *err)
+static aerie_status couple(const ae_pass *p, ae_pass_kind kind, ae_dpo_term *terms,
+                           const int64_t *items, int64_t n, aerie_error *err)
 {
     size_t n_values = (size_t)p->objective->count(p->set) * (size_t)p->objective->n_reference;
     double *values = ae_alloc(n_values, sizeof *values);
@@ -126,7 +127,9 @@ static aerie_status couple(const ae_pass *p, ae_dpo_term *terms, const int64_t *
                             .items = items,
                             .n_items = n,
                             .values = values,
-                            .reference = p->reference };
+                            .reference = p->reference,
+                            .running = p->running,
+                            .training = kind == AE_PASS_TRAIN };
     aerie_status status;
 
     if (!values)
@@ -144,11 +147,13 @@ aerie_status ae_pass_items(const ae_pass *p, ae_pass_kind kind, const int64_t *i
     ae_dpo_term *terms;
     aerie_status status;
 
+    for (int64_t k = 0; p->objective->nll_share && k < n; k++)
+        coupled.nll_share += p->objective->nll_share(p->set, items[k]);
     if (!p->objective->is_coupled || !p->objective->is_coupled(p->recipe))
-        return run_items(p, kind, items, n, share, sums, NULL, err);
+        return run_items(&coupled, kind, items, n, share, sums, NULL, err);
     coupled.terms = terms = ae_alloc((size_t)n, sizeof *terms);
     if (!terms) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the terms of a step");
-    status = couple(p, terms, items, n, err);
+    status = couple(p, kind, terms, items, n, err);
     if (!status) status = run_items(&coupled, kind, items, n, share, sums, NULL, err);
     ae_free(terms);
     return status;

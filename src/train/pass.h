@@ -14,7 +14,9 @@ typedef struct {
     const ae_net *net;
     ae_arena *arena;          /* reset by every row */
     uint64_t dropout_key;     /* 0: off */
-    const ae_dpo_term *terms; /* see ae_loss_call; ae_pass_items() sets it */
+    const ae_dpo_term *terms; /* see ae_loss_call; ae_pass_items() sets these two */
+    double nll_share;
+    ae_running *running; /* see ae_couple_call */
 } ae_pass;
 
 typedef enum {

@@ -181,6 +181,53 @@ static const char *synonym(const ae_key *key, const char *text)
     return strcmp(text, "false") == 0 ? "none" : text;
 }
 
+static bool is_list_kind(const ae_key *key)
+{
+    return key->kind == AE_KEY_WORDS || key->kind == AE_KEY_NUMBERS;
+}
+
+static aerie_status read_list(const reader *r, const ae_key *key, const yaml_node_t *list)
+{
+    aerie_status status = AERIE_OK;
+
+    if (item_count(list) == 0)
+        return at(
+            r, list,
+            aerie_fail(r->err, AERIE_BAD_TEXT, "'%s' is an empty list; leave it out", key->name));
+    for (int64_t i = 0; i < item_count(list) && !status; i++) {
+        const yaml_node_t *item = item_at(r, list, i);
+        const char *text = scalar_of(item) ? scalar_of(item) : "a list or mapping";
+        status = at(r, item,
+                    i == 0 ? ae_recipe_set(r->recipe, key, text, r->err)
+                           : ae_recipe_add(r->recipe, key, text, r->err));
+    }
+    return status;
+}
+
+/* Names and values in turns, in the file's order. */
+static aerie_status read_map(const reader *r, ae_texts *out, const ae_key *key,
+                             const yaml_node_t *map)
+{
+    const yaml_node_pair_t *pair = map->data.mapping.pairs.start;
+    int64_t n = map->data.mapping.pairs.top - pair;
+
+    out->items = ae_arena_take(&r->recipe->arena, 2 * (size_t)n, sizeof *out->items);
+    if (!out->items) return no_memory(r->err);
+    for (int64_t i = 0; i < n; i++) {
+        const char *name = scalar_of(yaml_document_get_node(r->document, pair[i].key));
+        const char *value = scalar_of(yaml_document_get_node(r->document, pair[i].value));
+        if (!name || !value)
+            return at(r, map,
+                      aerie_fail(r->err, AERIE_BAD_TEXT,
+                                 "'%s' must be a mapping of names to single values", key->name));
+        out->items[2 * i] = copy_of(r, name);
+        out->items[2 * i + 1] = copy_of(r, value);
+        if (!out->items[2 * i] || !out->items[2 * i + 1]) return no_memory(r->err);
+    }
+    out->n = 2 * n;
+    return AERIE_OK;
+}
+
 static aerie_status read_value(const reader *r, const ae_key *key, const yaml_node_t *node)
 {
     void *field = (char *)r->recipe + key->offset;
@@ -189,6 +236,9 @@ static aerie_status read_value(const reader *r, const ae_key *key, const yaml_no
     if (key->kind == AE_KEY_SOURCES) return read_sources(r, field, node);
     if (key->kind == AE_KEY_TEXTS && node->type == YAML_SEQUENCE_NODE)
         return read_texts(r, field, key, node);
+    if (is_list_kind(key) && node->type == YAML_SEQUENCE_NODE) return read_list(r, key, node);
+    if (key->kind == AE_KEY_MAP && node->type == YAML_MAPPING_NODE)
+        return read_map(r, field, key, node);
     if (!scalar_of(node))
         return at(r, node,
                   aerie_fail(r->err, AERIE_BAD_TEXT, "'%s' must be a single value", key->name));

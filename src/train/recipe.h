@@ -5,13 +5,16 @@
 #include "train/train.h"
 
 typedef enum {
-    AE_KEY_TEXT,   /* const char *; NULL: not given */
-    AE_KEY_FLAG,   /* bool */
-    AE_KEY_COUNT,  /* int64_t in low .. high */
-    AE_KEY_NUMBER, /* double in low .. high; NaN: not given */
-    AE_KEY_WORD,   /* int, one of word(0), word(1), ... */
-    AE_KEY_TEXTS,  /* ae_texts: a text or a list of them */
-    AE_KEY_SOURCES /* ae_sources: a path, or a list of paths and {path, columns, fraction} */
+    AE_KEY_TEXT,    /* const char *; NULL: not given */
+    AE_KEY_FLAG,    /* bool */
+    AE_KEY_COUNT,   /* int64_t in low .. high */
+    AE_KEY_NUMBER,  /* double in low .. high; NaN: not given */
+    AE_KEY_WORD,    /* int, one of word(0), word(1), ... */
+    AE_KEY_TEXTS,   /* ae_texts: a text or a list of them */
+    AE_KEY_SOURCES, /* ae_sources: a path, or a list of paths and {path, columns, fraction} */
+    AE_KEY_WORDS,   /* ae_words: a word or a list of them */
+    AE_KEY_NUMBERS, /* ae_numbers in low .. high: a number or a list of them */
+    AE_KEY_MAP      /* ae_texts: a mapping, its names and values in turns */
 } ae_key_kind;
 
 typedef struct {
@@ -34,6 +37,9 @@ const ae_key *ae_recipe_key(const char *name);
 aerie_status ae_recipe_unknown(const char *name, aerie_error *err);
 /* Sets a key from a scalar's text, which the recipe copies. Errors name the key. */
 aerie_status ae_recipe_set(ae_recipe *recipe, const ae_key *key, const char *text,
+                           aerie_error *err);
+/* Appends to a key of kind AE_KEY_WORDS or AE_KEY_NUMBERS, which ae_recipe_set() begins anew. */
+aerie_status ae_recipe_add(ae_recipe *recipe, const ae_key *key, const char *text,
                            aerie_error *err);
 /* Fills in what depends on other keys, and refuses what contradicts itself. */
 aerie_status ae_recipe_check(ae_recipe *recipe, aerie_error *err);

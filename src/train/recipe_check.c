@@ -108,8 +108,50 @@ static aerie_status check_rate(const ae_recipe *r, aerie_error *err)
     return AERIE_OK;
 }
 
+static aerie_status check_loss(const ae_recipe *r, int loss, aerie_error *err)
+{
+    bool of_step = ae_dpo_is_of_step((ae_dpo_loss)loss);
+
+    if (of_step && r->divergence != AE_REVERSE_KL)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'loss_type: %s' compares log-probabilities themselves; leave out "
+                          "'f_divergence_type'",
+                          ae_dpo_loss_name(loss));
+    if (r->method == AE_METHOD_CPO && (of_step || loss == AE_DPO_SFT))
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'loss_type: %s' is not for 'method: cpo', whose loss is of one pair",
+                          ae_dpo_loss_name(loss));
+    return AERIE_OK;
+}
+
+static aerie_status check_losses(const ae_recipe *r, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    for (int64_t i = 0; i < r->loss_type.n && !status; i++)
+        status = check_loss(r, r->loss_type.items[i], err);
+    if (status) return status;
+    if (r->method == AE_METHOD_CPO && r->loss_type.n > 1)
+        return aerie_fail(err, AERIE_BAD_TEXT, "'method: cpo' has one 'loss_type', not a list");
+    if (r->loss_type.n + (r->rpo_alpha != 0) > AE_MAX_LIST)
+        return aerie_fail(err, AERIE_BAD_TEXT, "'loss_type' and 'rpo_alpha' are too many losses");
+    if (r->loss_type.n == 1 && r->loss_type.items[0] == AE_DPO_SFT)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'loss_type: sft' alone prefers nothing; use 'method: sft', or a list "
+                          "such as [sigmoid, sft]");
+    if (r->loss_weights.n > 0 && r->loss_weights.n != r->loss_type.n)
+        return aerie_fail(
+            err, AERIE_BAD_TEXT,
+            "'loss_weights' has %lld numbers for the %lld losses of 'loss_type'; give "
+            "one each",
+            (long long)r->loss_weights.n, (long long)r->loss_type.n);
+    return AERIE_OK;
+}
+
 static aerie_status check_method(const ae_recipe *r, aerie_error *err)
 {
+    aerie_status status;
+
     if (!ae_method_of(r)->of_tokens && r->packing)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'packing: wrapped' cuts through answers and is not for 'method: %s'",
@@ -118,11 +160,8 @@ static aerie_status check_method(const ae_recipe *r, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'rpo_alpha' wants every token of the chosen answer and 'ld_alpha' takes "
                           "some away; give one of them");
-    if (ae_dpo_is_of_step((ae_dpo_loss)r->loss_type) && r->divergence != AE_REVERSE_KL)
-        return aerie_fail(err, AERIE_BAD_TEXT,
-                          "'loss_type: %s' compares log-probabilities themselves; leave out "
-                          "'f_divergence_type'",
-                          ae_dpo_loss_name(r->loss_type));
+    status = check_losses(r, err);
+    if (status) return status;
     if (r->divergence == AE_ALPHA_DIVERGENCE && r->f_alpha == 1)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'f_alpha: 1' divides by zero; that limit is reverse_kl");

@@ -148,6 +148,9 @@ aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
         out->n_parts = i + 1;
     }
     if (!status) status = gather(out, err);
+    if (!status && ae_method_of(recipe)->kind == AE_EXAMPLE_UNPAIRED)
+        status = ae_samples_unpair(&out->all, recipe->method == AE_METHOD_KTO,
+                                   (int32_t)max_length(recipe, model), err);
     if (!status && recipe->packing) status = wrap(out, max_length(recipe, model), err);
     ae_pool_close(pool);
     ae_template_free(t);

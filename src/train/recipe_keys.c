@@ -57,6 +57,18 @@ WORDS(load_in_word, "as_stored", "nf4", "nf4_double_quant")
     {                                                                                              \
         name, AE_KEY_TEXTS, AT(field), 0, 0, NULL, value, same, doc                                \
     }
+#define WORDS_KEY(name, field, word, value, same, doc)                                             \
+    {                                                                                              \
+        name, AE_KEY_WORDS, AT(field), 0, 0, word, value, same, doc                                \
+    }
+#define NUMBERS(name, field, low, high, value, same, doc)                                          \
+    {                                                                                              \
+        name, AE_KEY_NUMBERS, AT(field), low, high, NULL, value, same, doc                         \
+    }
+#define MAP(name, field, same, doc)                                                                \
+    {                                                                                              \
+        name, AE_KEY_MAP, AT(field), 0, 0, NULL, NULL, same, doc                                   \
+    }
 #define SOURCES(name, field, doc)                                                                  \
     {                                                                                              \
         name, AE_KEY_SOURCES, AT(field), 0, 0, NULL, NULL, false, doc                              \
@@ -65,9 +77,8 @@ WORDS(load_in_word, "as_stored", "nf4", "nf4_double_quant")
 enum { MAX_TOKENS = 1 << 24 };
 
 const ae_key ae_recipe_keys[] = {
-    WORD(
-        "method", method, ae_method_name, "sft", true,
-        "what is learned: the next token of documents, replies, or which of two answers is better"),
+    WORD("method", method, ae_method_name, "sft", true,
+         "what is learned: the next token of documents, replies, or which answers are better"),
     TEXT("model", model, false, "the model to start from: a GGUF file or a Hugging Face folder"),
     TEXT("model_config", model_config, false,
          "a folder with config.json and a tokenizer: start from random weights instead of `model`"),
@@ -84,8 +95,8 @@ const ae_key ae_recipe_keys[] = {
     TEXT("template", template_name, true,
          "chat template: a known name (zephyr, chatml, ...) or a Jinja file; default: the model's"),
     NUMBER("learning_rate", learning_rate, 0, 10, NULL, true,
-           "peak rate; default 1e-3 for pretrain, 2e-5 for sft, 5e-7 for dpo, and ten times that "
-           "with LoRA"),
+           "peak rate; default by method: 1e-3 for pretrain, 2e-5 for sft, 5e-7 for dpo and bco, "
+           "1e-6 for other preferences, and ten times that with LoRA"),
     NUMBER("auto_learning_rate", auto_learning_rate, 1e-12, 10, NULL, true,
            "pretrain, sft: instead of learning_rate, OpenChat's: this times sqrt(learned tokens of "
            "a step / 4e6); 3e-4 for Llama 2, a sixth of it for Mistral"),
@@ -103,9 +114,11 @@ const ae_key ae_recipe_keys[] = {
     COUNT("micro_batch_tokens", micro_batch_tokens, 1, MAX_TOKENS, "2048", false,
           "tokens computed at once: memory against speed; the numbers don't depend on it"),
     COUNT("max_length", max_length, 0, MAX_TOKENS, "0", true,
-          "longest sample in tokens; default: the model's context, at most 2048 (dpo: 1024)"),
-    COUNT("max_prompt_length", max_prompt_length, 0, MAX_TOKENS, "0", true,
-          "dpo: longest prompt kept when a pair is too long; default: half of max_length"),
+          "longest sample in tokens; default: the model's context, at most 2048 (of preferences: "
+          "1024)"),
+    COUNT(
+        "max_prompt_length", max_prompt_length, 0, MAX_TOKENS, "0", true,
+        "of preferences: longest prompt kept when a pair is too long; default: half of max_length"),
     WORD("packing", packing, packing_word, NULL, true,
          "wrapped: documents glued and cut into blocks of max_length (TRL's ConstantLength); none: "
          "a "
@@ -122,18 +135,34 @@ const ae_key ae_recipe_keys[] = {
          "a pair that is too long: which end of its prompt is kept, or the replies lose their ends "
          "(TRL 1.x)"),
     WORD("ranked_answers", ranked_answers, ranked_word, "best_random", true,
-         "dpo, of rows with several scored answers (UltraFeedback, Nectar): the best against a "
+         "of preferences, of rows with several scored answers (UltraFeedback, Nectar): the best "
+         "against a "
          "random other (Zephyr), the best mean rating against a random worse one (Argilla), the "
          "best against the worst, or every pair"),
     FLAG("shuffle", shuffle, "true", true,
          "a new order of the samples in every epoch, by the seed"),
-    NUMBER("label_smoothing", label_smoothing, 0, 0.499, "0", true,
-           "sft: mass spread over the vocabulary; dpo: chance that a label is wrong (cDPO)"),
+    NUMBER(
+        "label_smoothing", label_smoothing, 0, 0.499, "0", true,
+        "pretrain, sft: mass spread over the vocabulary; dpo, simpo, cpo: chance that a label is "
+        "wrong (cDPO)"),
     NUMBER("beta", beta, 1e-9, 1e6, NULL, true,
            "how close to stay to the reference, or how sharp a preference is; default by method: "
-           "0.1 for dpo"),
-    WORD("loss_type", loss_type, ae_dpo_loss_name, "sigmoid", true,
-         "dpo: the loss of a pair; aot and aot_unpaired: of all pairs of a step"),
+           "2 for simpo, 0.1 for the others"),
+    WORDS_KEY("loss_type", loss_type, ae_dpo_loss_name, "sigmoid", true,
+              "dpo, cpo: the loss of a pair (aot and aot_unpaired: of all pairs of a step), or of "
+              "dpo a list of them, added by loss_weights (MPO); in a list sft is the chosen "
+              "answers' mean negative log-likelihood of a token"),
+    NUMBERS("loss_weights", loss_weights, -1e6, 1e6, NULL, true,
+            "dpo: weights of the losses in loss_type; default: 1 each"),
+    NUMBER("gamma", gamma, 0, 1e6, "0.5", true,
+           "simpo: the margin by which the chosen answer's beta * mean log-probability is to lead"),
+    NUMBER("desirable_weight", desirable_weight, 0, 1e6, "1", true, "kto: of wanted replies"),
+    NUMBER(
+        "undesirable_weight", undesirable_weight, 0, 1e6, "1", true,
+        "kto: of unwanted replies; TRL advises (wanted weight x their number) / (unwanted weight "
+        "x theirs) from 1 to 4/3"),
+    NUMBER("cpo_alpha", cpo_alpha, 0, 1e6, "1", true,
+           "cpo: weight of the chosen answers' mean negative log-likelihood of a token"),
     WORD("f_divergence_type", divergence, ae_divergence_name, "reverse_kl", true,
          "dpo: the divergence that beta weighs"),
     NUMBER("f_alpha", f_alpha, -1e3, 1e3, "0.5", true, "dpo: of alpha_divergence; not 1"),
@@ -144,7 +173,7 @@ const ae_key ae_recipe_keys[] = {
     NUMBER("discopop_tau", discopop_tau, 1e-9, 1e6, "0.05", true, "dpo: of discopop"),
     FLAG("reference_free", reference_free, "false", true, "dpo: no reference model"),
     FLAG("shared_prefix", shared_prefix, "true", true,
-         "dpo: compute the prompt of a pair once, forward and backward"),
+         "of preferences: compute the prompt of a pair once, forward and backward"),
     WORD("optim", optim, optim_word, "adamw", true,
          "adamw, or rmsprop as PyTorch has it (the first Zephyr recipes' dpo): a moment less"),
     NUMBER("weight_decay", weight_decay, 0, 10, "0", true,
@@ -187,8 +216,10 @@ const ae_key ae_recipe_keys[] = {
 };
 const size_t ae_n_recipe_keys = AE_COUNT(ae_recipe_keys);
 
-static const char *const kind_names[] = { "text", "true or false", "whole number", "number",
-                                          "word", "text or list",  "data" };
+static const char *const kind_names[] = { "text",   "true or false", "whole number",
+                                          "number", "word",          "text or list",
+                                          "data",   "word or list",  "number or list",
+                                          "mapping" };
 
 const ae_key *ae_recipe_key(const char *name)
 {
@@ -259,13 +290,14 @@ static bool parse_number(double *out, const char *text)
 
 static aerie_status set_number(double *out, const ae_key *key, const char *text, aerie_error *err)
 {
+    bool whole = key->kind == AE_KEY_COUNT;
     char wanted[96];
     double value;
 
-    snprintf(wanted, sizeof wanted, "a %s from %.15g to %.15g", kind_names[key->kind], key->low,
-             key->high);
+    snprintf(wanted, sizeof wanted, "a %s from %.15g to %.15g", whole ? "whole number" : "number",
+             key->low, key->high);
     if (!parse_number(&value, text) || value < key->low || value > key->high ||
-        (key->kind == AE_KEY_COUNT && value != floor(value)))
+        (whole && value != floor(value)))
         return wrong(key, text, wanted, err);
     *out = value;
     return AERIE_OK;
@@ -286,6 +318,39 @@ static aerie_status set_word(int *out, const ae_key *key, const char *text, aeri
     status = wrong(key, text, wanted.data ? wanted.data : "another word", err);
     ae_bytes_free(&wanted);
     return status;
+}
+
+static aerie_status add_word(ae_words *out, const ae_key *key, const char *text, aerie_error *err)
+{
+    int word = 0;
+    aerie_status status = set_word(&word, key, text, err);
+
+    if (!status && out->n == AE_MAX_LIST)
+        status =
+            aerie_fail(err, AERIE_BAD_TEXT, "'%s' has more than %d words", key->name, AE_MAX_LIST);
+    if (!status) out->items[out->n++] = word;
+    return status;
+}
+
+static aerie_status add_number(ae_numbers *out, const ae_key *key, const char *text,
+                               aerie_error *err)
+{
+    double number = 0;
+    aerie_status status = set_number(&number, key, text, err);
+
+    if (!status && out->n == AE_MAX_LIST)
+        status = aerie_fail(err, AERIE_BAD_TEXT, "'%s' has more than %d numbers", key->name,
+                            AE_MAX_LIST);
+    if (!status) out->items[out->n++] = number;
+    return status;
+}
+
+aerie_status ae_recipe_add(ae_recipe *recipe, const ae_key *key, const char *text, aerie_error *err)
+{
+    void *at = (char *)recipe + key->offset;
+
+    return key->kind == AE_KEY_WORDS ? add_word(at, key, text, err)
+                                     : add_number(at, key, text, err);
 }
 
 static aerie_status set_texts(ae_texts *out, ae_arena *arena, const char *text, aerie_error *err)
@@ -331,6 +396,14 @@ aerie_status ae_recipe_set(ae_recipe *recipe, const ae_key *key, const char *tex
         return set_word(at, key, text, err);
     case AE_KEY_TEXTS:
         return set_texts(at, &recipe->arena, copy, err);
+    case AE_KEY_WORDS:
+        ((ae_words *)at)->n = 0;
+        return ae_recipe_add(recipe, key, text, err);
+    case AE_KEY_NUMBERS:
+        ((ae_numbers *)at)->n = 0;
+        return ae_recipe_add(recipe, key, text, err);
+    case AE_KEY_MAP:
+        return wrong(key, text, "a mapping, as in {name: value}", err);
     default:
         return set_sources(at, &recipe->arena, copy, err);
     }
@@ -350,6 +423,27 @@ static void print_sources(const ae_sources *sources, ae_bytes *out)
     for (int64_t i = 0; i < sources->n; i++)
         ae_bytes_printf(out, "%s%s", i ? ", " : "", sources->items[i].path);
     ae_bytes_add_text(out, "]");
+}
+
+static void print_words(const ae_words *words, const ae_key *key, ae_bytes *out)
+{
+    for (int64_t i = 0; i < words->n; i++)
+        ae_bytes_printf(out, "%s%s", i ? ", " : "[", key->word(words->items[i]));
+    ae_bytes_add_text(out, "]");
+}
+
+static void print_numbers(const ae_numbers *numbers, ae_bytes *out)
+{
+    for (int64_t i = 0; i < numbers->n; i++)
+        ae_bytes_printf(out, "%s%.12g", i ? ", " : "[", numbers->items[i]);
+    ae_bytes_add_text(out, "]");
+}
+
+static void print_map(const ae_texts *map, ae_bytes *out)
+{
+    for (int64_t i = 0; i + 1 < map->n; i += 2)
+        ae_bytes_printf(out, "%s%s: %s", i ? ", " : "{", map->items[i], map->items[i + 1]);
+    ae_bytes_add_text(out, "}");
 }
 
 static void print_value(const ae_recipe *recipe, const ae_key *key, ae_bytes *out)
@@ -375,6 +469,15 @@ static void print_value(const ae_recipe *recipe, const ae_key *key, ae_bytes *ou
     case AE_KEY_TEXTS:
         print_texts(at, out);
         break;
+    case AE_KEY_WORDS:
+        print_words(at, key, out);
+        break;
+    case AE_KEY_NUMBERS:
+        print_numbers(at, out);
+        break;
+    case AE_KEY_MAP:
+        print_map(at, out);
+        break;
     default:
         print_sources(at, out);
         break;
@@ -386,7 +489,9 @@ static bool is_given(const ae_recipe *recipe, const ae_key *key)
     const void *at = (const char *)recipe + key->offset;
 
     if (key->kind == AE_KEY_TEXT) return *(const char *const *)at != NULL;
-    if (key->kind == AE_KEY_TEXTS) return ((const ae_texts *)at)->n > 0;
+    if (key->kind == AE_KEY_TEXTS || key->kind == AE_KEY_MAP) return ((const ae_texts *)at)->n > 0;
+    if (key->kind == AE_KEY_WORDS) return ((const ae_words *)at)->n > 0;
+    if (key->kind == AE_KEY_NUMBERS) return ((const ae_numbers *)at)->n > 0;
     if (key->kind == AE_KEY_SOURCES) return ((const ae_sources *)at)->n > 0;
     if (key->kind == AE_KEY_NUMBER) return !isnan(*(const double *)at);
     return true;

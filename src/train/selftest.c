@@ -13,12 +13,20 @@ static const struct {
     const char *file;
     ae_golden_case *run;
 } known[] = {
-    { "sft_ce", ae_golden_sft_ce },     { "dpo", ae_golden_dpo },
-    { "lora", ae_golden_lora },         { "optimizer", ae_golden_optimizer },
-    { "schedule", ae_golden_schedule }, { "packing", ae_golden_packing },
-    { "nf4", ae_golden_nf4 },           { "nf4_double_quant", ae_golden_nf4_double_quant },
-    { "datasets", ae_golden_datasets }, { "truncation", ae_golden_truncation },
-    { "ppo", ae_golden_online },        { "apa", ae_golden_online },
+    { "orpo_simpo_cpo", ae_golden_orpo_simpo_cpo },
+    { "kto_bco", ae_golden_kto_bco },
+    { "sft_ce", ae_golden_sft_ce },
+    { "dpo", ae_golden_dpo },
+    { "lora", ae_golden_lora },
+    { "optimizer", ae_golden_optimizer },
+    { "schedule", ae_golden_schedule },
+    { "packing", ae_golden_packing },
+    { "nf4", ae_golden_nf4 },
+    { "nf4_double_quant", ae_golden_nf4_double_quant },
+    { "datasets", ae_golden_datasets },
+    { "truncation", ae_golden_truncation },
+    { "ppo", ae_golden_online },
+    { "apa", ae_golden_online },
     { "grpo_rloo", ae_golden_online },
 };
 

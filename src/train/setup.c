@@ -1,4 +1,5 @@
 /* setup.c -- opens what a training run is made of: networks, adapters, parameters, plan, names. */
+#include "train/method.h"
 #include "train/origin.h"
 #include "train/trainer.h"
 
@@ -10,13 +11,17 @@ static aerie_status no_memory(aerie_error *err)
     return aerie_fail(err, AERIE_NO_MEMORY, "no memory to set up the training");
 }
 
-static aerie_status check_sample(const ae_sample *s, bool pair, size_t i, aerie_error *err)
+static aerie_status check_sample(const ae_sample *s, ae_example_kind kind, size_t i,
+                                 aerie_error *err)
 {
+    bool single = kind == AE_EXAMPLE_UNPAIRED;
+
     if (s->n < 1) return aerie_fail(err, AERIE_BAD_ARGUMENT, "sample %zu is empty", i);
-    if (!pair) return AERIE_OK;
-    if (s->kind != AE_EXAMPLE_PAIR)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "sample %zu is not a pair", i);
-    if (s->n_prompt >= 1 && s->n_chosen >= 1 && s->n_rejected >= 1) return AERIE_OK;
+    if (!single && kind != AE_EXAMPLE_PAIR) return AERIE_OK;
+    if (s->kind != kind)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "sample %zu is not %s", i,
+                          single ? "a single reply" : "a pair");
+    if (s->n_prompt >= 1 && s->n_chosen >= 1 && (single || s->n_rejected >= 1)) return AERIE_OK;
     return aerie_fail(err, AERIE_BAD_ARGUMENT, "pair %zu has an empty %s", i,
                       s->n_prompt < 1   ? "prompt"
                       : s->n_chosen < 1 ? "chosen answer"
@@ -25,10 +30,11 @@ static aerie_status check_sample(const ae_sample *s, bool pair, size_t i, aerie_
 
 static aerie_status check_set(const ae_trainer *t, const ae_samples *set, aerie_error *err)
 {
+    ae_example_kind kind = ae_method_of(t->recipe)->kind;
     aerie_status status = AERIE_OK;
 
     for (size_t i = 0; i < set->n && !status; i++)
-        status = check_sample(&set->items[i], t->objective->of_pairs, i, err);
+        status = check_sample(&set->items[i], kind, i, err);
     return status;
 }
 

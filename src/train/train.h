@@ -7,7 +7,16 @@
 #include "data/data.h"
 #include "model/model.h"
 
-typedef enum { AE_METHOD_PRETRAIN, AE_METHOD_SFT, AE_METHOD_DPO } ae_method;
+typedef enum {
+    AE_METHOD_PRETRAIN,
+    AE_METHOD_SFT,
+    AE_METHOD_DPO,
+    AE_METHOD_ORPO,
+    AE_METHOD_SIMPO,
+    AE_METHOD_CPO,
+    AE_METHOD_KTO,
+    AE_METHOD_BCO
+} ae_method;
 
 typedef enum { AE_OPTIM_ADAMW, AE_OPTIM_RMSPROP } ae_optim;
 
@@ -48,6 +57,7 @@ typedef enum {
     AE_DPO_SIGMOID_NORM,
     AE_DPO_AOT, /* of a whole step: see ae_dpo_terms_of() */
     AE_DPO_AOT_UNPAIRED,
+    AE_DPO_SFT, /* of no pair by itself: a part of a mixture, see pairs.h */
     AE_N_DPO
 } ae_dpo_loss;
 
@@ -67,6 +77,7 @@ typedef struct {
     double f_alpha;   /* alpha divergence */
     double rpo_alpha; /* weight of the chosen answer's mean negative log-likelihood, added */
     double ld_alpha;  /* weight of the tokens past the shorter answer's length; 1: as any */
+    double gamma;     /* SimPO's margin */
     bool reference_free;
 } ae_dpo_options;
 
@@ -80,6 +91,7 @@ typedef struct {
     double loss;
     double d_chosen, d_rejected; /* d loss / d log-probability, of this pair alone */
     double reward_chosen, reward_rejected;
+    double level; /* of methods of single replies: what rewards are compared with */
 } ae_dpo_term;
 /* A loss of a whole step as if the step had this pair alone: sigmoid's. */
 void ae_dpo_term_of(ae_dpo_term *out, const ae_dpo_options *options, const ae_dpo_pair *pair);
@@ -102,6 +114,18 @@ typedef struct {
     const char **items;
     int64_t n;
 } ae_texts;
+
+enum { AE_MAX_LIST = 8 };
+
+typedef struct {
+    int64_t n;
+    int items[AE_MAX_LIST];
+} ae_words;
+
+typedef struct {
+    int64_t n;
+    double items[AE_MAX_LIST];
+} ae_numbers;
 
 typedef struct {
     const char *path;
@@ -137,7 +161,10 @@ typedef struct {
     int optim; /* ae_optim */
     double weight_decay, adam_beta1, adam_beta2, adam_epsilon, rmsprop_alpha;
     double beta, discopop_tau, f_alpha, rpo_alpha, ld_alpha;
-    int loss_type, divergence; /* ae_dpo_loss, ae_divergence */
+    ae_words loss_type; /* ae_dpo_loss; several: a mixture */
+    ae_numbers loss_weights;
+    int divergence; /* ae_divergence */
+    double gamma, cpo_alpha, desirable_weight, undesirable_weight;
     bool reference_free, shared_prefix, shuffle;
     int recompute; /* ae_recompute_when */
     int load_in;   /* ae_load_in */

@@ -33,7 +33,8 @@ static ae_pass pass_of(ae_trainer *t, const ae_samples *set)
                       .reference = set == t->data ? t->reference.values : t->eval_reference.values,
                       .device = t->device,
                       .net = &t->net,
-                      .arena = &t->rows };
+                      .arena = &t->rows,
+                      .running = &t->at.running };
 }
 
 static aerie_status fill_reference(ae_trainer *t, ae_reference *r, const ae_samples *set,
@@ -284,6 +285,7 @@ static aerie_status train(ae_trainer *t, aerie_error *err)
             ae_checkpoint_read(t->checkpoint_path, &t->at, t->identity.data, &t->optimizer, err);
     if (!status) status = make_references(t, err);
     if (!status) status = ae_metrics_open(&t->metrics, t->metrics_path, t->at.step, err);
+    t->metrics.level_name = t->objective->level_name;
     if (!status) status = run_steps(t, err);
     if (!status) status = evaluate_and_tell(t, err);
     return status ? status : finish(t, err);

@@ -78,6 +78,7 @@ static void test_ten_steps_are_six_a_kill_and_four(void **state)
     check_kill("sft", "weight_decay=0.01", "label_smoothing=0.05");
     check_kill("dpo", "lora.r=4", "lora.dropout=0.1");
     check_kill("dpo", "beta=0.3", "shuffle=true");
+    check_kill("bco", "beta=0.3", "shuffle=true"); /* the mean of its rewards goes on too */
     check_kill("sft", "lora.r=4", "lora.dora=true");
     check_kill("dpo", "optim=rmsprop", "weight_decay=0.01");
     check_kill("pretrain", "packing=none", "lr_scheduler_type=linear");

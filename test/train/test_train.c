@@ -45,6 +45,11 @@ static void test_micro_batches_change_no_bit(void **state)
     check_micro_batches("sft", "lora.r=3", "lora.dora=true");
     check_micro_batches("dpo", "lora.r=3", "loss_type=aot");
     check_micro_batches("dpo", "label_smoothing=0.1", "loss_type=aot_unpaired");
+    check_micro_batches("dpo", "loss_type=[sigmoid, aot, sft]", "loss_weights=[0.8, 0.2, 1]");
+    check_micro_batches("orpo", "lora.r=3", "beta=0.3");
+    check_micro_batches("cpo", "shared_prefix=false", "cpo_alpha=0.4");
+    check_micro_batches("kto", "lora.r=3", "lora.dropout=0.3");
+    check_micro_batches("bco", "shared_prefix=false", "beta=0.5");
 }
 
 /* A step of one pair has nothing to sort: the loss is sigmoid's. What was computed before the
@@ -88,6 +93,8 @@ static void test_threads_change_no_bit(void **state)
     check_threads("sft", "optim=rmsprop", "weight_decay=0.1");
     check_threads("sft", "lora.r=4", "lora.dora=true");
     check_threads("dpo", "shared_prefix=true", "loss_type=ipo");
+    check_threads("simpo", "gamma=1", "beta=2.5");
+    check_threads("kto", "undesirable_weight=1.5", "lora.r=4");
 }
 
 /* Recomputation saves memory and nothing else. */
@@ -169,6 +176,42 @@ static void test_dpo_starts_at_ln_2(void **state)
     check_dpo_start_for("num_train_epochs=40", "lora.r=4", "lora.dora=true");
     check_dpo_start("lora.r=4", "loss_type=aot");
     check_dpo_start("lora.r=4", "loss_type=aot_unpaired");
+}
+
+/* At the first step the policy is the reference: KTO's replies are as good as their like, z0 is 0;
+ * BCO's mean of rewards is 0. Accuracy is of pairs, which there are none of. */
+static void check_single_replies(const char *method, double first_loss)
+{
+    watched w = { 0 };
+    tiny_run r = RUN("single.gguf", method, "lora.r=4", "batch_size=46", "num_train_epochs=20",
+                     "beta=0.5", "learning_rate=0.01");
+    r.run = (ae_train_run){ .progress = watch, .user = &w };
+    ae_bytes bytes = tiny_output(&t, &r, NULL);
+
+    assert_true(fabs(w.loss - first_loss) < 1e-15);
+    assert_true(w.margin == 0 && isnan(w.accuracy));
+    assert_true(w.last_loss < 0.7 * first_loss);
+    ae_bytes_free(&bytes);
+}
+
+static void test_single_replies_are_learned_from(void **state)
+{
+    (void)state;
+    check_single_replies("kto", 0.5);
+    check_single_replies("bco", ln2);
+}
+
+/* A mixture of one loss is that loss; without the weights each counts 1. */
+static void test_a_mixture_of_one_is_the_loss(void **state)
+{
+    tiny_run one = RUN("one.gguf", "dpo", "max_steps=4", "loss_type=ipo");
+    tiny_run list = RUN("two.gguf", "dpo", "max_steps=4", "loss_type=[ipo]", "loss_weights=[1]");
+    ae_bytes a = tiny_output(&t, &one, NULL), b = tiny_output(&t, &list, NULL);
+
+    (void)state;
+    tiny_assert_same(&a, &b, "a mixture of one loss");
+    ae_bytes_free(&a);
+    ae_bytes_free(&b);
 }
 
 /* Full training over half-precision weights: the frozen file and its float32 copy agree bit for
@@ -524,6 +567,8 @@ int main(void)
         cmocka_unit_test(test_recomputing_changes_no_bit),
         cmocka_unit_test(test_sft_learns),
         cmocka_unit_test(test_dpo_starts_at_ln_2),
+        cmocka_unit_test(test_single_replies_are_learned_from),
+        cmocka_unit_test(test_a_mixture_of_one_is_the_loss),
         cmocka_unit_test(test_dpo_starts_at_ln_2_over_half_weights),
         cmocka_unit_test(test_a_shared_prefix_changes_nothing),
         cmocka_unit_test(test_the_reference_is_computed_once),

@@ -89,6 +89,7 @@ static void make_pairs(ae_samples *set, ae_rng *rng, size_t n)
 
 void tiny_open(tiny *t)
 {
+    aerie_error err = { 0 };
     ae_rng rng;
 
     *t = (tiny){ .folder = scratch_make() };
@@ -96,14 +97,26 @@ void tiny_open(tiny *t)
     make_model(t);
     make_samples(&t->samples, &rng, 37);
     make_pairs(&t->pairs, &rng, 23);
+    t->replies = (ae_samples){ .items = t->pairs.items, .n = t->pairs.n };
+    must(ae_samples_unpair(&t->replies, true, 0, &err), &err);
 }
 
 void tiny_close(tiny *t)
 {
     ae_arena_free(&t->samples.arena);
     ae_arena_free(&t->pairs.arena);
+    ae_arena_free(&t->replies.arena);
     ae_free(t->model_path);
     scratch_remove(t->folder);
+}
+
+const ae_samples *tiny_data(const tiny *t, const char *method)
+{
+    static const char *const of_pairs[] = { "dpo", "orpo", "simpo", "cpo" };
+
+    for (size_t i = 0; i < AE_COUNT(of_pairs); i++)
+        if (strcmp(of_pairs[i], method) == 0) return &t->pairs;
+    return strcmp(method, "kto") == 0 || strcmp(method, "bco") == 0 ? &t->replies : &t->samples;
 }
 
 static size_t settings_of(const tiny *t, const tiny_run *r, char (*buffers)[320], const char **out)
@@ -133,8 +146,7 @@ aerie_status tiny_train(const tiny *t, const tiny_run *r, aerie_train_summary *s
     char buffers[8][320];
     const char *settings[32];
     size_t n = settings_of(t, r, buffers, settings);
-    bool pairs = strcmp(r->method, "dpo") == 0;
-    const ae_samples *data = r->data ? r->data : pairs ? &t->pairs : &t->samples;
+    const ae_samples *data = r->data ? r->data : tiny_data(t, r->method);
     ae_recipe recipe = { 0 };
     ae_device *device = NULL;
     ae_model *model = NULL;

@@ -11,7 +11,7 @@ enum { TINY_VOCAB = 61 };
 
 typedef struct {
     char *folder, *model_path;
-    ae_samples samples, pairs;
+    ae_samples samples, pairs, replies; /* replies: those of the pairs, single */
 } tiny;
 
 /* The model lies in a GGUF file of float32 with grouped heads and a sliding window. */
@@ -29,6 +29,9 @@ typedef struct {
     const ae_samples *data; /* NULL: by the method */
     const ae_samples *eval; /* or NULL */
 } tiny_run;
+
+/* What the method learns from. */
+const ae_samples *tiny_data(const tiny *t, const char *method);
 
 /* Trains; the status is the caller's to look at. */
 aerie_status tiny_train(const tiny *t, const tiny_run *r, aerie_train_summary *summary,
