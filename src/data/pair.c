@@ -135,10 +135,10 @@ aerie_status ae_encode_unpaired(ae_sample *out, ae_renderer *r, ae_arena *arena,
     ae_pieces whole = { 0 };
     size_t boundary = 0;
     json_t *prompt = ae_renderer_messages(r);
-    aerie_status status = prompt
-                              ? encode_whole(&whole, r, prompt, r->example->chosen, &boundary, err)
-                              : aerie_fail(err, AERIE_NO_MEMORY, "no room for a conversation");
-    int32_t n_prompt = status ? 0 : prompt_tokens(&whole, &whole, boundary);
+    aerie_status status =
+        prompt ? ae_encode_reply(&whole, r, prompt, r->example->chosen, &boundary, err)
+               : aerie_fail(err, AERIE_NO_MEMORY, "no room for a conversation");
+    int32_t n_prompt = status ? 0 : ae_pieces_shared(&whole, &whole, boundary);
     if (!status)
         status = ae_sample_new(out, AE_EXAMPLE_UNPAIRED, (int64_t)whole.ids.len, arena, err);
     if (!status) {
