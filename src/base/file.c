@@ -89,48 +89,74 @@ void ae_file_forget(const ae_file *file, const void *data, size_t bytes)
     if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-static aerie_status unpack(ae_bytes *out, gzFile gz, const char *path, size_t max_bytes,
-                           aerie_error *err)
+aerie_status ae_file_reader_open(ae_file_reader *r, const char *path, aerie_error *err)
 {
-    int n, problem;
+    aerie_status status;
+    size_t size;
+    int fd;
 
-    for (;;) {
-        if (!ae_bytes_reserve(out, READ_CHUNK)) return ae_bytes_status(out, err);
-        n = gzread(gz, out->data + out->len, READ_CHUNK);
-        if (n <= 0) break;
+    *r = (ae_file_reader){ 0 };
+    status = open_for_reading(&fd, &size, path, true, err);
+    if (status) return status;
+    r->path = ae_strdup(path);
+    r->gz = r->path ? gzdopen(fd, "rb") : NULL;
+    if (r->gz) return AERIE_OK;
+    close(fd);
+    ae_file_reader_close(r);
+    return aerie_fail(err, AERIE_NO_MEMORY, "%s: out of memory while opening", path);
+}
+
+void ae_file_reader_close(ae_file_reader *r)
+{
+    if (r->gz) gzclose_r(r->gz);
+    ae_free(r->path);
+    *r = (ae_file_reader){ 0 };
+}
+
+static aerie_status reading_failed(const ae_file_reader *r, int problem, aerie_error *err)
+{
+    if (problem == Z_ERRNO)
+        return aerie_fail(err, AERIE_IO, "%s: cannot be read: %s", r->path, strerror(errno));
+    return aerie_fail(err, problem == Z_MEM_ERROR ? AERIE_NO_MEMORY : AERIE_BAD_FILE,
+                      "%s: its gzip data is cut off or damaged after %llu bytes", r->path,
+                      (unsigned long long)r->bytes);
+}
+
+aerie_status ae_file_reader_more(ae_file_reader *r, ae_bytes *out, size_t most, aerie_error *err)
+{
+    int n = 0, problem = Z_OK;
+
+    for (size_t left = most; left && !r->ended; left -= (size_t)n) {
+        size_t part = left < READ_CHUNK ? left : READ_CHUNK;
+        if (!ae_bytes_reserve(out, part)) return ae_bytes_status(out, err);
+        n = gzread(r->gz, out->data + out->len, (unsigned)part);
+        r->ended = n <= 0;
+        if (r->ended) break;
         out->len += (size_t)n;
         out->data[out->len] = '\0';
-        if (out->len > max_bytes)
-            return aerie_fail(err, AERIE_BAD_FILE,
-                              "%s: holds more than the %zu bytes that may be read at once", path,
-                              max_bytes);
+        r->bytes += (uint64_t)n;
     }
-    gzerror(gz, &problem);
-    if (n == 0 && problem == Z_OK) return AERIE_OK;
-    if (problem == Z_ERRNO)
-        return aerie_fail(err, AERIE_IO, "%s: cannot be read: %s", path, strerror(errno));
-    return aerie_fail(err, problem == Z_MEM_ERROR ? AERIE_NO_MEMORY : AERIE_BAD_FILE,
-                      "%s: its gzip data is cut off or damaged after %zu bytes", path, out->len);
+    if (!r->ended) return AERIE_OK;
+    gzerror(r->gz, &problem);
+    return n == 0 && problem == Z_OK ? AERIE_OK : reading_failed(r, problem, err);
 }
 
 aerie_status ae_file_read(ae_bytes *out, const char *path, size_t max_bytes, aerie_error *err)
 {
+    ae_file_reader r;
     aerie_status status;
-    size_t size;
-    gzFile gz;
-    int fd;
 
     ae_bytes_clear(out);
     if (!max_bytes) max_bytes = (size_t)4 << 30;
-    status = open_for_reading(&fd, &size, path, true, err);
-    if (status) return status;
-    gz = gzdopen(fd, "rb");
-    if (!gz) {
-        close(fd);
-        return aerie_fail(err, AERIE_NO_MEMORY, "%s: out of memory while opening", path);
+    status = ae_file_reader_open(&r, path, err);
+    while (!status && !r.ended) {
+        status = ae_file_reader_more(&r, out, READ_CHUNK, err);
+        if (!status && out->len > max_bytes)
+            status = aerie_fail(err, AERIE_BAD_FILE,
+                                "%s: holds more than the %zu bytes that may be read at once", path,
+                                max_bytes);
     }
-    status = unpack(out, gz, path, max_bytes, err);
-    gzclose_r(gz);
+    ae_file_reader_close(&r);
     return status;
 }
 

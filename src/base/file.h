@@ -23,6 +23,19 @@ void ae_file_forget(const ae_file *file, const void *data, size_t bytes);
  * Fails with AERIE_BAD_FILE past max_bytes (unpacked; 0: 4 GiB). */
 aerie_status ae_file_read(ae_bytes *out, const char *path, size_t max_bytes, aerie_error *err);
 
+/* A file read a part at a time, unpacked like that. A zeroed reader is closed. */
+typedef struct {
+    void *gz;
+    char *path;     /* owned copy, for messages */
+    uint64_t bytes; /* unpacked so far */
+    bool ended;
+} ae_file_reader;
+
+aerie_status ae_file_reader_open(ae_file_reader *r, const char *path, aerie_error *err);
+/* Appends at most `most` bytes; fewer at the end, where `ended` is set. */
+aerie_status ae_file_reader_more(ae_file_reader *r, ae_bytes *out, size_t most, aerie_error *err);
+void ae_file_reader_close(ae_file_reader *r);
+
 /* A file being written beside its final place. Nothing appears at `path` before commit, which
  * flushes to the disk and renames; abandon removes what was written. Errors of any write are kept
  * and reported by commit, so callers may write without looking. */

@@ -68,18 +68,28 @@ typedef struct {
 
 typedef struct ae_dataset ae_dataset;
 
-/* Reads .jsonl, .json (an array, or one record a line) and .txt (a document), plain or gzipped. A
- * row that does not fit fails with its file, line and a remedy. A pair's file may be asked for as
+/* Reads .jsonl, .json (an array, or one record a line), .parquet and .txt (a document), plain or
+ * gzipped. A path may be a folder of such files (of one split), or a pattern with * ? [. A row that
+ * does not fit fails with its file, line and a remedy. A pair's file may be asked for as
  * AE_EXAMPLE_CHAT: the conversation with the chosen reply. Asked for as AE_EXAMPLE_UNPAIRED it
- * gives its pairs: see ae_samples_unpair(). */
+ * gives its pairs: see ae_samples_unpair(). The options' columns must outlive it. */
 aerie_status ae_dataset_open(ae_dataset **out, const char *const *paths, size_t n_paths,
                              const ae_dataset_options *options, aerie_error *err);
 /* The same of a text in memory; `name` is what errors call it, and its end says what it holds. */
 aerie_status ae_dataset_open_text(ae_dataset **out, const char *name, ae_span text,
                                   const ae_dataset_options *options, aerie_error *err);
+/* The same without reading yet: ae_dataset_more() reads on, so that a file larger than memory can be
+ * walked. ae_samples_encode() does so. */
+aerie_status ae_dataset_start(ae_dataset **out, const char *const *paths, size_t n_paths,
+                              const ae_dataset_options *options, aerie_error *err);
+/* Forgets the records that are held, and reads the next n, or a few more where one row has several.
+ * Fewer: the end. */
+aerie_status ae_dataset_more(ae_dataset *d, size_t n, aerie_error *err);
+bool ae_dataset_ended(const ae_dataset *d); /* nothing is left to be read */
 void ae_dataset_close(ae_dataset *d); /* NULL is fine */
-size_t ae_dataset_len(const ae_dataset *d);
+size_t ae_dataset_len(const ae_dataset *d); /* held now */
 ae_example ae_dataset_at(const ae_dataset *d, size_t i); /* i < len */
+const char *ae_dataset_file(const ae_dataset *d); /* the first one's path */
 /* Rows that hold no pair: all replies alike, or of a benchmark (see AE_RANKED_BEST_RANDOM). */
 size_t ae_dataset_left_out(const ae_dataset *d);
 /* The shape found in the first file: "messages", "prompt and completion", "hh-rlhf"... */
@@ -157,8 +167,9 @@ typedef struct {
     ae_arena arena;
 } ae_samples;
 
-/* A zeroed ae_samples is empty. `pool` may be NULL. Fails when nothing is left. */
-aerie_status ae_samples_encode(ae_samples *out, const ae_dataset *d,
+/* A zeroed ae_samples is empty. Encodes the records that are held, and reads on to the end.
+ * `pool` may be NULL. Fails when nothing is left. */
+aerie_status ae_samples_encode(ae_samples *out, ae_dataset *d,
                                const ae_encode_options *options, ae_pool *pool, aerie_error *err);
 void ae_samples_free(ae_samples *s);
 

@@ -1,23 +1,26 @@
 /* dataset.c -- files of records: read, told apart, put into the neutral form. */
 #include "data/record.h"
+#include "data/rows.h"
 
 #include <string.h>
 
 struct ae_dataset {
-    ae_record *records;
+    ae_record *records; /* those that are held now */
     size_t n, cap, n_left_out;
     const ae_shape *shape; /* of the first file of records */
-    char **files;          /* copies of the paths, for messages */
+    ae_dataset_options options;
+    ae_arena names; /* of the files; good for messages as long as the dataset */
+    const char **files;
     size_t n_files;
-};
-
-typedef struct {
-    ae_dataset *d;
-    const ae_dataset_options *options;
-    const ae_shape *shape; /* of this file */
+    ae_span text; /* instead of a file's */
+    bool has_text;
+    /* The file that is being read: files[at]. */
+    size_t at;
+    ae_rows *rows;
     ae_row_source src;
-    size_t rows;
-} reading;
+    const ae_shape *file_shape;
+    size_t n_rows;
+};
 
 void ae_record_free(ae_record *r)
 {
@@ -75,117 +78,86 @@ static aerie_status rank_pair(ae_record *r, const ae_row_source *src, aerie_erro
 }
 
 /* Record `nth` of the row. */
-static aerie_status read_record(reading *in, size_t nth, bool *more, aerie_error *err)
+static aerie_status read_record(ae_dataset *d, size_t nth, bool *more, aerie_error *err)
 {
-    ae_record *r = add_record(in->d, err);
+    ae_record *r = add_record(d, err);
     if (!r) return AERIE_NO_MEMORY;
-    *r = (ae_record){ .kind = in->shape->kind,
-                      .file = in->src.file,
-                      .line = in->src.line,
-                      .is_row = in->src.is_row };
-    in->d->n++; /* now it is freed with the rest, whatever happens */
-    in->src.nth = nth;
-    aerie_status status = in->shape->read(r, &in->src, err);
+    *r = (ae_record){ .kind = d->file_shape->kind,
+                      .file = d->src.file,
+                      .line = d->src.line,
+                      .is_row = d->src.is_row };
+    d->n++; /* now it is freed with the rest, whatever happens */
+    d->src.nth = nth;
+    aerie_status status = d->file_shape->read(r, &d->src, err);
     *more = r->more;
     if (!status && r->left_out) {
         ae_record_free(r);
-        in->d->n--;
-        in->d->n_left_out++;
+        d->n--;
+        d->n_left_out++;
         return AERIE_OK;
     }
-    if (!status && r->kind == AE_EXAMPLE_PAIR && in->options->kind == AE_EXAMPLE_CHAT)
+    if (!status && r->kind == AE_EXAMPLE_PAIR && d->options.kind == AE_EXAMPLE_CHAT)
         status = join_chosen(r, err);
-    if (!status && r->kind == AE_EXAMPLE_PAIR && in->options->kind == AE_EXAMPLE_RANKED)
-        status = rank_pair(r, &in->src, err);
-    if (!status && r->kind == AE_EXAMPLE_TEXT) r->row = json_incref(in->src.row);
+    if (!status && r->kind == AE_EXAMPLE_PAIR && d->options.kind == AE_EXAMPLE_RANKED)
+        status = rank_pair(r, &d->src, err);
+    if (!status && r->kind == AE_EXAMPLE_TEXT) r->row = json_incref(d->src.row);
     return status;
 }
 
-static aerie_status read_row(reading *in, json_t *row, size_t line, aerie_error *err)
+static aerie_status read_row(ae_dataset *d, const ae_row *row, aerie_error *err)
 {
     bool more = true;
 
-    in->src.row = row;
-    in->src.line = line;
-    if (!json_is_object(row))
-        return ae_row_fail(&in->src, err, "a record must be an object, {\"column\": ...}");
-    if (!in->shape) in->shape = ae_shape_detect(&in->src, err);
-    if (!in->shape) return AERIE_BAD_FILE;
-    if (!in->d->shape) in->d->shape = in->shape;
+    d->src.row = row->json;
+    d->src.line = row->line;
+    d->src.is_row = row->is_row;
+    if (!json_is_object(row->json))
+        return ae_row_fail(&d->src, err, "a record must be an object, {\"column\": ...}");
+    if (!d->file_shape) d->file_shape = ae_shape_detect(&d->src, err);
+    if (!d->file_shape) return AERIE_BAD_FILE;
+    if (!d->shape) d->shape = d->file_shape;
     aerie_status status = AERIE_OK;
-    for (size_t nth = 0; more && !status; nth++) status = read_record(in, nth, &more, err);
-    in->rows++;
+    for (size_t nth = 0; more && !status; nth++) status = read_record(d, nth, &more, err);
+    d->n_rows++;
     return status;
 }
 
-static bool has_enough(const reading *in)
-{
-    return in->options->max_rows && in->rows >= in->options->max_rows;
-}
+/* ---- files ---- */
 
-static bool is_blank(ae_span text)
+/* Takes the text. */
+static aerie_status add_document(ae_dataset *d, ae_bytes *text, aerie_error *err)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (!strchr(" \t\r", text.data[i])) return false;
-    return true;
-}
-
-static aerie_status read_lines(reading *in, ae_span text, aerie_error *err)
-{
-    aerie_status status = AERIE_OK;
-    size_t line = 1;
-    for (size_t at = 0; at < text.len && !status && !has_enough(in); line++) {
-        const char *end = memchr(text.data + at, '\n', text.len - at);
-        size_t len = end ? (size_t)(end - text.data) - at : text.len - at;
-        ae_span one = { text.data + at, len };
-        at += len + 1;
-        if (is_blank(one)) continue;
-        json_error_t where;
-        json_t *row = json_loadb(one.data, one.len, JSON_ALLOW_NUL, &where);
-        in->src.line = line;
-        status = row ? read_row(in, row, line, err)
-                     : ae_row_fail(&in->src, err,
-                                   "no JSON (%s, column %d); mend or remove this line, or the file "
-                                   "is cut off",
-                                   where.text, where.column);
-        json_decref(row);
-    }
-    return status;
-}
-
-static aerie_status read_array(reading *in, ae_span text, aerie_error *err)
-{
-    json_error_t where;
-    aerie_status status = AERIE_OK;
-    json_t *rows = json_loadb(text.data, text.len, JSON_ALLOW_NUL, &where);
-    if (!rows)
-        return aerie_fail(err, AERIE_BAD_FILE,
-                          "%s:%d: no JSON (%s); mend it, or the file is cut off", in->src.file,
-                          where.line, where.text);
-    in->src.is_row = true;
-    for (size_t i = 0; i < json_array_size(rows) && !status && !has_enough(in); i++)
-        status = read_row(in, json_array_get(rows, i), i + 1, err);
-    json_decref(rows);
-    return status;
-}
-
-static aerie_status add_document(reading *in, ae_bytes *text, aerie_error *err)
-{
-    if (in->options->kind != 0 && in->options->kind != AE_EXAMPLE_TEXT)
+    if (d->options.kind != 0 && d->options.kind != AE_EXAMPLE_TEXT)
         return aerie_fail(
             err, AERIE_BAD_FILE,
             "%s: a text file has no conversations; use it with 'method: pretrain', or "
-            "give records (.jsonl, .json)",
-            in->src.file);
-    ae_record *r = add_record(in->d, err);
+            "give records (.jsonl, .json, .parquet)",
+            d->src.file);
+    ae_record *r = add_record(d, err);
     if (!r) return AERIE_NO_MEMORY;
-    *r = (ae_record){ .kind = AE_EXAMPLE_TEXT, .document = *text, .file = in->src.file, .line = 1 };
+    *r = (ae_record){ .kind = AE_EXAMPLE_TEXT, .document = *text, .file = d->src.file, .line = 1 };
     r->text = ae_span_of(&r->document);
     *text = (ae_bytes){ 0 };
-    in->d->n++;
-    in->rows++;
-    if (!in->d->shape) in->d->shape = &ae_text_shapes[0];
+    d->n++;
+    d->n_rows++;
+    if (!d->shape) d->shape = &ae_text_shapes[0];
     return AERIE_OK;
+}
+
+static aerie_status read_document(ae_dataset *d, aerie_error *err)
+{
+    ae_bytes content = { 0 };
+    aerie_status status;
+
+    if (d->has_text) {
+        ae_bytes_add(&content, d->text.data, d->text.len);
+        status = ae_bytes_status(&content, err);
+    } else {
+        status = ae_file_read(&content, d->src.file, 0, err);
+    }
+    if (!status) status = add_document(d, &content, err);
+    ae_bytes_free(&content);
+    return status;
 }
 
 static bool ends_with(const char *path, const char *end)
@@ -194,52 +166,61 @@ static bool ends_with(const char *path, const char *end)
     return n >= k && strcmp(path + n - k, end) == 0;
 }
 
-/* Takes `text` when it becomes a document. */
-static aerie_status read_text(reading *in, ae_bytes *text, aerie_error *err)
+/* The file's first rows, or all of a document. */
+static aerie_status start_file(ae_dataset *d, aerie_error *err)
 {
-    const char *name = in->src.file;
-    ae_span all = ae_span_of(text);
-    size_t start = 0;
-    if (ends_with(name, ".txt") || ends_with(name, ".txt.gz")) return add_document(in, text, err);
-    if (all.len >= 3 && memcmp(all.data, "\xef\xbb\xbf", 3) == 0) all.data += 3, all.len -= 3;
-    while (start < all.len && strchr(" \t\r\n", all.data[start])) start++;
-    bool array = start < all.len && all.data[start] == '[';
-    aerie_status status = array ? read_array(in, all, err) : read_lines(in, all, err);
-    if (!status && in->rows == 0)
-        status = aerie_fail(err, AERIE_BAD_FILE, "%s: it holds no records", name);
+    const char *name = d->files[d->at];
+
+    d->src = (ae_row_source){ .file = name, .options = &d->options };
+    d->file_shape = NULL;
+    d->n_rows = 0;
+    if (ends_with(name, ".txt") || ends_with(name, ".txt.gz")) return read_document(d, err);
+    return d->has_text ? ae_rows_open_text(&d->rows, name, d->text, err)
+                       : ae_rows_open(&d->rows, name, err);
+}
+
+static aerie_status end_file(ae_dataset *d, aerie_error *err)
+{
+    ae_rows_close(d->rows);
+    d->rows = NULL;
+    d->at++;
+    if (d->n_rows > 0) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_FILE, "%s: it holds no records", d->src.file);
+}
+
+static aerie_status read_on(ae_dataset *d, aerie_error *err)
+{
+    bool enough = d->options.max_rows && d->n_rows >= d->options.max_rows;
+    ae_row row = { 0 };
+    aerie_status status = enough ? AERIE_OK : ae_rows_next(d->rows, &row, err);
+
+    if (status) return status;
+    if (!row.json) return end_file(d, err);
+    status = read_row(d, &row, err);
+    json_decref(row.json);
     return status;
 }
 
-static aerie_status new_dataset(ae_dataset **out, size_t n_files, aerie_error *err)
+aerie_status ae_dataset_more(ae_dataset *d, size_t n, aerie_error *err)
 {
-    ae_dataset *d = ae_alloc(1, sizeof *d);
-    *out = d;
-    if (d) d->files = ae_alloc(n_files, sizeof *d->files);
-    if (d && d->files) return AERIE_OK;
-    return aerie_fail(err, AERIE_NO_MEMORY, "no room for a dataset");
-}
+    aerie_status status = AERIE_OK;
 
-/* Reads `text` under a name, or the file of that name where there is no text. */
-static aerie_status add_file(ae_dataset *d, const char *name, const ae_span *text,
-                             const ae_dataset_options *options, aerie_error *err)
-{
-    static const ae_dataset_options defaults = { 0 };
-    ae_bytes content = { 0 };
-    reading in = { .d = d, .options = options ? options : &defaults };
-    aerie_status status;
-    in.src.options = in.options;
-    in.src.file = d->files[d->n_files] = ae_strdup(name);
-    if (!in.src.file) return aerie_fail(err, AERIE_NO_MEMORY, "no room for a path");
-    d->n_files++;
-    if (text) {
-        ae_bytes_add(&content, text->data, text->len);
-        status = ae_bytes_status(&content, err);
-    } else {
-        status = ae_file_read(&content, name, 0, err);
+    for (size_t i = 0; i < d->n; i++) ae_record_free(&d->records[i]);
+    d->n = 0;
+    while (!status && d->n < n && d->at < d->n_files) {
+        if (d->rows) {
+            status = read_on(d, err);
+            continue;
+        }
+        status = start_file(d, err);
+        if (!status && !d->rows) status = end_file(d, err); /* a document is read at once */
     }
-    if (!status) status = read_text(&in, &content, err);
-    ae_bytes_free(&content);
     return status;
+}
+
+bool ae_dataset_ended(const ae_dataset *d)
+{
+    return d->at == d->n_files;
 }
 
 static aerie_status hand_over(ae_dataset **out, aerie_status status)
@@ -250,29 +231,71 @@ static aerie_status hand_over(ae_dataset **out, aerie_status status)
     return status;
 }
 
+static aerie_status new_dataset(ae_dataset **out, const ae_dataset_options *options,
+                                aerie_error *err)
+{
+    *out = ae_alloc(1, sizeof **out);
+    if (!*out) return aerie_fail(err, AERIE_NO_MEMORY, "no room for a dataset");
+    if (options) (*out)->options = *options;
+    return AERIE_OK;
+}
+
+/* Adds the files that a path stands for. */
+static aerie_status add_files(ae_dataset *d, const char *path, aerie_error *err)
+{
+    const char **more, **all;
+    size_t n;
+    aerie_status status = ae_files_of(&more, &n, path, &d->names, err);
+
+    if (status) return status;
+    all = ae_arena_take(&d->names, d->n_files + n, sizeof *all);
+    if (!all) return aerie_fail(err, AERIE_NO_MEMORY, "no room for the names of %zu files", n);
+    if (d->n_files) memcpy(all, d->files, d->n_files * sizeof *all);
+    memcpy(all + d->n_files, more, n * sizeof *all);
+    d->files = all;
+    d->n_files += n;
+    return AERIE_OK;
+}
+
+aerie_status ae_dataset_start(ae_dataset **out, const char *const *paths, size_t n_paths,
+                              const ae_dataset_options *options, aerie_error *err)
+{
+    aerie_status status = new_dataset(out, options, err);
+
+    for (size_t i = 0; i < n_paths && !status; i++) status = add_files(*out, paths[i], err);
+    return hand_over(out, status);
+}
+
 aerie_status ae_dataset_open(ae_dataset **out, const char *const *paths, size_t n_paths,
                              const ae_dataset_options *options, aerie_error *err)
 {
-    aerie_status status = new_dataset(out, n_paths, err);
-    for (size_t i = 0; i < n_paths && !status; i++)
-        status = add_file(*out, paths[i], NULL, options, err);
-    return hand_over(out, status);
+    aerie_status status = ae_dataset_start(out, paths, n_paths, options, err);
+
+    return status ? status : hand_over(out, ae_dataset_more(*out, SIZE_MAX, err));
 }
 
 aerie_status ae_dataset_open_text(ae_dataset **out, const char *name, ae_span text,
                                   const ae_dataset_options *options, aerie_error *err)
 {
-    aerie_status status = new_dataset(out, 1, err);
-    if (!status) status = add_file(*out, name, &text, options, err);
-    return hand_over(out, status);
+    aerie_status status = new_dataset(out, options, err);
+
+    if (status) return status;
+    (*out)->text = text;
+    (*out)->has_text = true;
+    (*out)->files = ae_arena_take(&(*out)->names, 1, sizeof *(*out)->files);
+    if ((*out)->files) (*out)->files[0] = ae_arena_strndup(&(*out)->names, name, strlen(name));
+    (*out)->n_files = 1;
+    if (!(*out)->files || !(*out)->files[0])
+        return hand_over(out, aerie_fail(err, AERIE_NO_MEMORY, "no room for a path"));
+    return hand_over(out, ae_dataset_more(*out, SIZE_MAX, err));
 }
 
 void ae_dataset_close(ae_dataset *d)
 {
     if (!d) return;
     for (size_t i = 0; i < d->n; i++) ae_record_free(&d->records[i]);
-    for (size_t i = 0; i < d->n_files; i++) ae_free(d->files[i]);
-    ae_free(d->files);
+    ae_rows_close(d->rows);
+    ae_arena_free(&d->names);
     ae_free(d->records);
     ae_free(d);
 }
@@ -299,6 +322,11 @@ ae_example ae_dataset_at(const ae_dataset *d, size_t i)
                          .file = r->file,
                          .line = r->line,
                          .is_row = r->is_row };
+}
+
+const char *ae_dataset_file(const ae_dataset *d)
+{
+    return d->n_files ? d->files[0] : "data";
 }
 
 size_t ae_dataset_left_out(const ae_dataset *d)

@@ -46,10 +46,26 @@ static aerie_status keep_replies(ae_sample *copy, ae_arena *arena, aerie_error *
     return AERIE_OK;
 }
 
+/* The table doubles: what is given up of it is less than what stays. */
+static aerie_status make_room(ae_samples *out, aerie_error *err)
+{
+    bool full = out->n == 0 || (out->n >= AT_ONCE && (out->n & (out->n - 1)) == 0);
+    size_t cap = out->n < AT_ONCE ? AT_ONCE : 2 * out->n;
+    ae_sample *items;
+
+    if (!full) return AERIE_OK;
+    items = ae_arena_take(&out->arena, cap, sizeof *items);
+    if (!items) return aerie_fail(err, AERIE_NO_MEMORY, "no room for %zu samples", cap);
+    if (out->n) memcpy(items, out->items, out->n * sizeof *items);
+    out->items = items;
+    return AERIE_OK;
+}
+
 static aerie_status keep(ae_samples *out, const ae_sample *s, aerie_error *err)
 {
-    ae_sample *copy = &out->items[out->n];
-    aerie_status status = ae_sample_new(copy, s->kind, s->n, &out->arena, err);
+    aerie_status status = make_room(out, err);
+    ae_sample *copy = status ? NULL : &out->items[out->n];
+    if (!status) status = ae_sample_new(copy, s->kind, s->n, &out->arena, err);
     if (status) return status;
     int32_t *ids = copy->ids;
     float *weight = copy->weight;
@@ -83,11 +99,13 @@ static aerie_status gather(ae_samples *out, const slot *slots, size_t n, aerie_e
     return status;
 }
 
-static aerie_status encode_all(ae_samples *out, job *b, ae_pool *pool, aerie_error *err)
+/* Those that the dataset holds. */
+static aerie_status encode_held(ae_samples *out, job *b, ae_pool *pool, aerie_error *err)
 {
     size_t n = ae_dataset_len(b->dataset);
     aerie_status status = AERIE_OK;
-    for (; b->first < n && !status; b->first += AT_ONCE) {
+
+    for (b->first = 0; b->first < n && !status; b->first += AT_ONCE) {
         size_t count = n - b->first < AT_ONCE ? n - b->first : AT_ONCE;
         if (pool)
             ae_pool_run(pool, (int64_t)count, 1, encode_some, b);
@@ -98,23 +116,38 @@ static aerie_status encode_all(ae_samples *out, job *b, ae_pool *pool, aerie_err
     return status;
 }
 
-aerie_status ae_samples_encode(ae_samples *out, const ae_dataset *d,
-                               const ae_encode_options *options, ae_pool *pool, aerie_error *err)
+static aerie_status encode_all(ae_samples *out, job *b, ae_dataset *d, ae_pool *pool, size_t *n,
+                               aerie_error *err)
 {
-    size_t n = ae_dataset_len(d);
+    aerie_status status = AERIE_OK;
+
+    if (ae_dataset_len(d) == 0) status = ae_dataset_more(d, AT_ONCE, err);
+    for (*n = 0; !status;) {
+        *n += ae_dataset_len(d);
+        status = encode_held(out, b, pool, err);
+        if (status || ae_dataset_ended(d)) break;
+        status = ae_dataset_more(d, AT_ONCE, err);
+    }
+    return status;
+}
+
+aerie_status ae_samples_encode(ae_samples *out, ae_dataset *d, const ae_encode_options *options,
+                               ae_pool *pool, aerie_error *err)
+{
+    size_t n = 0;
     job b = { .dataset = d, .options = options, .slots = ae_alloc(AT_ONCE, sizeof *b.slots) };
     aerie_status status;
     *out = (ae_samples){ 0 };
-    out->items = ae_arena_take(&out->arena, n, sizeof *out->items);
-    status = b.slots && out->items ? encode_all(out, &b, pool, err)
-                                   : aerie_fail(err, AERIE_NO_MEMORY, "no room for %zu samples", n);
+    status = b.slots ? encode_all(out, &b, d, pool, &n, err)
+                     : aerie_fail(err, AERIE_NO_MEMORY, "no room to encode samples");
     for (size_t i = 0; b.slots && i < AT_ONCE; i++) ae_arena_free(&b.slots[i].arena);
     ae_free(b.slots);
     if (!status && out->n == 0)
         status = aerie_fail(err, AERIE_BAD_FILE,
                             "%s: nothing is left to train on: all %zu records are empty or lose "
-                            "their reply to max_length",
-                            n ? ae_dataset_at(d, 0).file : "data", n);
+                            "their reply to max_length%s",
+                            ae_dataset_file(d), n,
+                            n ? "" : ", or no row has an answer that is better than another");
     if (status) ae_samples_free(out);
     return status;
 }

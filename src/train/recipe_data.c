@@ -83,7 +83,7 @@ static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_so
                                    .ranked = (ae_ranked_pairs)r->ranked_answers,
                                    .seed = (uint64_t)r->seed };
     ae_dataset *dataset = NULL;
-    aerie_status status = ae_dataset_open(&dataset, &source->path, 1, &options, err);
+    aerie_status status = ae_dataset_start(&dataset, &source->path, 1, &options, err);
 
     if (!status) status = ae_samples_encode(out, dataset, encode, pool, err);
     if (!status) out->n_dropped += ae_dataset_left_out(dataset);

@@ -14,7 +14,7 @@ static void show(const ae_samples *samples, const ae_tokenizer *t)
     ae_bytes_free(&out);
 }
 
-static void encode_all(const ae_dataset *d, const ae_encode_options *options)
+static void encode_all(ae_dataset *d, const ae_encode_options *options)
 {
     ae_samples samples, blocks;
 

@@ -1,0 +1,30 @@
+/* rows.h -- the rows of a file, one after the other, whatever its format. Private to data.
+ *
+ * Lines of JSON, an array of JSON values, or Parquet; plain or gzipped. What is held is a part of
+ * the file, or a page of each of its columns, and the row that was asked for. */
+#ifndef AE_DATA_ROWS_H
+#define AE_DATA_ROWS_H
+
+#include "data/data.h"
+
+typedef struct ae_rows ae_rows;
+
+aerie_status ae_rows_open(ae_rows **out, const char *path, aerie_error *err);
+/* Of a text in memory, which must outlive the handle; `name` is for messages. */
+aerie_status ae_rows_open_text(ae_rows **out, const char *name, ae_span text, aerie_error *err);
+void ae_rows_close(ae_rows *r); /* NULL is fine */
+
+typedef struct {
+    json_t *json; /* a new reference; NULL: there are no more */
+    size_t line;  /* from 1; `is_row`: it counts rows */
+    bool is_row;
+} ae_row;
+/* An empty line is no row. */
+aerie_status ae_rows_next(ae_rows *r, ae_row *out, aerie_error *err);
+
+/* files.c: the files that a recipe's path stands for: itself; those of a folder; those that match a
+ * pattern with * ? [. In the order of their names. The list and its texts are the arena's. */
+aerie_status ae_files_of(const char ***out, size_t *n, const char *path, ae_arena *arena,
+                         aerie_error *err);
+
+#endif
