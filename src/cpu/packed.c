@@ -1,11 +1,12 @@
 /* packed.c -- y = x * transpose(w) with a packed weight, cut into tasks for the pool.
  *
  * The rows of x are rounded once, into tiles of up to AE_MOST_TOKENS rows that stay in the second-
- * level cache while all panels of the weight go by. */
+ * or third-level cache while all panels of the weight go by. A panel uses each of their bytes for
+ * long enough that either will do; fewer rows would unpack more often. */
 #include "cpu/machine.h"
 
 /* Bytes of a tile of x. */
-#define TILE_BYTES (448 << 10)
+#define TILE_BYTES (4 << 20)
 /* Elements of x from which on rounding them is shared out. */
 #define ALONE 32768
 

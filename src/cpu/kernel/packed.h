@@ -4,15 +4,21 @@
  * through its columns, in chunks of 256 (types with blocks of 32 may end with a shorter chunk). A
  * chunk of n blocks of 32 columns is its scales, then its quants. All halves are float16.
  *
- *   scales   AE_SCALES_HALF     half d[n][16], and with minima half m[n][16]
- *            AE_SCALES_BYTE     half d[16], with minima half dmin[16]; int8 scale[256 / group][16],
- *                               with minima int8 min[256 / group][16]; d * scale, dmin * min
- *            AE_SCALES_NIBBLE   half d[16], half dmin[16], byte[256 / group][16]: the scale low,
- * the minimum high quants   n times 32 columns: 64-byte vectors of 16 rows x 4 columns. Step j, 0
- * .. 7, is columns 4 j .. 4 j + 3. In this order, what the type has of 8 bits    8 vectors, one a
- * step 4 bits    4 vectors: step j % 4, low nibble the steps before 4, high those from it on 2 bits
- * 2 vectors: step j in vector j / 4 at bit 2 (j % 4); of 6-bit types the upper 1 bit     1 vector:
- * step j at bit j; the uppermost bit of 3- and 5-bit types
+ * Scales:
+ *
+ * - AE_SCALES_HALF: half d[n][16], and with minima half m[n][16].
+ * - AE_SCALES_BYTE: half d[16], with minima half dmin[16]; int8 scale[256 / group][16], with minima
+ *   int8 min[256 / group][16]; d * scale, dmin * min.
+ * - AE_SCALES_NIBBLE: half d[16], half dmin[16], byte[256 / group][16]: the scale low, the minimum
+ *   high.
+ *
+ * Quants: n times 32 columns, in 64-byte vectors of 16 rows x 4 columns. Step j, 0 .. 7, is columns
+ * 4 j .. 4 j + 3. In this order, what the type has of
+ *
+ * - 8 bits: 8 vectors, one a step.
+ * - 4 bits: 4 vectors: step j % 4, low nibble the steps before 4, high those from it on.
+ * - 2 bits: 2 vectors: step j in vector j / 4 at bit 2 (j % 4); of 6-bit types the upper.
+ * - 1 bit: 1 vector: step j at bit j; the uppermost bit of 3- and 5-bit types.
  *
  * A quant is stored unsigned: a weight is scale * (quant - offset) - minimum. So a vector
  * multiplies four bytes of a row of x, the same for 16 rows, with neither a shuffle nor a sum
@@ -22,12 +28,14 @@
 
 #include "device/device.h"
 
+#include <string.h>
+
 #define AE_PANEL_ROWS 16
 /* Columns of a chunk; of a block of x, which has one scale. */
 #define AE_CHUNK 256
 #define AE_BLOCK 32
-/* Most rows of x of one call of a kernel: their outputs for 32 rows of a weight are 8 KB. */
-#define AE_MOST_TOKENS 64
+/* Most rows of x of one call of a kernel: their outputs for 32 rows of a weight are 16 KB. */
+#define AE_MOST_TOKENS 128
 
 typedef enum { AE_SCALES_HALF, AE_SCALES_BYTE, AE_SCALES_NIBBLE } ae_scale_kind;
 
@@ -95,18 +103,42 @@ static inline int64_t ae_packed_panel_bytes(const ae_packed_format *f, int64_t c
     return (bytes + 63) / 64 * 64;
 }
 
-/* 32 columns of one row of x, rounded to 8 bits: dx = max|x| / 127, q = x * (127 / max|x|) to the
- * nearest whole number, ties to even; all zeros below 2^-100. Where something is not finite, dx is
- * no number, so that every output of the row becomes none. */
+/* 32 columns of one row of x, rounded to 8 bits: dx is max|x| / 127, rounded up to four significant
+ * bits; q = x * (1 / dx) to the nearest whole number, ties to even; all zeros where max|x| is below
+ * 2^-90. Where something is not finite, dx is no number, so that every output of the row becomes
+ * none.
+ *
+ * Four bits, so that for many rows of x a kernel looks scale * dx up, where dx = 2^exponent *
+ * (1 + eighths / 8): it has eight multiples of every scale and moves one's exponent, off the units
+ * that multiply. The errors of rounding x grow by 5 % for it. */
 typedef struct {
     int8_t q[AE_BLOCK];
     float dx;
+    float exponent; /* anything finite where dx is 0; no number where it is none */
     /* For the two groups of 16, or the first for all 32 (see ae_packed_format.group): */
     union {
         int32_t start[2]; /* without minima: -offset * sum of q */
         float sum[2];     /* with minima: dx * sum of q */
     };
 } ae_packed_x;
+
+static inline uint32_t ae_packed_bits(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float ae_packed_exponent(float dx)
+{
+    return dx > 0 ? (float)((int)(ae_packed_bits(dx) >> 23) - 127) : dx;
+}
+
+static inline uint32_t ae_packed_eighths(const ae_packed_x *x)
+{
+    return ae_packed_bits(x->dx) >> 20 & 7;
+}
 
 /* One row of blocks * 32 floats to out[0], out[stride], ... */
 typedef void ae_packed_quantize_fn(ae_packed_x *out, int64_t stride, const float *x, int64_t blocks,

@@ -12,6 +12,7 @@
 #define REG_ROWS 8
 #define REGS     1
 #define PANELS   1
+#define LOOKS_UP 0
 
 typedef uint8_t reg_bytes __attribute__((vector_size(32)));
 typedef int32_t reg_ints __attribute__((vector_size(32)));

@@ -1,11 +1,12 @@
 /* packed.h -- body of the kernels: the packed product, written once over a register of rows.
  *
- * Eight vectors of quants, the columns of a block, are unpacked into registers and meet every row of
- * x in turn there; the outputs of a panel lie in the first-level cache meanwhile (in registers for
- * one row of x). Thus one text serves decoding, where memory is the limit, and a prompt, where the
- * dot products are: shared by 64 rows of x, unpacking is a hundredth of the work, so a panel needs no
- * expanded copy. Of the dot products' peak it reaches 53 (groups of 16 with minima) to 73 % on Zen 5;
- * what bounds it is the arithmetic in float32 after every group, on the same units.
+ * Eight vectors of quants, the columns of a block, are unpacked into registers and meet every row
+ * of x in turn there; the outputs of a panel lie in the first-level cache meanwhile (in registers
+ * for one row of x). Thus one text serves decoding, where memory is the limit, and a prompt, where
+ * the dot products are: shared by 128 rows of x, unpacking is a hundredth of the work, so a panel
+ * needs no expanded copy. What bounds it then is the arithmetic in float32 after every group, on
+ * the units of the dot products; of their peak 61 (groups of 16 with minima) to 79 % is reached on
+ * Zen 5.
  *
  * A table.c says before what a register is:
  *   REG_ROWS               rows of a panel in one register: 16, 8 or 4
@@ -19,7 +20,9 @@
  *                          sum[g] += the dot products of w[g][from] ... with x, 4 n columns, for
  *                          quants of `bits` bits; exact
  *   reg_sum_16(q)          the sum of sixteen signed bytes
- *   SIGNED_BYTES           1: reg_dots() wants quants of 8 bits with 128 taken off */
+ *   SIGNED_BYTES           1: reg_dots() wants quants of 8 bits with 128 taken off
+ *   LOOKS_UP               1: there is reg_ldexp(a, e), a * 2^floor(e) rounded once, on other units
+ *                          than multiplications */
 #ifndef AE_LANES_PACKED_H
 #define AE_LANES_PACKED_H
 
@@ -28,6 +31,9 @@
 /* Bytes of a panel that are asked for ahead of their use: of 1, 2, 3, 4, 6 and 8 KB what read
  * fastest, 36 GB/s by one thread instead of 29. */
 #define PREFETCH_BYTES 4096
+
+/* Rows of x from which on a table of multiplied scales saves more than it costs. */
+#define WORTH_A_TABLE 24
 
 #define PARTS (AE_PANEL_ROWS / REG_ROWS)
 
@@ -110,22 +116,59 @@ static ALWAYS_INLINE reg_scale scale_of(const ae_packed_format f, const reg_plac
     return r;
 }
 
+/* A block's scales times 8 / 8 .. 15 / 8: see ae_packed_x.dx. */
+typedef struct {
+    reg_floats at[8][2][REGS];
+} reg_table;
+
+static ALWAYS_INLINE void multiply_scales(const ae_packed_format f, const int regs, reg_table *out,
+                                          reg_scale (*s)[2])
+{
+    UNROLL for (int h = 0; h < AE_BLOCK / f.group; h++) UNROLL for (int m = 0; m < 8; m++)
+        UNROLL for (int g = 0; g < regs; g++)
+            out->at[m][h][g] = s[g][h].scale * (1 + 0.125f * (float)m);
+}
+
+/* scale * dx, of group h and register g; table may be NULL. */
+static ALWAYS_INLINE reg_floats scaled(reg_floats scale, const reg_table *table, const int h,
+                                       const int g, const ae_packed_x *x)
+{
+#if LOOKS_UP
+    if (table) return reg_ldexp(table->at[ae_packed_eighths(x)][h][g], x->exponent);
+#endif
+    (void)table, (void)h, (void)g;
+    return scale * x->dx;
+}
+
 /* Adds group h of a block, for one row of x. */
 static ALWAYS_INLINE void group_of(const ae_packed_format f, const int regs, const int h,
                                    reg_floats *acc, reg_bytes (*w)[8], reg_scale (*s)[2],
-                                   const ae_packed_x *x)
+                                   const reg_table *table, const ae_packed_x *x)
 {
     const int steps = f.group / 4;
     const int start = f.minima || (SIGNED_BYTES && f.offset == 128) ? 0 : x->start[h];
     reg_ints sum[REGS];
-
     UNROLL for (int g = 0; g < regs; g++) sum[g] = (reg_ints){ 0 } + start;
     reg_dots(f.iq4 ? 8 : f.bits, steps, regs, h * steps, sum, w, x->q + 4 * h * steps);
     UNROLL for (int g = 0; g < regs; g++)
     {
-        reg_floats by = s[g][h].scale * x->dx;
+        reg_floats by = scaled(s[g][h].scale, table, h, g, x);
         acc[g] = reg_fma(__builtin_convertvector(sum[g], reg_floats), by, acc[g]);
         if (f.minima) acc[g] = reg_fma(-s[g][h].min, x->sum[h] - (reg_floats){ 0 }, acc[g]);
+    }
+}
+
+/* One block for all rows of x. */
+static ALWAYS_INLINE void rows_of(const ae_packed_format f, const int regs, reg_bytes (*w)[8],
+                                  reg_scale (*s)[2], const reg_table *table, const ae_packed_x *x,
+                                  const int64_t T, float *c, const int64_t ldc)
+{
+    for (int64_t t = 0; t < T; t++, x++, c += ldc) {
+        reg_floats acc[REGS];
+        UNROLL for (int g = 0; g < regs; g++) memcpy(&acc[g], c + g * REG_ROWS, sizeof acc[g]);
+        group_of(f, regs, 0, acc, w, s, table, x);
+        if (f.group == 16) group_of(f, regs, 1, acc, w, s, table, x);
+        UNROLL for (int g = 0; g < regs; g++) memcpy(c + g * REG_ROWS, &acc[g], sizeof acc[g]);
     }
 }
 
@@ -137,6 +180,7 @@ static ALWAYS_INLINE void block_of(const ae_packed_format f, const int regs, con
 {
     reg_bytes w[REGS][8];
     reg_scale s[REGS][2];
+    reg_table multiples;
 
     UNROLL for (int g = 0; g < regs; g++)
     {
@@ -144,12 +188,11 @@ static ALWAYS_INLINE void block_of(const ae_packed_format f, const int regs, con
         s[g][0] = scale_of(f, &p[g], 0);
         if (f.group == 16) s[g][1] = scale_of(f, &p[g], 1);
     }
-    for (int64_t t = 0; t < T; t++, x++, c += ldc) {
-        reg_floats acc[REGS];
-        UNROLL for (int g = 0; g < regs; g++) memcpy(&acc[g], c + g * REG_ROWS, sizeof acc[g]);
-        group_of(f, regs, 0, acc, w, s, x);
-        if (f.group == 16) group_of(f, regs, 1, acc, w, s, x);
-        UNROLL for (int g = 0; g < regs; g++) memcpy(c + g * REG_ROWS, &acc[g], sizeof acc[g]);
+    if (LOOKS_UP && T >= WORTH_A_TABLE) {
+        multiply_scales(f, regs, &multiples, s);
+        rows_of(f, regs, w, s, &multiples, x, T, c, ldc);
+    } else {
+        rows_of(f, regs, w, s, NULL, x, T, c, ldc);
     }
 }
 
@@ -200,7 +243,7 @@ static ALWAYS_INLINE void packed_product(const ae_packed_format f, float *y, int
                                          const ae_packed_x *x, int64_t T)
 {
     const int64_t bytes = ae_packed_panel_bytes(&f, cols), most = PANELS * AE_PANEL_ROWS;
-    float c[AE_MOST_TOKENS * PANELS * AE_PANEL_ROWS];
+    _Alignas(64) float c[AE_MOST_TOKENS * PANELS * AE_PANEL_ROWS];
 
     for (; rows > 0; rows -= most, y += most, in += PANELS * bytes) {
         const int64_t now = rows < most ? rows : most;
@@ -225,6 +268,17 @@ static ALWAYS_INLINE void packed_product(const ae_packed_format f, float *y, int
     }
 AE_PACKED_TYPES(PRODUCT)
 
+/* x, above zero, to the next float of four significant bits. */
+static ALWAYS_INLINE float round_up(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0xfffff) & ~(uint32_t)0xfffff;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 /* The nearest whole numbers, ties to even, out of the low bits of x * scale + ROUNDER. Loops for
  * the compiler to make vectors of. */
 static ALWAYS_INLINE void round_block(ae_packed_x *restrict out, const float *restrict x)
@@ -239,13 +293,13 @@ static ALWAYS_INLINE void round_block(ae_packed_x *restrict out, const float *re
         most = size > most ? size : most;
     }
     memcpy(&max, &most, sizeof max);
-    if (most >= 0x7f800000 || max < 0x1p-100f) {
+    if (most >= 0x7f800000 || max < 0x1p-90f) {
         memset(out->q, 0, sizeof out->q);
         out->dx = most >= 0x7f800000 ? NAN : 0;
         return;
     }
-    out->dx = max / 127;
-    scale = 127 / max;
+    out->dx = round_up(max / 127);
+    scale = 1 / out->dx;
     for (int i = 0; i < AE_BLOCK; i++) {
         union {
             float f;
@@ -262,6 +316,7 @@ static void packed_quantize(ae_packed_x *out, int64_t stride, const float *x, in
         int sum[2];
 
         round_block(out, x);
+        out->exponent = ae_packed_exponent(out->dx);
         sum[0] = reg_sum_16(out->q);
         sum[1] = reg_sum_16(out->q + 16);
         if (f->group == AE_BLOCK) sum[0] += sum[1];

@@ -13,6 +13,7 @@
 #define REGS         2
 #define PANELS       1
 #define SIGNED_BYTES 1
+#define LOOKS_UP     0
 
 typedef uint8_t reg_bytes __attribute__((vector_size(16)));
 typedef int32_t reg_ints __attribute__((vector_size(16)));

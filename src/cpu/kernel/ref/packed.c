@@ -12,10 +12,19 @@ static uint32_t bits_of(float x)
     return bits;
 }
 
+/* x, above zero, to the next float of four significant bits. */
+static float round_up(float x)
+{
+    uint32_t bits = (bits_of(x) + 0xfffff) & ~(uint32_t)0xfffff;
+
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 /* q is set; dx comes back. */
 static float round_block(int8_t *q, const float *x)
 {
-    float most = 0, scale;
+    float most = 0, dx, scale;
     bool finite = true;
 
     for (int i = 0; i < AE_BLOCK; i++) {
@@ -24,10 +33,11 @@ static float round_block(int8_t *q, const float *x)
     }
     memset(q, 0, AE_BLOCK);
     if (!finite) return NAN;
-    if (most < 0x1p-100f) return 0;
-    scale = 127 / most;
+    if (most < 0x1p-90f) return 0;
+    dx = round_up(most / 127);
+    scale = 1 / dx;
     for (int i = 0; i < AE_BLOCK; i++) q[i] = (int8_t)rintf(x[i] * scale);
-    return most / 127;
+    return dx;
 }
 
 void ae_packed_quantize_ref(ae_packed_x *out, int64_t stride, const float *x, int64_t blocks,
@@ -35,6 +45,7 @@ void ae_packed_quantize_ref(ae_packed_x *out, int64_t stride, const float *x, in
 {
     for (int64_t b = 0; b < blocks; b++, out += stride, x += AE_BLOCK) {
         out->dx = round_block(out->q, x);
+        out->exponent = ae_packed_exponent(out->dx);
         for (int g = 0; g < 2; g++) {
             int sum = 0;
             for (int i = g * 16; i < (f->group == 32 ? AE_BLOCK : g * 16 + 16); i++)
