@@ -180,21 +180,24 @@ static void walk(const forward_job *job, ae_attention_block *b, float *room)
     room += job->rows * job->wide;
     ae_attention_gather(b, q, job->call.q, b->shape->scale);
     chunks_of(b, &chunk, &end);
+    b->goes_on = chunk + 1 < end;
     chunk_part(job, b, chunk, q, &sum, room);
     while (++chunk < end) {
+        b->goes_on = chunk + 1 < end;
         chunk_part(job, b, chunk, q, &next, room);
         join(job, &sum, &next, b->rows);
     }
     finish(job, b, &sum);
 }
 
-/* One chunk of a sequence whose parts are kept. */
-static void one_chunk(const forward_job *job, int64_t s, int64_t local, float *room)
+/* One chunk of a sequence whose parts are kept. goes_on: this worker takes the next task too. */
+static void one_chunk(const forward_job *job, int64_t s, int64_t local, bool goes_on, float *room)
 {
     const cut *c = &job->cuts[s];
     ae_attention_block b = block_of(job, s, local / c->chunks, 0);
     part p = part_at(c->parts + local * part_floats(job, b.rows), b.rows);
 
+    b.goes_on = goes_on && (local + 1) % c->chunks > 0;
     ae_attention_gather(&b, room, job->call.q, b.shape->scale);
     chunk_part(job, &b, c->first_chunk + local % c->chunks, room, &p, room + job->rows * job->wide);
 }
@@ -209,7 +212,7 @@ static void forward_tasks(void *context, int64_t begin, int64_t end, int worker)
         int64_t local = i - job->cuts[s].first_task, blocks = job->cuts[s].blocks;
         float *room = ae_room_of(&job->rooms, worker);
         if (job->cuts[s].parts) {
-            one_chunk(job, s, local, room);
+            one_chunk(job, s, local, i + 1 < end, room);
             continue;
         }
         /* The last queries see most: they come first. */
@@ -297,7 +300,9 @@ aerie_status ae_attention_run(const ae_attention_call *call, ae_arena *scratch)
     int64_t tasks = job.cuts[call->n_sequences].first_task;
     int64_t heads = call->n_sequences * call->shape->n_kv_heads;
     bool small = job.work < SMALL_WORK;
-    ae_pool_run(call->cpu->pool, tasks, small ? tasks : 1, forward_tasks, &job);
+    /* With parts a worker takes chunks that follow each other: it asks for the next one's keys. */
+    int64_t grain = has_parts(&job) ? ae_max64(1, tasks / (4 * ae_pool_size(call->cpu->pool))) : 1;
+    ae_pool_run(call->cpu->pool, tasks, small ? tasks : grain, forward_tasks, &job);
     if (has_parts(&job)) ae_pool_run(call->cpu->pool, heads, small ? heads : 1, join_tasks, &job);
     status = AERIE_OK;
 done:

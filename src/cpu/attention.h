@@ -22,6 +22,7 @@ typedef struct {
     int64_t query, n_queries; /* of the sequence's new tokens */
     int64_t rows;             /* n_queries * heads */
     int64_t base, width;      /* score columns: positions base .. base + width - 1 */
+    bool goes_on;             /* the positions behind them come next */
 } ae_attention_block;
 
 /* A run of keys of one span or page, together with the rows of the block that see any of them. */

@@ -13,6 +13,25 @@ static bool as_it_lies(const ae_kv_head *head, int64_t rows)
     return head->dtype != AE_Q8_0 || rows <= DIRECT_ROWS;
 }
 
+/* What is read after the keys or values of a page: those of the next page of the chunk, after the
+ * last keys the first values, after the last values the next chunk's keys. NULL: who knows. */
+static const uint8_t *read_next(const ae_attention_block *b, const ae_attention_keys *keys,
+                                bool values)
+{
+    int64_t pos = b->base + keys->col, next = pos / AE_KV_PAGE + 1;
+    int64_t first, end = ae_min64(b->base + b->width, b->seq->total), unused;
+
+    if (next * AE_KV_PAGE >= end) {
+        if (values && (!b->goes_on || next * AE_KV_PAGE >= b->seq->total)) return NULL;
+        ae_attention_sight(b, b->query, &first, &unused);
+        if (!values) next = ae_max64(first, b->base) / AE_KV_PAGE;
+        values = !values;
+    }
+    if (!b->pages[next]) return NULL;
+    ae_kv_head head = ae_kv_head_at(b->pages[next], b->kv_head, b->kv);
+    return values ? head.values : head.keys;
+}
+
 void ae_attention_page_scores(const ae_attention_block *b, float *room, float *scores,
                               const float *q, const ae_attention_keys *keys)
 {
@@ -24,6 +43,7 @@ void ae_attention_page_scores(const ae_attention_block *b, float *room, float *s
 
     q += keys->row * d;
     if (as_it_lies(&head, keys->rows)) {
+        head.ahead = read_next(b, keys, false);
         k->kv_scores(c, b->width, q, d, keys->rows, &head, group, groups);
         return;
     }
@@ -43,6 +63,7 @@ void ae_attention_page_values(const ae_attention_block *b, float *room, float *o
     out += keys->row * head.wide;
     p += keys->row * b->width + keys->col;
     if (as_it_lies(&head, keys->rows)) {
+        head.ahead = read_next(b, keys, true);
         k->kv_values(out, head.wide, p, b->width, keys->rows, &head, keys->at, keys->n);
         return;
     }

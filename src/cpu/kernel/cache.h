@@ -18,6 +18,10 @@ typedef struct {
     ae_dtype dtype;
     int64_t d, wide; /* wide: w above */
     uint8_t *keys, *key_scales, *values, *value_scales;
+    /* What will be read after this head's keys (by scores) or values (by values): their place in
+     * memory is asked for meanwhile, since runs of a few KB end before a processor foresees them.
+     * NULL: nothing. */
+    const uint8_t *ahead;
 } ae_kv_head;
 
 static inline ae_kv_head ae_kv_head_at(void *page, int64_t head, const ae_kv_shape *s)

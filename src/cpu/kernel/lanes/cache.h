@@ -95,6 +95,19 @@ typedef struct {
     int64_t first, n; /* groups of keys; positions of values */
 } cache_args;
 
+/* Sixteens of a type in a cache line. */
+static ALWAYS_INLINE int64_t sixteens_of_line(const ae_dtype type)
+{
+    return type == AE_F32 ? 1 : type == AE_F16 ? 2 : 4;
+}
+
+/* Asks for what lies in `ahead` where sixteen i does in the keys or values. */
+static ALWAYS_INLINE void ask_ahead(const ae_dtype type, const uint8_t *ahead, int64_t i)
+{
+    if (ahead && i % sixteens_of_line(type) == 0)
+        __builtin_prefetch(ahead + i / sixteens_of_line(type) * 64);
+}
+
 /* acc[r][v] += a[r] * b[v]: a row's factor serves all of b, which stays in registers. */
 static ALWAYS_INLINE void multiply_add(const int rows, const int vecs, lanes *acc, const float *a,
                                        int64_t lda, const lanes *b)
@@ -124,6 +137,7 @@ static ALWAYS_INLINE void score_tile(const ae_dtype type, const int rows, const 
             {
                 key[v] = stored(type, t->h->keys, ((group + v) * d + k) * AE_KV_GROUP);
                 if (type == AE_Q8_0) key[v] = mul(key[v], scale[v]);
+                ask_ahead(type, t->h->ahead, (group + v) * d + k);
             }
             multiply_add(rows, vecs, acc, t->a + k, t->lda, key);
         }
@@ -161,6 +175,7 @@ static ALWAYS_INLINE void value_tile(const ae_dtype type, const int rows, const 
             value[v] = stored(type, t->h->values, pos * wide + col + 16 * v);
             if (type == AE_Q8_0)
                 value[v] = mul(value[v], set(half_at(t->h->value_scales + 2 * scale)));
+            ask_ahead(type, t->h->ahead, (pos * wide + col) / 16 + v);
         }
         multiply_add(rows, vecs, acc, t->a + i, t->lda, value);
     }
