@@ -1,4 +1,4 @@
-/* train.h -- training by a recipe: pretrain, sft, dpo.
+/* train.h -- training by a recipe: pretrain, sft, preferences, reward models.
  *
  * One call runs one stage from start to end. A recipe is a YAML file (docs/recipes.md lists its
  * keys); settings given here override it. While it runs, metrics are written as JSON lines beside
@@ -35,6 +35,7 @@ typedef struct {
     double seconds_left;
     bool has_rewards; /* methods of preferences: the next four mean something, or are NaN */
     double reward_chosen, reward_rejected, margin, accuracy;
+    double mean_reward; /* reward: of all scores */
 } aerie_train_progress;
 
 /* Called after every step. Anything but 0 stops: a checkpoint is written and aerie_train() returns

@@ -60,19 +60,23 @@ static void describe_memory(const ae_trainer *t, ae_bytes *out)
 void ae_trainer_describe(const ae_trainer *t, ae_bytes *out)
 {
     int64_t n = t->objective->count(t->data), tokens = 0;
+    bool of_scores = t->objective->of_scores;
     double learned = 0;
 
     for (int64_t i = 0; i < n; i++) {
         tokens += t->objective->tokens(t->recipe, t->data, i);
-        learned += t->objective->of_pairs ? (double)t->objective->predictions(t->data, i)
-                                          : t->objective->share(t->data, i);
+        learned += t->objective->of_pairs || of_scores
+                       ? (double)t->objective->predictions(t->data, i)
+                       : t->objective->share(t->data, i);
     }
     ae_recipe_print(t->recipe, false, out);
     ae_bytes_printf(out, "\n%s: %lld (%zu dropped, %zu truncated)\n",
-                    ae_method_of(t->recipe)->kind == AE_EXAMPLE_PAIR ? "pairs" : "samples",
+                    of_scores                                          ? "rankings"
+                    : ae_method_of(t->recipe)->kind == AE_EXAMPLE_PAIR ? "pairs"
+                                                                       : "samples",
                     (long long)n, t->data->n_dropped, t->data->n_truncated);
-    ae_bytes_printf(out, "tokens: %lld computed an epoch, %.15g of them learned\n",
-                    (long long)tokens, learned);
+    ae_bytes_printf(out, "tokens: %lld computed an epoch, %.15g of them %s\n", (long long)tokens,
+                    learned, of_scores ? "scored" : "learned");
     ae_bytes_printf(out, "steps: %lld (%lld an epoch), %lld of them warming up to %.6g\n",
                     (long long)t->plan.n_steps, (long long)t->plan.steps_per_epoch,
                     (long long)t->schedule.n_warmup, t->schedule.base);

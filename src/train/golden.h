@@ -49,6 +49,7 @@ ae_golden_case ae_golden_orpo_simpo_cpo, ae_golden_kto_bco;
 ae_golden_case ae_golden_sft_ce, ae_golden_dpo, ae_golden_lora, ae_golden_optimizer,
     ae_golden_schedule, ae_golden_packing, ae_golden_truncation, ae_golden_datasets,
     ae_golden_online;
+ae_golden_case ae_golden_rm_pairwise, ae_golden_rm_kwise, ae_golden_rm_head;
 ae_golden_case ae_golden_nf4, ae_golden_nf4_double_quant;
 /* These get the whole file: some of what they need lies beside the cases. */
 void ae_golden_templates(ae_golden *g, const json_t *file);

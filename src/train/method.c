@@ -75,6 +75,15 @@ static const ae_method_info methods[] = {
                         .max_length = 1024,
                         .keys = OF_ANSWERS " beta",
                         .source = "Jung et al. (2404.04656); TRL" },
+    [AE_METHOD_REWARD] = { .name = "reward",
+                           .objective = &ae_objective_reward,
+                           .kind = AE_EXAMPLE_RANKED,
+                           .learning_rate = 1e-5,
+                           .max_length = 2048,
+                           .keys = OF_ANSWERS " reward_loss center_rewards_coefficient "
+                                              "max_ranked_answers max_completion_length",
+                           .source = "Zhu et al. (2301.11270), Starling; InstructGPT (2203.02155); "
+                                     "names of TRL" },
 };
 
 const ae_method_info *ae_method_at(int method)

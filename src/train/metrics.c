@@ -75,6 +75,7 @@ void ae_metrics_of_sums(aerie_train_progress *p, const ae_loss_sums *sums)
     p->reward_rejected = sums->reward_rejected / sums->n_rejected;
     p->margin = p->reward_chosen - p->reward_rejected;
     p->accuracy = sums->n_correct / sums->n_pairs;
+    p->mean_reward = sums->n_scores > 0 ? sums->scores / sums->n_scores : 0;
 }
 
 /* JSON has no NaN. */
@@ -92,6 +93,10 @@ static void add_rewards(ae_bytes *line, const aerie_train_progress *p, const ae_
     add_number(line, "reward_rejected", p->reward_rejected);
     add_number(line, "margin", p->margin);
     add_number(line, "accuracy", p->accuracy);
+    if (sums->n_scores > 0) {
+        add_number(line, "reward", p->mean_reward);
+        return;
+    }
     add_number(line, "logps_chosen", sums->logp_chosen / sums->n_chosen);
     add_number(line, "logps_rejected", sums->logp_rejected / sums->n_rejected);
     if (sums->nll_share > 0) add_number(line, "nll", sums->nll / sums->nll_share);

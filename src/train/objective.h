@@ -17,9 +17,11 @@ typedef struct {
      * log-likelihood times `nll_weight`. */
     double nll, nll_share, nll_weight;
     double n_pairs, n_correct;
-    /* Of the n_chosen and n_rejected answers; of single replies, the wanted and the unwanted. */
+    /* Of the n_chosen and n_rejected answers; of single replies, the wanted and the unwanted; of
+     * rankings, the better and the worse of every pair. */
     double n_chosen, n_rejected, reward_chosen, reward_rejected, logp_chosen, logp_rejected;
-    double level; /* ae_dpo_term's */
+    double level;            /* ae_dpo_term's */
+    double n_scores, scores; /* of a head that scores */
 } ae_loss_sums;
 
 /* What some methods remember from step to step. A checkpoint has it. */
@@ -36,7 +38,7 @@ typedef struct {
     int64_t n_items;
     const ae_row *row;
     const int64_t *first;
-    const float *logp;        /* [N] */
+    const float *logp;        /* [N]; of_scores: the scores */
     const float *mean;        /* [N], or NULL when the method doesn't smooth */
     float *dlogp, *dmean;     /* [N], to be filled; NULL in evaluation */
     const double *reference;  /* [n_reference] for every item of the set, or NULL */
@@ -59,12 +61,14 @@ typedef struct {
 
 typedef struct {
     bool of_pairs;          /* an item is a pair, else a sequence */
+    bool of_scores;         /* an item is a ranking; its rows predict nothing, a head scores them */
     int n_reference;        /* numbers an item needs from the reference */
     const char *level_name; /* what metrics call ae_loss_sums.level; NULL: there is none */
     int64_t (*count)(const ae_samples *set);
     /* Tokens that an item takes in a row, and segments and predictions at most. */
     int64_t (*tokens)(const ae_recipe *recipe, const ae_samples *set, int64_t item);
     int64_t (*predictions)(const ae_samples *set, int64_t item);
+    int64_t (*segments)(const ae_samples *set, int64_t item); /* NULL: AE_SEGMENTS_PER_ITEM */
     /* What the item adds to the step's denominator. */
     double (*share)(const ae_samples *set, int64_t item);
     /* The same for a second mean (ae_loss_sums.nll); NULL: there is none. */
@@ -82,7 +86,7 @@ typedef struct {
 enum { AE_SEGMENTS_PER_ITEM = 4 };
 
 extern const ae_objective ae_objective_tokens, ae_objective_dpo, ae_objective_orpo,
-    ae_objective_simpo, ae_objective_cpo, ae_objective_kto, ae_objective_bco;
+    ae_objective_simpo, ae_objective_cpo, ae_objective_kto, ae_objective_bco, ae_objective_reward;
 const ae_objective *ae_objective_of(const ae_recipe *recipe);
 bool ae_objective_smooths(const ae_recipe *recipe); /* wants the mean over the vocabulary */
 

@@ -11,11 +11,16 @@ typedef struct {
 static aerie_status lay_row(const ae_pass *p, laid_row *out, const int64_t *items, int64_t n,
                             aerie_error *err)
 {
-    int64_t tokens = ae_plan_tokens(p->recipe, p->objective, p->set, items, n), predictions = 0;
+    int64_t tokens = ae_plan_tokens(p->recipe, p->objective, p->set, items, n), predictions = 0,
+            segments = 0;
     aerie_status status;
 
-    for (int64_t k = 0; k < n; k++) predictions += p->objective->predictions(p->set, items[k]);
-    status = ae_row_new(&out->row, p->arena, tokens, n * AE_SEGMENTS_PER_ITEM, predictions, err);
+    for (int64_t k = 0; k < n; k++) {
+        predictions += p->objective->predictions(p->set, items[k]);
+        segments += p->objective->segments ? p->objective->segments(p->set, items[k])
+                                           : AE_SEGMENTS_PER_ITEM;
+    }
+    status = ae_row_new(&out->row, p->arena, tokens, segments, predictions, err);
     if (status) return status;
     out->first = ae_arena_take(p->arena, (size_t)n + 1, sizeof *out->first);
     if (!out->first) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a row of samples");
@@ -45,6 +50,8 @@ static ae_tensor *forward(ae_ctx *cx, const ae_pass *p, const ae_row *row, ae_te
     }
     *kept = batch; /* the way back looks at it again */
     hidden = ae_net_hidden(cx, p->net, kept);
+    if (p->objective->of_scores)
+        return ae_net_scores(cx, p->net, hidden, row->rows, row->n_predictions);
     return ae_net_log_prob(cx, p->net, hidden, &predictions,
                            ae_objective_smooths(p->recipe) ? mean : NULL);
 }

@@ -1,6 +1,7 @@
 /* recipe_data.c -- from a recipe's files to its samples. */
 #include "train/method.h"
 #include "train/recipe.h"
+#include "train/reward.h"
 
 #include <math.h>
 #include <string.h>
@@ -71,6 +72,7 @@ static ae_encode_options encode_options(const ae_recipe *r, const ae_model *mode
                                 /* Blocks are cut out of whole documents. */
                                 .max_length = r->packing ? 0 : (int32_t)max_length(r, model),
                                 .max_prompt_length = (int32_t)r->max_prompt_length,
+                                .max_reply_length = (int32_t)r->max_completion_length,
                                 .keep = (ae_keep)r->keep };
 }
 
@@ -81,7 +83,9 @@ static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_so
                                    .n_columns = source->n_columns,
                                    .kind = ae_method_of(r)->kind,
                                    .ranked = (ae_ranked_pairs)r->ranked_answers,
-                                   .seed = (uint64_t)r->seed };
+                                   .seed = (uint64_t)r->seed,
+                                   .ranked_pairs = r->reward_loss == AE_REWARD_BRADLEY_TERRY,
+                                   .max_answers = (size_t)r->max_ranked_answers };
     ae_dataset *dataset = NULL;
     aerie_status status = ae_dataset_start(&dataset, &source->path, 1, &options, err);
 

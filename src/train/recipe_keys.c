@@ -2,6 +2,7 @@
  * walk this. */
 #include "train/method.h"
 #include "train/recipe.h"
+#include "train/reward.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -174,6 +175,16 @@ const ae_key ae_recipe_keys[] = {
     FLAG("reference_free", reference_free, "false", true, "dpo: no reference model"),
     FLAG("shared_prefix", shared_prefix, "true", true,
          "of preferences: compute the prompt of a pair once, forward and backward"),
+    WORD("reward_loss", reward_loss, ae_reward_loss_name, "plackett_luce", true,
+         "reward: plackett_luce, of whole rankings (Starling; of two answers Bradley-Terry); "
+         "all_pairs, the mean over a prompt's pairs (InstructGPT); all_pairs_sum; bradley_terry, "
+         "rows made into pairs by `ranked_answers`"),
+    NUMBER("center_rewards_coefficient", center_rewards_coefficient, 0, 1e6, "0", true,
+           "reward: weight of the squared sum of a prompt's scores, which keeps them about zero"),
+    COUNT("max_ranked_answers", max_ranked_answers, 0, 64, "0", true,
+          "reward: answers of a row that are used, spread from the best to the worst; 0: all"),
+    COUNT("max_completion_length", max_completion_length, 0, MAX_TOKENS, "0", true,
+          "reward: longest answer in tokens, cut before max_length is looked at; 0: no bound"),
     WORD("optim", optim, optim_word, "adamw", true,
          "adamw, or rmsprop as PyTorch has it (the first Zephyr recipes' dpo): a moment less"),
     NUMBER("weight_decay", weight_decay, 0, 10, "0", true,

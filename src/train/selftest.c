@@ -28,6 +28,9 @@ static const struct {
     { "ppo", ae_golden_online },
     { "apa", ae_golden_online },
     { "grpo_rloo", ae_golden_online },
+    { "rm_pairwise", ae_golden_rm_pairwise },
+    { "rm_kwise", ae_golden_rm_kwise },
+    { "rm_head", ae_golden_rm_head },
 };
 
 static void run_unknown(ae_golden *g, const json_t *c)

@@ -11,11 +11,24 @@ static aerie_status no_memory(aerie_error *err)
     return aerie_fail(err, AERIE_NO_MEMORY, "no memory to set up the training");
 }
 
+static aerie_status check_ranking(const ae_sample *s, size_t i, aerie_error *err)
+{
+    bool ordered = false;
+
+    if (s->kind != AE_EXAMPLE_RANKED || s->n_prompt < 1 || s->n_replies < 2)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "sample %zu is not a prompt with two ranked replies or more", i);
+    for (int32_t k = 1; k < s->n_replies; k++) ordered |= s->rank[k] != s->rank[0];
+    if (ordered) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_ARGUMENT, "the replies of sample %zu are all tied", i);
+}
+
 static aerie_status check_sample(const ae_sample *s, ae_example_kind kind, size_t i,
                                  aerie_error *err)
 {
     bool single = kind == AE_EXAMPLE_UNPAIRED;
 
+    if (kind == AE_EXAMPLE_RANKED) return check_ranking(s, i, err);
     if (s->n < 1) return aerie_fail(err, AERIE_BAD_ARGUMENT, "sample %zu is empty", i);
     if (!single && kind != AE_EXAMPLE_PAIR) return AERIE_OK;
     if (s->kind != kind)
@@ -38,13 +51,22 @@ static aerie_status check_set(const ae_trainer *t, const ae_samples *set, aerie_
     return status;
 }
 
+/* What scores has a head for it, and a whole copy of the model nothing but that. */
+static ae_head_options head_options(const ae_recipe *r)
+{
+    bool scores = ae_objective_of(r)->of_scores;
+
+    return (ae_head_options){ .score = scores, .drop_language = scores, .seed = (uint64_t)r->seed };
+}
+
 static ae_lora_options lora_options(const ae_recipe *r)
 {
     ae_lora_options o = { .rank = r->lora_r,
                           .alpha = (float)r->lora_alpha,
                           .dropout = (float)r->lora_dropout,
                           .rslora = r->lora_rslora,
-                          .dora = r->lora_dora };
+                          .dora = r->lora_dora,
+                          .head = head_options(r) };
 
     for (int64_t i = 0; i < r->lora_targets.n; i++)
         for (int k = 0; k < AE_N_PROJ; k++)
@@ -83,6 +105,7 @@ static aerie_status open_adapters(ae_trainer *t, aerie_error *err)
         status = ae_adapter_new(&t->adapters[n], t->model, &options, (uint64_t)r->seed, err);
     if (status) return status;
     t->n_adapters++;
+    ae_adapter_take_head(t->adapters[n], &t->start);
     status = ae_adapter_norms(t->adapters[n], t->model, t->device, true, err);
     if (!status) status = ae_adapter_set_beneath(t->adapters[n], t->adapters, n, err);
     if (!status && !t->run->dry_run) status = set_origin(t, t->adapters[n], err);
@@ -103,7 +126,10 @@ static aerie_status open_copy(ae_trainer *t, aerie_error *err)
     aerie_status status = AERIE_OK;
 
     t->start = *ae_model_net(t->model);
-    if (!is_trainable(t->model)) status = ae_model_trainable(&t->copy, t->model, err);
+    if (!is_trainable(t->model)) {
+        const ae_head_options head = head_options(t->recipe);
+        status = ae_model_trainable_with(&t->copy, t->model, &head, err);
+    }
     if (status) return status;
     t->net = *ae_model_net(t->copy ? t->copy : t->model);
     if (!t->run->template_source) return AERIE_OK;
@@ -160,6 +186,15 @@ static aerie_status open_plan(ae_trainer *t, aerie_error *err)
     return status;
 }
 
+static uint64_t hash_ranking(const ae_sample *s, uint64_t hash)
+{
+    size_t n = (size_t)s->n_replies;
+
+    hash = ae_hash64(&s->margin, sizeof s->margin, hash);
+    hash = ae_hash64(s->reply_n, n * sizeof *s->reply_n, hash);
+    return ae_hash64(s->rank, n * sizeof *s->rank, hash);
+}
+
 static uint64_t hash_set(const ae_samples *set)
 {
     uint64_t hash = 0;
@@ -170,6 +205,7 @@ static uint64_t hash_set(const ae_samples *set)
         hash = ae_hash64(lengths, sizeof lengths, hash);
         hash = ae_hash64(s->ids, (size_t)s->n * sizeof *s->ids, hash);
         hash = ae_hash64(s->weight, (size_t)s->n * sizeof *s->weight, hash);
+        if (s->kind == AE_EXAMPLE_RANKED) hash = hash_ranking(s, hash);
     }
     return hash;
 }

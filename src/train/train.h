@@ -15,7 +15,8 @@ typedef enum {
     AE_METHOD_SIMPO,
     AE_METHOD_CPO,
     AE_METHOD_KTO,
-    AE_METHOD_BCO
+    AE_METHOD_BCO,
+    AE_METHOD_REWARD
 } ae_method;
 
 typedef enum { AE_OPTIM_ADAMW, AE_OPTIM_RMSPROP } ae_optim;
@@ -166,6 +167,9 @@ typedef struct {
     int divergence; /* ae_divergence */
     double gamma, cpo_alpha, desirable_weight, undesirable_weight;
     bool reference_free, shared_prefix, shuffle;
+    int reward_loss; /* ae_reward_loss */
+    double center_rewards_coefficient;
+    int64_t max_ranked_answers, max_completion_length;
     int recompute; /* ae_recompute_when */
     int load_in;   /* ae_load_in */
     int64_t seed;

@@ -3,9 +3,10 @@
 label) and what transformers and PyTorch compute with it in float32: the score of every token of
 ranked replies, three losses of reward models, and the gradient of every parameter for each.
 
-    plackett_luce  sum_k -(r_k - logsumexp(r_k ..)), mean over prompts (MLE_K of 2301.11270)
+    plackett_luce  sum_k -(r_k - logsumexp(r_k and the worse ones)), mean over prompts (MLE_K of
+                   2301.11270; replies that are tied don't compete)
     all_pairs      mean over the pairs of a prompt of -logsigmoid(better - worse), mean over prompts
-                   (InstructGPT); two replies of the second prompt are tied
+                   (InstructGPT)
     bradley_terry  best against worst: -logsigmoid(d - margin) + c (r_c + r_r)^2, mean over prompts
 
 Needs torch, transformers (4.44.2 was used, with torch 1.13.1 on a CPU) and safetensors:
@@ -25,7 +26,7 @@ CONFIG = dict(vocab_size=48, hidden_size=16, intermediate_size=24, num_hidden_la
               max_position_embeddings=64, sliding_window=9, rope_theta=10000.0, rms_norm_eps=1e-5,
               tie_word_embeddings=False, pad_token_id=None, num_labels=1, torch_dtype="float32")
 MARGINS, CENTER = [0.25, 1.5], 0.01
-RANKS = [[1, 2, 3, 4], [1, 2, 2]]  # best first
+RANKS = [[1, 2, 3, 4], [1, 2, 2]]  # best first; two of the second prompt are tied
 
 
 def documents():
@@ -42,8 +43,13 @@ def scores_of(model, docs):
     return every, [torch.stack([s[-1] for s in one]) for one in every]
 
 
-def plackett_luce(r):
-    return sum(torch.logsumexp(r[k:], 0) - r[k] for k in range(len(r) - 1))
+def plackett_luce(r, ranks):
+    total = 0
+    for k in range(len(r)):
+        worse = [l for l in range(len(r)) if ranks[l] > ranks[k]]
+        if worse:
+            total = total + torch.logsumexp(r[[k] + worse], 0) - r[k]
+    return total
 
 
 def all_pairs(r, ranks):
@@ -67,7 +73,7 @@ def main():
     model.save_pretrained(OUT, safe_serialization=True)
     tensors, facts = {}, {"documents": docs, "ranks": RANKS, "margins": MARGINS, "center": CENTER}
     losses = {
-        "plackett_luce": lambda r: sum(plackett_luce(x) for x in r) / len(r),
+        "plackett_luce": lambda r: sum(plackett_luce(x, k) for x, k in zip(r, RANKS)) / len(r),
         "all_pairs": lambda r: sum(all_pairs(x, k) for x, k in zip(r, RANKS)) / len(r),
         "bradley_terry": lambda r: sum(bradley_terry(x, m) for x, m in zip(r, MARGINS)) / len(r),
     }
