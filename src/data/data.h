@@ -36,6 +36,7 @@ typedef struct {
     json_t *ranks;             /* ranked: a number a reply, 1 the best; equal ones are tied */
     double margin;             /* ranked, of a pair with that column: by how much; else 0 */
     json_t *tools;             /* or NULL */
+    const char *condition;     /* the row's class, or NULL */
     const char *file;          /* where it came from, for messages */
     size_t line;               /* from 1 */
     bool is_row;               /* `line` counts the rows of an array, not lines */
@@ -108,6 +109,23 @@ typedef enum {
     AE_CUT_END     /* the prompt stays whole, the replies lose their ends (TRL 1.x) */
 } ae_keep;
 
+/* A class of conversations (C-RLFT): what prompts of it say, and what its replies weigh. */
+typedef struct {
+    const char *name, *prefix;
+    float weight;
+} ae_class;
+
+/* How conversations of classes become tokens. Borrows everything. */
+typedef struct {
+    const ae_class *classes; /* none: a class's name is its prefix, and it weighs 1 */
+    size_t n_classes;
+    bool in_system;          /* the prefix begins the system message of a rendered conversation;
+                                else OpenChat's way: "PREFIX User:", in pieces, see ae_piece */
+    const char *end_of_turn; /* OpenChat's way: the token that ends a message */
+    bool by_message; /* a reply's weight is divided by its tokens: every message counts alike */
+    bool bfloat16;   /* weights are rounded, as OpenChat's are: 0.1 becomes 0.10009766 */
+} ae_conditions;
+
 /* Zero is the default of every field but the first two. */
 typedef struct {
     const ae_tokenizer *tokenizer;
@@ -119,6 +137,7 @@ typedef struct {
     bool append_eos;    /* EOS after the reply (Zephyr's DPO) or document, unless it ends so */
     bool no_bos;        /* otherwise BOS where the vocabulary wants one and the text has none */
     int32_t max_length; /* tokens of a sample, or of a prompt with either reply; 0: no bound */
+    const ae_conditions *conditions; /* chat: NULL: classes mean nothing */
     int32_t max_prompt_length; /* what a pair's prompt is cut to when too long; 0: max_length / 2 */
     int32_t max_reply_length;  /* ranked: tokens of a reply; 0: no bound of its own */
     ae_keep keep;
@@ -152,6 +171,18 @@ typedef struct {
 /* The sample's memory is the arena's. */
 aerie_status ae_encode(ae_sample *out, const ae_example *example, const ae_encode_options *options,
                        ae_arena *arena, aerie_error *err);
+
+/* A part of a conversation that is tokenized by itself. */
+typedef struct {
+    ae_span text;
+    float weight; /* of its tokens: the message's times the class's */
+    bool special; /* special tokens written in it become those tokens */
+} ae_piece;
+
+/* OpenChat's pieces of a conversation, after BOS: a header, a text, an end of turn, ... The list is
+ * the arena's, its texts are borrowed from the example, the conditions and the arena. */
+aerie_status ae_condition_pieces(ae_piece **out, size_t *n, const ae_example *e,
+                                 const ae_conditions *c, ae_arena *arena, aerie_error *err);
 
 /* Cuts the parts of a pair to max_length as `keep` says, or drops it; its arrays are changed in
  * place. ae_encode() does it. */

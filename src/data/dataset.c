@@ -32,6 +32,7 @@ void ae_record_free(ae_record *r)
     json_decref(r->replies);
     json_decref(r->ranks);
     json_decref(r->tools);
+    json_decref(r->condition);
     ae_bytes_free(&r->document);
     *r = (ae_record){ 0 };
 }
@@ -88,6 +89,7 @@ static aerie_status read_record(ae_dataset *d, size_t nth, bool *more, aerie_err
                       .is_row = d->src.is_row };
     d->n++; /* now it is freed with the rest, whatever happens */
     d->src.nth = nth;
+    r->condition = json_incref(ae_row_get(&d->src, "condition"));
     aerie_status status = d->file_shape->read(r, &d->src, err);
     *more = r->more;
     if (!status && r->left_out) {
@@ -319,6 +321,7 @@ ae_example ae_dataset_at(const ae_dataset *d, size_t i)
                          .ranks = r->ranks,
                          .margin = r->margin,
                          .tools = r->tools,
+                         .condition = json_string_value(r->condition),
                          .file = r->file,
                          .line = r->line,
                          .is_row = r->is_row };

@@ -75,8 +75,7 @@ static aerie_status fill(ae_sample *out, const ae_pieces *p, ae_example_kind kin
     return AERIE_OK;
 }
 
-/* Cuts off the end; drops what has nothing left to learn. */
-static void truncate_end(ae_sample *s, int32_t max_length)
+void ae_sample_cut(ae_sample *s, int32_t max_length)
 {
     bool learns = false;
     if (max_length > 0 && s->n > max_length) {
@@ -94,7 +93,7 @@ static aerie_status encode_text(ae_sample *out, const ae_example *e, const ae_en
     aerie_status status = ae_pieces_encode(&p, e->text, o, err);
     if (!status) ae_pieces_close(&p, o);
     if (!status) status = fill(out, &p, AE_EXAMPLE_TEXT, 1, arena, err);
-    if (!status) truncate_end(out, o->max_length);
+    if (!status) ae_sample_cut(out, o->max_length);
     ae_pieces_free(&p);
     return status;
 }
@@ -118,16 +117,20 @@ typedef struct {
     ae_span whole;    /* its rendering */
     const ae_pieces *pieces;
     ae_sample *out;
-    int32_t at; /* tokens before this one have been looked at */
+    int32_t at;           /* tokens before this one have been looked at */
+    const ae_class *kind; /* NULL: none */
 } masking;
 
 /* Gives a weight to the tokens whose first byte lies in [begin, end). */
 static void weigh(masking *m, size_t begin, size_t end, float weight)
 {
     const ae_pieces *p = m->pieces;
-    while (m->at < m->out->n && (size_t)p->offsets.data[m->at] < begin) m->at++;
-    for (; m->at < m->out->n && (size_t)p->offsets.data[m->at] < end; m->at++)
-        m->out->weight[m->at] = m->at ? weight : 0;
+    const ae_conditions *c = m->r->options->conditions;
+    int32_t first, n = m->out->n;
+    while (m->at < n && (size_t)p->offsets.data[m->at] < begin) m->at++;
+    for (first = m->at; m->at < n && (size_t)p->offsets.data[m->at] < end;) m->at++;
+    if (m->kind) weight = ae_condition_weight(c, m->kind, weight, m->at - first);
+    for (int32_t i = first; i < m->at; i++) m->out->weight[i] = i ? weight : 0;
 }
 
 /* The i-th message is a reply: its span is what is new since the conversation without it. */
@@ -170,20 +173,27 @@ static aerie_status encode_chat(ae_sample *out, ae_renderer *r, ae_arena *arena,
     ae_bytes text = { 0 };
     ae_pieces p = { 0 };
     bool all = o->train_on == AE_TRAIN_ON_ALL;
+    ae_class kind = { 0 };
     json_t *messages = ae_renderer_messages(r);
-    aerie_status status = messages ? ae_renderer_add(r, messages, false, &text, err)
-                                   : aerie_fail(err, AERIE_NO_MEMORY, "no room for a conversation");
+    aerie_status status =
+        messages ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "no room for a conversation");
+    if (!status && o->conditions) status = ae_class_of(&kind, r->example, o->conditions, err);
+    if (!status && o->conditions) status = ae_condition_system(messages, &kind, err);
+    if (!status) status = ae_renderer_add(r, messages, false, &text, err);
     if (!status) status = ae_pieces_encode(&p, ae_span_of(&text), o, err);
     if (!status) ae_pieces_close(&p, o);
     if (!status) status = ae_ids_status(&p.offsets, err);
     if (!status) status = fill(out, &p, AE_EXAMPLE_CHAT, all, arena, err);
     if (!status && !all) {
-        masking m = {
-            .r = r, .messages = messages, .whole = ae_span_of(&text), .pieces = &p, .out = out
-        };
+        masking m = { .r = r,
+                      .messages = messages,
+                      .whole = ae_span_of(&text),
+                      .pieces = &p,
+                      .out = out,
+                      .kind = o->conditions ? &kind : NULL };
         status = weigh_replies(&m, err);
     }
-    if (!status) truncate_end(out, o->max_length);
+    if (!status) ae_sample_cut(out, o->max_length);
     json_decref(messages);
     ae_pieces_free(&p);
     ae_bytes_free(&text);
@@ -198,6 +208,8 @@ aerie_status ae_encode(ae_sample *out, const ae_example *e, const ae_encode_opti
     *out = (ae_sample){ 0 };
     if (e->kind == AE_EXAMPLE_TEXT)
         return ae_example_fail(e, encode_text(out, e, o, arena, err), err);
+    if (e->kind == AE_EXAMPLE_CHAT && o->conditions && !o->conditions->in_system)
+        return ae_example_fail(e, ae_encode_conditioned(out, e, o, arena, err), err);
     status = ae_renderer_open(&r, e, o, err);
     if (!status)
         status = e->kind == AE_EXAMPLE_PAIR       ? ae_encode_pair(out, &r, arena, err)

@@ -36,6 +36,17 @@ void ae_pieces_free(ae_pieces *p);
 /* Adds EOS when the options want it and it is not the last; true: added. */
 bool ae_pieces_close(ae_pieces *p, const ae_encode_options *o);
 
+/* condition.c: the example's class; its prefix as the system's first words; a reply's weight out of
+ * its message's, with n tokens; a conversation in pieces. */
+aerie_status ae_class_of(ae_class *out, const ae_example *e, const ae_conditions *c,
+                         aerie_error *err);
+aerie_status ae_condition_system(json_t *messages, const ae_class *k, aerie_error *err);
+float ae_condition_weight(const ae_conditions *c, const ae_class *k, float weight, int64_t n);
+aerie_status ae_encode_conditioned(ae_sample *out, const ae_example *e, const ae_encode_options *o,
+                                   ae_arena *arena, aerie_error *err);
+/* Cuts off the end; drops what has nothing left to learn. */
+void ae_sample_cut(ae_sample *s, int32_t max_length);
+
 /* pair.c */
 /* The whole conversation with one reply, as tokens; *boundary is where the reply begins. */
 aerie_status ae_encode_reply(ae_pieces *p, ae_renderer *r, json_t *prompt, json_t *reply,

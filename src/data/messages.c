@@ -52,6 +52,7 @@ static aerie_status read_message(json_t **out, const ae_row_source *src, json_t 
     bool share = json_object_get(message, "from") != NULL;
     const char *name = json_string_value(json_object_get(message, share ? "from" : "role"));
     json_t *content = json_object_get(message, share ? "value" : "content");
+    json_t *weight = json_object_get(message, "weight");
     const char *role = name ? role_of(name) : NULL;
     *out = NULL;
     if (!name)
@@ -69,7 +70,8 @@ static aerie_status read_message(json_t **out, const ae_row_source *src, json_t 
                            i + 1, column, share ? "value" : "content");
     *out = share ? json_object() : json_copy(message);
     if (!*out || json_object_set_new(*out, "role", json_string(role)) ||
-        (share && json_object_set(*out, "content", content))) {
+        (share && json_object_set(*out, "content", content)) ||
+        (share && weight && json_object_set(*out, "weight", weight))) {
         json_decref(*out);
         *out = NULL;
         return no_memory(err);

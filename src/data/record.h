@@ -17,7 +17,7 @@ typedef struct {
 /* What a shape makes of a row; owned references (text: part of `row`, which is kept). */
 typedef struct {
     ae_example_kind kind;
-    json_t *row, *messages, *chosen, *rejected, *ranked, *replies, *ranks, *tools;
+    json_t *row, *messages, *chosen, *rejected, *ranked, *replies, *ranks, *tools, *condition;
     double margin;
     bool undesirable; /* unpaired */
     bool left_out;    /* the row has no such record */

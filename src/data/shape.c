@@ -64,9 +64,10 @@ static const char *wanted_columns(ae_example_kind kind)
 }
 
 static const char *const our_columns[] = {
-    "messages", "conversations", "prompt",  "completion", "chosen", "rejected", "instruction",
-    "input",    "output",        "history", "system",     "tools",  "text",     "completions",
-    "answers",  "responses",     "scores",  "ranks",      "margin", "label",
+    "messages",    "conversations", "prompt",  "completion", "chosen", "rejected",
+    "instruction", "input",         "output",  "history",    "system", "tools",
+    "text",        "completions",   "answers", "responses",  "scores", "ranks",
+    "margin",      "label",         "items",   "condition",
 };
 
 /* A column of the row that looks like a slip of one of ours, and what it should be; NULL: none. */

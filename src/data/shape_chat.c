@@ -1,5 +1,5 @@
-/* shape_chat.c -- rows that hold one conversation: messages, ShareGPT, prompt and completion,
- * Alpaca. */
+/* shape_chat.c -- rows that hold one conversation: messages, OpenChat, ShareGPT, prompt and
+ * completion, Alpaca. */
 #include "data/record.h"
 
 #include <string.h>
@@ -14,6 +14,20 @@ static aerie_status read_messages(ae_record *out, const ae_row_source *src, aeri
     const char *column = ae_row_column(src, "messages");
     aerie_status status =
         ae_messages_read(&out->messages, src, ae_row_get(src, "messages"), column, err);
+    return status ? status : ae_messages_add_columns(out, src, out->messages, err);
+}
+
+/* OpenChat: {"items": [{"role", "content", "weight"}], "condition", "system"}. */
+static bool fits_openchat(const ae_row_source *src)
+{
+    return json_is_array(ae_row_get(src, "items"));
+}
+
+static aerie_status read_openchat(ae_record *out, const ae_row_source *src, aerie_error *err)
+{
+    const char *column = ae_row_column(src, "items");
+    aerie_status status =
+        ae_messages_read(&out->messages, src, ae_row_get(src, "items"), column, err);
     return status ? status : ae_messages_add_columns(out, src, out->messages, err);
 }
 
@@ -130,6 +144,7 @@ static aerie_status read_alpaca(ae_record *out, const ae_row_source *src, aerie_
 
 const ae_shape ae_chat_shapes[] = {
     { "messages", AE_EXAMPLE_CHAT, fits_messages, read_messages },
+    { "openchat", AE_EXAMPLE_CHAT, fits_openchat, read_openchat },
     { "sharegpt", AE_EXAMPLE_CHAT, fits_sharegpt, read_sharegpt },
     { "prompt and completion", AE_EXAMPLE_CHAT, fits_completion, read_completion },
     { "alpaca", AE_EXAMPLE_CHAT, fits_alpaca, read_alpaca },

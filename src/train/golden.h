@@ -45,7 +45,7 @@ void *ae_golden_take(ae_golden *g, int64_t count, size_t size);
 const json_t *ae_golden_at(const json_t *c, const char *block, const char *name);
 double ae_golden_param(const json_t *c, const char *name, double otherwise);
 
-ae_golden_case ae_golden_orpo_simpo_cpo, ae_golden_kto_bco;
+ae_golden_case ae_golden_orpo_simpo_cpo, ae_golden_kto_bco, ae_golden_crlft;
 ae_golden_case ae_golden_sft_ce, ae_golden_dpo, ae_golden_lora, ae_golden_optimizer,
     ae_golden_schedule, ae_golden_packing, ae_golden_truncation, ae_golden_datasets,
     ae_golden_online;

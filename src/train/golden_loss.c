@@ -74,6 +74,14 @@ static ae_loss_call call_of(const scored *s, const ae_recipe *recipe, double sha
                            .share = share };
 }
 
+/* What each token's loss is multiplied by. */
+static const json_t *weights_of(const json_t *c)
+{
+    const json_t *mask = ae_golden_at(c, "inputs", "mask");
+
+    return mask ? mask : ae_golden_at(c, "inputs", "weights");
+}
+
 /* Cross-entropy of rows first .. first + n - 1, weighted by the mask. */
 static bool add_ce(ae_golden *g, const json_t *c, int64_t first, int64_t n, double share, scored *s,
                    ae_loss_sums *sums)
@@ -81,7 +89,7 @@ static bool add_ce(ae_golden *g, const json_t *c, int64_t first, int64_t n, doub
     ae_recipe recipe = { .label_smoothing = ae_golden_param(c, "epsilon", 0) };
     int64_t n_labels, n_mask;
     const double *labels = ae_golden_list(g, ae_golden_at(c, "inputs", "labels"), &n_labels);
-    const double *mask = ae_golden_list(g, ae_golden_at(c, "inputs", "mask"), &n_mask);
+    const double *mask = ae_golden_list(g, weights_of(c), &n_mask);
     ae_loss_call call;
 
     if (first + n > n_labels || first + n > n_mask) {
@@ -114,19 +122,15 @@ static void ce_in_micro_batches(ae_golden *g, const json_t *c)
     ae_golden_number(g, "loss", sums.loss / sums.share, ae_golden_at(c, "outputs", "correct"));
 }
 
-void ae_golden_sft_ce(ae_golden *g, const json_t *c)
+static void run_ce(ae_golden *g, const json_t *c)
 {
     const json_t *outputs = json_object_get(c, "outputs"), *list;
     ae_loss_sums sums = { 0 };
     double share = 0;
     int64_t n;
-    const double *mask = ae_golden_list(g, ae_golden_at(c, "inputs", "mask"), &n);
+    const double *mask = ae_golden_list(g, weights_of(c), &n);
     scored s;
 
-    if (ae_golden_at(c, "inputs", "micro_batches")) {
-        ce_in_micro_batches(g, c);
-        return;
-    }
     for (int64_t i = 0; i < n; i++) share += mask[i];
     if (!start(g, &s, ae_golden_at(c, "inputs", "logits"), n) ||
         !add_ce(g, c, 0, n, share > 0 ? share : 1, &s, &sums))
@@ -137,8 +141,53 @@ void ae_golden_sft_ce(ae_golden *g, const json_t *c)
                      json_object_get(outputs, "grad_logits"));
     list = json_object_get(outputs, "n_tokens");
     if (list) ae_golden_number(g, "n_tokens", sums.share, list);
+    list = json_object_get(outputs, "weight_sum");
+    if (list) ae_golden_number(g, "weight_sum", sums.share, list);
+    list = json_object_get(outputs, "weighted_sum");
+    if (list) ae_golden_number(g, "weighted_sum", sums.loss, list);
     list = json_object_get(outputs, "per_token_logp");
     if (list) ae_golden_floats(g, "per_token_logp", ae_f32(s.logp), n, list);
+}
+
+void ae_golden_sft_ce(ae_golden *g, const json_t *c)
+{
+    if (ae_golden_at(c, "inputs", "micro_batches"))
+        ce_in_micro_batches(g, c);
+    else
+        run_ce(g, c);
+}
+
+/* Sums of ranks are added before they are divided: what each back-propagates, times the number of
+ * ranks whose mean is taken, is its part of the whole. */
+static void sums_of_ranks(ae_golden *g, const json_t *c)
+{
+    int64_t n, n_weights;
+    const double *sums = ae_golden_list(g, ae_golden_at(c, "inputs", "rank_sums"), &n);
+    const double *weights =
+        ae_golden_list(g, ae_golden_at(c, "inputs", "rank_weight_sums"), &n_weights);
+    double *parts = ae_golden_take(g, n, sizeof *parts);
+    ae_loss_sums all = { 0 };
+
+    if (!parts || n != n_weights) {
+        ae_golden_problem(g, "the case has no ranks");
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        all.loss += sums[i];
+        all.share += weights[i];
+    }
+    for (int64_t i = 0; i < n; i++) parts[i] = sums[i] / all.share * (double)n;
+    ae_golden_numbers(g, "rank_losses", parts, n, ae_golden_at(c, "outputs", "rank_losses"));
+    ae_golden_number(g, "global_loss", all.loss / all.share,
+                     ae_golden_at(c, "outputs", "global_loss"));
+}
+
+void ae_golden_crlft(ae_golden *g, const json_t *c)
+{
+    if (ae_golden_at(c, "inputs", "rank_sums"))
+        sums_of_ranks(g, c);
+    else
+        run_ce(g, c);
 }
 
 /* ---- preference losses ---- */

@@ -3,6 +3,7 @@
 #include "train/recipe.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static double default_rate(const ae_recipe *r)
@@ -148,10 +149,44 @@ static aerie_status check_losses(const ae_recipe *r, aerie_error *err)
     return AERIE_OK;
 }
 
+static bool has_name(const ae_texts *map, const char *name)
+{
+    for (int64_t i = 0; i + 1 < map->n; i += 2)
+        if (strcmp(map->items[i], name) == 0) return true;
+    return false;
+}
+
+/* Names and values of C-RLFT's classes. */
+static aerie_status check_classes(const ae_recipe *r, aerie_error *err)
+{
+    const ae_texts *weights = &r->class_weights, *prefixes = &r->class_prefixes;
+
+    for (int64_t i = 0; i + 1 < weights->n; i += 2) {
+        char *end;
+        double w = strtod(weights->items[i + 1], &end);
+        if (end == weights->items[i + 1] || *end || !(w >= 0 && w <= 1e6))
+            return aerie_fail(err, AERIE_BAD_TEXT,
+                              "'class_weights' has '%.40s: %.40s'; a weight is a number from 0 on",
+                              weights->items[i], weights->items[i + 1]);
+    }
+    for (int64_t i = 0; i + 1 < prefixes->n; i += 2)
+        if (weights->n > 0 && !has_name(weights, prefixes->items[i]))
+            return aerie_fail(
+                err, AERIE_BAD_TEXT,
+                "'class_prefixes' has the class '%.60s', which 'class_weights' has not",
+                prefixes->items[i]);
+    if (r->method == AE_METHOD_CRLFT && r->packing)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'packing: wrapped' learns every token alike and is not for 'method: "
+                          "crlft'; rows are free of padding without it");
+    return AERIE_OK;
+}
+
 static aerie_status check_method(const ae_recipe *r, aerie_error *err)
 {
-    aerie_status status;
+    aerie_status status = check_classes(r, err);
 
+    if (status) return status;
     if (!ae_method_of(r)->of_tokens && r->packing)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'packing: wrapped' cuts through answers and is not for 'method: %s'",

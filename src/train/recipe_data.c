@@ -4,6 +4,7 @@
 #include "train/reward.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static aerie_status unknown_template(const char *name, aerie_error *err)
@@ -76,6 +77,36 @@ static ae_encode_options encode_options(const ae_recipe *r, const ae_model *mode
                                 .keep = (ae_keep)r->keep };
 }
 
+static const char *value_of(const ae_texts *map, const char *name, const char *otherwise)
+{
+    for (int64_t i = 0; i + 1 < map->n; i += 2)
+        if (strcmp(map->items[i], name) == 0) return map->items[i + 1];
+    return otherwise;
+}
+
+/* Of weights, or of prefixes alone. *out is the caller's (ae_free its classes). */
+static aerie_status open_conditions(ae_conditions *out, const ae_recipe *r, aerie_error *err)
+{
+    const ae_texts *names = r->class_weights.n > 0 ? &r->class_weights : &r->class_prefixes;
+    ae_class *classes = NULL;
+
+    *out = (ae_conditions){ .in_system = r->class_prompt == 1,
+                            .end_of_turn = r->end_of_turn,
+                            .by_message = r->per_sequence_loss,
+                            .bfloat16 = r->bf16_weights };
+    if (names->n == 0) return AERIE_OK;
+    out->classes = classes = ae_alloc((size_t)names->n / 2, sizeof *classes);
+    if (!classes) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the classes");
+    for (int64_t i = 0; i + 1 < names->n; i += 2) {
+        const char *name = names->items[i];
+        classes[out->n_classes++] =
+            (ae_class){ .name = name,
+                        .prefix = value_of(&r->class_prefixes, name, name),
+                        .weight = strtof(value_of(&r->class_weights, name, "1"), NULL) };
+    }
+    return AERIE_OK;
+}
+
 static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_source *source,
                                 const ae_encode_options *encode, ae_pool *pool, aerie_error *err)
 {
@@ -133,6 +164,7 @@ aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
 {
     ae_template *t = NULL;
     ae_pool *pool = NULL;
+    ae_conditions conditions = { 0 };
     ae_encode_options encode;
     aerie_status status = AERIE_OK;
 
@@ -147,6 +179,10 @@ aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
     if (!status && !out->parts)
         status = aerie_fail(err, AERIE_NO_MEMORY, "no memory to read the data");
     encode = encode_options(recipe, model, t);
+    if (!status && recipe->method == AE_METHOD_CRLFT) {
+        status = open_conditions(&conditions, recipe, err);
+        encode.conditions = &conditions;
+    }
     for (int64_t i = 0; i < sources->n && !status; i++) {
         status = read_source(&out->parts[i], recipe, &sources->items[i], &encode, pool, err);
         out->n_parts = i + 1;
@@ -158,6 +194,7 @@ aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
     if (!status && recipe->packing) status = wrap(out, max_length(recipe, model), err);
     ae_pool_close(pool);
     ae_template_free(t);
+    ae_free((void *)conditions.classes);
     if (status) ae_recipe_samples_free(out);
     return status;
 }

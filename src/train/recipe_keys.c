@@ -24,6 +24,7 @@ static const char *word_of(const char *const *words, size_t n, int i)
 
 WORDS(optim_word, "adamw", "rmsprop")
 WORDS(lr_word, "cosine", "linear", "constant", "constant_with_warmup", "cosine_with_min_lr")
+WORDS(class_prompt_word, "openchat", "system")
 WORDS(packing_word, "none", "wrapped")
 WORDS(train_on_word, "completion", "all")
 WORDS(keep_word, "keep_end", "keep_start", "cut_end")
@@ -37,6 +38,10 @@ WORDS(load_in_word, "as_stored", "nf4", "nf4_double_quant")
 #define TEXT(name, field, same, doc)                                                               \
     {                                                                                              \
         name, AE_KEY_TEXT, AT(field), 0, 0, NULL, NULL, same, doc                                  \
+    }
+#define TEXT_OR(name, field, value, same, doc)                                                     \
+    {                                                                                              \
+        name, AE_KEY_TEXT, AT(field), 0, 0, NULL, value, same, doc                                 \
     }
 #define FLAG(name, field, value, same, doc)                                                        \
     {                                                                                              \
@@ -96,10 +101,12 @@ const ae_key ae_recipe_keys[] = {
     TEXT("template", template_name, true,
          "chat template: a known name (zephyr, chatml, ...) or a Jinja file; default: the model's"),
     NUMBER("learning_rate", learning_rate, 0, 10, NULL, true,
-           "peak rate; default by method: 1e-3 for pretrain, 2e-5 for sft, 5e-7 for dpo and bco, "
+           "peak rate; default by method: 1e-3 for pretrain, 2e-5 for sft and crlft, 5e-7 for dpo "
+           "and bco, "
            "1e-6 for other preferences, and ten times that with LoRA"),
     NUMBER("auto_learning_rate", auto_learning_rate, 1e-12, 10, NULL, true,
-           "pretrain, sft: instead of learning_rate, OpenChat's: this times sqrt(learned tokens of "
+           "pretrain, sft, crlft: instead of learning_rate, OpenChat's: this times sqrt(learned "
+           "tokens of "
            "a step / 4e6); 3e-4 for Llama 2, a sixth of it for Mistral"),
     WORD("lr_scheduler_type", lr_kind, lr_word, "cosine", true,
          "how the rate falls after warming up"),
@@ -126,6 +133,24 @@ const ae_key ae_recipe_keys[] = {
          "record is a sample; default: wrapped for pretrain. Rows are always free of padding"),
     WORD("train_on", train_on, train_on_word, "completion", true,
          "sft: learn the replies alone, or every token"),
+    MAP("class_weights", class_weights, true,
+        "crlft: what replies of each class weigh, as in {gpt4: 1, gpt3: 0.1}; the class is the "
+        "row's "
+        "'condition'. Times the message's own 'weight', where it has one; default: 1 for any "
+        "class"),
+    MAP("class_prefixes", class_prefixes, true,
+        "crlft: what prompts of each class say, as in {gpt4: GPT4 Correct}; default: its name"),
+    WORD("class_prompt", class_prompt, class_prompt_word, "openchat", true,
+         "crlft: openchat: every message begins with the prefix and 'User:' or 'Assistant:', "
+         "tokenized piece by piece, without a template; system: the prefix begins the system "
+         "message "
+         "of the template"),
+    TEXT_OR("end_of_turn", end_of_turn, "<|end_of_turn|>", true,
+            "crlft: the token that ends a message, of class_prompt: openchat"),
+    FLAG("per_sequence_loss", per_sequence_loss, "false", true,
+         "crlft: a reply's weight is divided by its tokens, so that every reply counts alike"),
+    FLAG("bf16_weights", bf16_weights, "false", true,
+         "crlft: weights rounded to bfloat16, as OpenChat's trainer does: 0.1 becomes 0.10009766"),
     FLAG("empty_system", empty_system, "false", true,
          "an empty system message where a conversation has none (Zephyr)"),
     FLAG("train_header", train_header, "false", true,

@@ -15,6 +15,7 @@ static const struct {
 } known[] = {
     { "orpo_simpo_cpo", ae_golden_orpo_simpo_cpo },
     { "kto_bco", ae_golden_kto_bco },
+    { "crlft", ae_golden_crlft },
     { "sft_ce", ae_golden_sft_ce },
     { "dpo", ae_golden_dpo },
     { "lora", ae_golden_lora },

@@ -16,7 +16,8 @@ typedef enum {
     AE_METHOD_CPO,
     AE_METHOD_KTO,
     AE_METHOD_BCO,
-    AE_METHOD_REWARD
+    AE_METHOD_REWARD,
+    AE_METHOD_CRLFT
 } ae_method;
 
 typedef enum { AE_OPTIM_ADAMW, AE_OPTIM_RMSPROP } ae_optim;
@@ -162,6 +163,10 @@ typedef struct {
     int optim; /* ae_optim */
     double weight_decay, adam_beta1, adam_beta2, adam_epsilon, rmsprop_alpha;
     double beta, discopop_tau, f_alpha, rpo_alpha, ld_alpha;
+    ae_texts class_weights, class_prefixes; /* names and values in turns */
+    int class_prompt;                       /* 1: in the system message */
+    const char *end_of_turn;
+    bool per_sequence_loss, bf16_weights;
     ae_words loss_type; /* ae_dpo_loss; several: a mixture */
     ae_numbers loss_weights;
     int divergence; /* ae_divergence */

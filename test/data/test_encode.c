@@ -122,6 +122,104 @@ static void messages_may_have_weights(void **state)
     encode_end(&e);
 }
 
+/* ---- classes (C-RLFT) ---- */
+
+static const char classed[] =
+    "{\"items\":[{\"role\":\"user\",\"content\":\"Hi </s>\",\"weight\":0},{\"role\":"
+    "\"assistant\",\"content\":\"Yo\",\"weight\":1}],\"condition\":\"bad\",\"system\":"
+    "\"Be kind\"}";
+static const ae_class classes[] = { { "good", "Good", 1 }, { "bad", "Bad", 0.1f } };
+static const ae_conditions by_pieces = { .classes = classes,
+                                         .n_classes = 2,
+                                         .end_of_turn = "</s>" };
+
+static int count_of(const ae_sample *s, int32_t id)
+{
+    int n = 0;
+    for (int32_t i = 0; i < s->n; i++) n += s->ids[i] == id;
+    return n;
+}
+
+/* Every piece is tokenized by itself: a space before each text, as SentencePiece begins one. What
+ * a user writes is never a special token. */
+static void classes_are_openchats_pieces(void **state)
+{
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr", classed, AE_EXAMPLE_CHAT);
+    e.options.conditions = &by_pieces;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_text(&e, 0, e.sample.n, 0,
+                "<s> Be kind</s> Bad User: Hi </s></s> Bad Assistant: Yo</s>");
+    assert_text(&e, 0, e.sample.n, 0.05f, " Yo</s>");
+    assert_int_equal(count_of(&e.sample, TINY_EOS), 3); /* of four written */
+    assert_true(e.sample.weight[e.sample.n - 1] == 0.1f);
+    encode_end(&e);
+}
+
+static void weights_are_rounded_and_shared(void **state)
+{
+    ae_conditions c = by_pieces;
+    encoding e;
+    int32_t n = 0;
+    double sum = 0;
+    (void)state;
+    encode_start(&e, "zephyr", classed, AE_EXAMPLE_CHAT);
+    e.options.conditions = &c;
+    c.bfloat16 = true;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_true(e.sample.weight[e.sample.n - 1] == 0.10009765625f);
+    c.bfloat16 = false;
+    c.by_message = true;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    for (int32_t i = 0; i < e.sample.n; i++) {
+        sum += (double)e.sample.weight[i];
+        n += e.sample.weight[i] != 0;
+    }
+    assert_true(n == 4 && sum > 0.0999999 && sum < 0.1000001); /* " ", "Y", "o" and the end */
+    encode_end(&e);
+}
+
+/* With a template of one's own the class is what the system says first. */
+static void classes_can_begin_the_system_message(void **state)
+{
+    ae_conditions c = by_pieces;
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr", classed, AE_EXAMPLE_CHAT);
+    e.options.conditions = &c;
+    c.in_system = true;
+    assert_int_equal(encode_run(&e), AERIE_OK);
+    assert_text(&e, 0, e.sample.n, 0.05f, "Yo</s>\n");
+    char *text = text_of(&e, 0, e.sample.n, 0);
+    assert_non_null(strstr(text, "<|system|>\nBad\nBe kind</s>"));
+    ae_free(text);
+    encode_end(&e);
+}
+
+static void classes_can_be_wrong(void **state)
+{
+    ae_conditions c = by_pieces;
+    encoding e;
+    (void)state;
+    encode_start(&e, "zephyr", classed, AE_EXAMPLE_CHAT);
+    e.options.conditions = &c;
+    c.n_classes = 1;
+    assert_int_equal(encode_run(&e), AERIE_BAD_FILE);
+    assert_non_null(strstr(e.err.message, "e.jsonl:1: the condition 'bad' is none of"));
+    c.n_classes = 2;
+    c.end_of_turn = "<|end|>";
+    e.err = (aerie_error){ 0 };
+    assert_int_equal(encode_run(&e), AERIE_BAD_ARGUMENT);
+    assert_non_null(strstr(e.err.message, "tokens in this vocabulary"));
+    encode_end(&e);
+    encode_start(&e, "zephyr", talk, AE_EXAMPLE_CHAT);
+    e.options.conditions = &by_pieces;
+    assert_int_equal(encode_run(&e), AERIE_BAD_FILE);
+    assert_non_null(strstr(e.err.message, "{condition: theirs}"));
+    encode_end(&e);
+}
+
 static void a_template_that_rewrites_its_past_is_refused(void **state)
 {
     encoding e;
@@ -397,6 +495,10 @@ int main(void)
         cmocka_unit_test(everything_can_be_learned),
         cmocka_unit_test(one_bos_is_enough),
         cmocka_unit_test(messages_may_have_weights),
+        cmocka_unit_test(classes_are_openchats_pieces),
+        cmocka_unit_test(weights_are_rounded_and_shared),
+        cmocka_unit_test(classes_can_begin_the_system_message),
+        cmocka_unit_test(classes_can_be_wrong),
         cmocka_unit_test(a_template_that_rewrites_its_past_is_refused),
         cmocka_unit_test(truncation_cuts_the_end_and_drops_what_is_empty),
         cmocka_unit_test(a_document_ends_with_eos),

@@ -80,6 +80,21 @@ static void single_replies_are_wanted_or_not(void **state)
     data_close(&f);
 }
 
+static void openchats_conversations_have_a_class(void **state)
+{
+    data_file f = data_open("oc.json",
+                            "[{\"items\":[{\"role\":\"user\",\"content\":\"q\",\"weight\":0.0},"
+                            "{\"role\":\"assistant\",\"content\":\"a\",\"weight\":0.1}],"
+                            "\"condition\":\"GPT3\",\"system\":\"\"}]",
+                            AE_EXAMPLE_CHAT);
+    ae_example e = ae_dataset_at(f.dataset, 0);
+    (void)state;
+    assert_string_equal(ae_dataset_shape(f.dataset), "openchat");
+    assert_int_equal(json_array_size(e.messages), 2);
+    assert_string_equal(e.condition, "GPT3");
+    data_close(&f);
+}
+
 static void pairs_of_every_spelling(void **state)
 {
     static const char usual[] = "prompt, chosen and rejected";
@@ -371,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conversations_of_every_spelling),
         cmocka_unit_test(single_replies_are_wanted_or_not),
+        cmocka_unit_test(openchats_conversations_have_a_class),
         cmocka_unit_test(pairs_of_every_spelling),
         cmocka_unit_test(a_ranking_becomes_a_pair),
         cmocka_unit_test(a_ranking_becomes_every_pair),

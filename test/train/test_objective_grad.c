@@ -41,6 +41,7 @@ static const objective_case cases[] = {
     { "dpo", { "rpo_alpha=0.5" } },
     { "dpo", { "loss_type=[sigmoid, bco_pair, sft]", "loss_weights=[0.8, 0.2, 1]" } },
     { "dpo", { "loss_type=[aot, sft, ipo]", "loss_weights=[1, 0.5, 0.01]", "rpo_alpha=0.3" } },
+    { "crlft", { NULL } },
     { "orpo", { NULL } },
     { "simpo", { NULL } },
     { "simpo", { "label_smoothing=0.1", "gamma=1.5" } },

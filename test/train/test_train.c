@@ -47,6 +47,7 @@ static void test_micro_batches_change_no_bit(void **state)
     check_micro_batches("dpo", "label_smoothing=0.1", "loss_type=aot_unpaired");
     check_micro_batches("dpo", "loss_type=[sigmoid, aot, sft]", "loss_weights=[0.8, 0.2, 1]");
     check_micro_batches("orpo", "lora.r=3", "beta=0.3");
+    check_micro_batches("crlft", "lora.r=3", "lora.dropout=0.3");
     check_micro_batches("cpo", "shared_prefix=false", "cpo_alpha=0.4");
     check_micro_batches("kto", "lora.r=3", "lora.dropout=0.3");
     check_micro_batches("bco", "shared_prefix=false", "beta=0.5");
