@@ -34,12 +34,13 @@ typedef struct {
     json_t *ranked;            /* pair: texts of all replies the row has, best first; or NULL */
     json_t *replies;           /* ranked: a list of replies, each what `chosen` is */
     json_t *ranks;             /* ranked: a number a reply, 1 the best; equal ones are tied */
-    double margin;             /* ranked, of a pair with that column: by how much; else 0 */
-    json_t *tools;             /* or NULL */
-    const char *condition;     /* the row's class, or NULL */
-    const char *file;          /* where it came from, for messages */
-    size_t line;               /* from 1 */
-    bool is_row;               /* `line` counts the rows of an array, not lines */
+    double gap;            /* pair: the difference of the answers' scores; NaN: they have none */
+    double margin;         /* ranked, of a pair with that column: by how much; else 0 */
+    json_t *tools;         /* or NULL */
+    const char *condition; /* the row's class, or NULL */
+    const char *file;      /* where it came from, for messages */
+    size_t line;           /* from 1 */
+    bool is_row;           /* `line` counts the rows of an array, not lines */
 } ae_example;
 
 typedef struct {
@@ -60,7 +61,11 @@ typedef struct {
     ae_example_kind kind; /* what the method needs; 0: whatever the file holds */
     size_t max_rows;      /* of each file; 0: all */
     ae_ranked_pairs ranked;
-    uint64_t seed; /* of what is random in `ranked` */
+    uint64_t seed;      /* of what is random in `ranked` */
+    double min_margin;  /* pairs whose scores differ by less are left out; of ranks, by so many
+                           places */
+    bool score_margins; /* rankings of two: that difference is their margin, where no column says
+                           one */
     /* AE_EXAMPLE_RANKED alone: */
     bool ranked_pairs;  /* rankings of two, chosen as `ranked` says */
     bool unranked;      /* replies of no or equal ranks too, and all of them in the row's order */
@@ -79,18 +84,18 @@ aerie_status ae_dataset_open(ae_dataset **out, const char *const *paths, size_t 
 /* The same of a text in memory; `name` is what errors call it, and its end says what it holds. */
 aerie_status ae_dataset_open_text(ae_dataset **out, const char *name, ae_span text,
                                   const ae_dataset_options *options, aerie_error *err);
-/* The same without reading yet: ae_dataset_more() reads on, so that a file larger than memory can be
- * walked. ae_samples_encode() does so. */
+/* The same without reading yet: ae_dataset_more() reads on, so that a file larger than memory can
+ * be walked. ae_samples_encode() does so. */
 aerie_status ae_dataset_start(ae_dataset **out, const char *const *paths, size_t n_paths,
                               const ae_dataset_options *options, aerie_error *err);
 /* Forgets the records that are held, and reads the next n, or a few more where one row has several.
  * Fewer: the end. */
 aerie_status ae_dataset_more(ae_dataset *d, size_t n, aerie_error *err);
-bool ae_dataset_ended(const ae_dataset *d); /* nothing is left to be read */
-void ae_dataset_close(ae_dataset *d); /* NULL is fine */
-size_t ae_dataset_len(const ae_dataset *d); /* held now */
+bool ae_dataset_ended(const ae_dataset *d);              /* nothing is left to be read */
+void ae_dataset_close(ae_dataset *d);                    /* NULL is fine */
+size_t ae_dataset_len(const ae_dataset *d);              /* held now */
 ae_example ae_dataset_at(const ae_dataset *d, size_t i); /* i < len */
-const char *ae_dataset_file(const ae_dataset *d); /* the first one's path */
+const char *ae_dataset_file(const ae_dataset *d);        /* the first one's path */
 /* Rows that hold no pair: all replies alike, or of a benchmark (see AE_RANKED_BEST_RANDOM). */
 size_t ae_dataset_left_out(const ae_dataset *d);
 /* The shape found in the first file: "messages", "prompt and completion", "hh-rlhf"... */
@@ -193,6 +198,7 @@ typedef struct {
     ae_sample *items; /* those that were not dropped */
     size_t n;
     size_t n_dropped, n_truncated;
+    size_t n_left_out; /* rows in which no answer is better than another: ties, too near, alike */
     int64_t n_tokens, n_trained; /* in all; with a weight other than 0 */
     int32_t longest;
     ae_arena arena;
@@ -200,8 +206,8 @@ typedef struct {
 
 /* A zeroed ae_samples is empty. Encodes the records that are held, and reads on to the end.
  * `pool` may be NULL. Fails when nothing is left. */
-aerie_status ae_samples_encode(ae_samples *out, ae_dataset *d,
-                               const ae_encode_options *options, ae_pool *pool, aerie_error *err);
+aerie_status ae_samples_encode(ae_samples *out, ae_dataset *d, const ae_encode_options *options,
+                               ae_pool *pool, aerie_error *err);
 void ae_samples_free(ae_samples *s);
 
 /* Zephyr's SFT: all samples one after the other, cut into blocks of exactly `length` tokens; the

@@ -2,6 +2,7 @@
 #include "data/record.h"
 #include "data/rows.h"
 
+#include <math.h>
 #include <string.h>
 
 struct ae_dataset {
@@ -70,7 +71,8 @@ static aerie_status rank_pair(ae_record *r, const ae_row_source *src, aerie_erro
     json_t *margin = ae_row_get(src, "margin");
     if (margin && !json_is_number(margin))
         return ae_row_fail(src, err, "'%s' is no number", ae_row_column(src, "margin"));
-    r->margin = json_number_value(margin);
+    r->margin = margin ? json_number_value(margin) : 0;
+    if (!margin && src->options->score_margins && !isnan(r->gap)) r->margin = r->gap;
     r->kind = AE_EXAMPLE_RANKED;
     r->replies = json_pack("[O,O]", r->chosen, r->rejected);
     r->ranks = json_pack("[i,i]", 1, 2);
@@ -84,6 +86,7 @@ static aerie_status read_record(ae_dataset *d, size_t nth, bool *more, aerie_err
     ae_record *r = add_record(d, err);
     if (!r) return AERIE_NO_MEMORY;
     *r = (ae_record){ .kind = d->file_shape->kind,
+                      .gap = NAN,
                       .file = d->src.file,
                       .line = d->src.line,
                       .is_row = d->src.is_row };
@@ -137,7 +140,9 @@ static aerie_status add_document(ae_dataset *d, ae_bytes *text, aerie_error *err
             d->src.file);
     ae_record *r = add_record(d, err);
     if (!r) return AERIE_NO_MEMORY;
-    *r = (ae_record){ .kind = AE_EXAMPLE_TEXT, .document = *text, .file = d->src.file, .line = 1 };
+    *r = (ae_record){
+        .kind = AE_EXAMPLE_TEXT, .document = *text, .gap = NAN, .file = d->src.file, .line = 1
+    };
     r->text = ae_span_of(&r->document);
     *text = (ae_bytes){ 0 };
     d->n++;
@@ -320,6 +325,7 @@ ae_example ae_dataset_at(const ae_dataset *d, size_t i)
                          .replies = r->replies,
                          .ranks = r->ranks,
                          .margin = r->margin,
+                         .gap = r->gap,
                          .tools = r->tools,
                          .condition = json_string_value(r->condition),
                          .file = r->file,

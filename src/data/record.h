@@ -19,6 +19,7 @@ typedef struct {
     ae_example_kind kind;
     json_t *row, *messages, *chosen, *rejected, *ranked, *replies, *ranks, *tools, *condition;
     double margin;
+    double gap;       /* of a pair: the difference of its answers' scores; NaN: they have none */
     bool undesirable; /* unpaired */
     bool left_out;    /* the row has no such record */
     bool more;        /* the row has a record after this */

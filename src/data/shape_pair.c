@@ -1,6 +1,7 @@
 /* shape_pair.c -- rows that hold two replies to one prompt, the first one preferred. */
 #include "data/record.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool has_both(const ae_row_source *src)
@@ -133,6 +134,22 @@ static aerie_status take_implicit_prompt(ae_record *out, const ae_row_source *sr
     return AERIE_OK;
 }
 
+/* UltraFeedback's binarized form says how good each answer is. */
+static aerie_status read_scores(ae_record *out, const ae_row_source *src, aerie_error *err)
+{
+    json_t *chosen = ae_row_get(src, "score_chosen"), *rejected = ae_row_get(src, "score_rejected");
+    double least = src->options ? src->options->min_margin : 0;
+    if (json_is_number(chosen) && json_is_number(rejected))
+        out->gap = json_number_value(chosen) - json_number_value(rejected);
+    if (least <= 0) return AERIE_OK;
+    if (isnan(out->gap))
+        return ae_row_fail(
+            src, err, "'min_margin' wants numbers in '%s' and '%s'; remove this row, or the key",
+            ae_row_column(src, "score_chosen"), ae_row_column(src, "score_rejected"));
+    out->left_out = out->gap < least;
+    return AERIE_OK;
+}
+
 static bool fits_pair(const ae_row_source *src)
 {
     return has_both(src);
@@ -158,6 +175,7 @@ static aerie_status read_pair(ae_record *out, const ae_row_source *src, aerie_er
     } else {
         status = take_implicit_prompt(out, src, err);
     }
+    if (!status) status = read_scores(out, src, err);
     return status ? status : ae_messages_add_columns(out, src, out->messages, err);
 }
 

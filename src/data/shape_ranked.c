@@ -106,6 +106,14 @@ static uint64_t draw(const ae_row_source *src, json_t *messages, size_t n)
     return ae_rng_below(&rng, n);
 }
 
+/* Answers that are nearer in score than that make no pair. */
+static bool is_apart(const ae_ranking *r, size_t better, size_t worse, const ae_row_source *src)
+{
+    return r->score[better] - r->score[worse] >= (src->options ? src->options->min_margin : 0);
+}
+
+/* Zephyr's rule has the best lose to nothing but itself: an answer as good may be the rejected one.
+ */
 static bool may_lose(const ae_ranking *r, size_t i, ae_ranked_pairs how)
 {
     if (how == AE_RANKED_MEAN_RANDOM) return r->score[i] < r->score[0];
@@ -118,19 +126,19 @@ static choice best_against_random(const ae_ranking *r, const ae_row_source *src,
 {
     size_t candidates[AE_MAX_ANSWERS], n = 0;
     for (size_t i = 1; i < r->n; i++)
-        if (may_lose(r, i, how)) candidates[n++] = i;
+        if (may_lose(r, i, how) && is_apart(r, 0, i, src)) candidates[n++] = i;
     if (n == 0) return (choice){ 0 };
     return (choice){ .rejected = candidates[draw(src, messages, n)], .found = true };
 }
 
 /* Pair `nth` of all in which one answer is better than the other. */
-static choice nth_of_all(const ae_ranking *r, size_t nth)
+static choice nth_of_all(const ae_ranking *r, const ae_row_source *src)
 {
     choice c = { 0 };
-    size_t k = 0;
+    size_t k = 0, nth = src->nth;
     for (size_t i = 0; i < r->n; i++)
         for (size_t j = i + 1; j < r->n; j++) {
-            if (!(r->score[i] > r->score[j])) continue;
+            if (!(r->score[i] > r->score[j]) || !is_apart(r, i, j, src)) continue;
             if (k == nth) c = (choice){ .chosen = i, .rejected = j, .found = true };
             if (k++ > nth) c.more = true;
         }
@@ -140,10 +148,11 @@ static choice nth_of_all(const ae_ranking *r, size_t nth)
 static choice choose(const ae_ranking *r, const ae_row_source *src, json_t *messages)
 {
     ae_ranked_pairs how = src->options ? src->options->ranked : AE_RANKED_BEST_RANDOM;
-    if (how == AE_RANKED_ALL) return nth_of_all(r, src->nth);
+    if (how == AE_RANKED_ALL) return nth_of_all(r, src);
     if (how == AE_RANKED_BEST_WORST)
         return (choice){ .rejected = r->n - 1,
-                         .found = r->n > 1 && r->score[0] > r->score[r->n - 1] };
+                         .found = r->n > 1 && r->score[0] > r->score[r->n - 1] &&
+                                  is_apart(r, 0, r->n - 1, src) };
     return best_against_random(r, src, messages, how);
 }
 
@@ -174,6 +183,7 @@ static aerie_status take_pair(ae_record *out, const ae_row_source *src, const ae
     out->left_out = !c.found;
     out->more = c.more;
     if (!c.found) return AERIE_OK;
+    out->gap = alone ? NAN : r->score[c.chosen] - r->score[c.rejected];
     status = keep_ranking(out, r, err);
     if (!status) status = reply_of(&out->chosen, r->text[c.chosen], err);
     if (!status && !alone) status = reply_of(&out->rejected, r->text[c.rejected], err);

@@ -53,7 +53,8 @@ aerie_status ae_samples_wrap(ae_samples *out, const ae_samples *in, int32_t leng
 {
     int64_t tokens = 0;
     aerie_status status;
-    *out = (ae_samples){ .longest = length, .n_dropped = in->n_dropped };
+    *out =
+        (ae_samples){ .longest = length, .n_dropped = in->n_dropped, .n_left_out = in->n_left_out };
     if (length < 2) return aerie_fail(err, AERIE_BAD_ARGUMENT, "max_length must be at least 2");
     for (size_t i = 0; i < in->n; i++) tokens += in->items[i].n;
     size_t n = (size_t)(tokens / length);

@@ -75,6 +75,10 @@ void ae_trainer_describe(const ae_trainer *t, ae_bytes *out)
                     : ae_method_of(t->recipe)->kind == AE_EXAMPLE_PAIR ? "pairs"
                                                                        : "samples",
                     (long long)n, t->data->n_dropped, t->data->n_truncated);
+    if (t->data->n_left_out)
+        ae_bytes_printf(out,
+                        "left out: %zu rows in which no answer is enough better than another\n",
+                        t->data->n_left_out);
     ae_bytes_printf(out, "tokens: %lld computed an epoch, %.15g of them %s\n", (long long)tokens,
                     learned, of_scores ? "scored" : "learned");
     ae_bytes_printf(out, "steps: %lld (%lld an epoch), %lld of them warming up to %.6g\n",

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* What all methods of preferred and rejected answers have. */
-#define OF_ANSWERS "ranked_answers max_prompt_length truncation_mode shared_prefix"
+#define OF_ANSWERS "ranked_answers min_margin max_prompt_length truncation_mode shared_prefix"
 
 static const ae_method_info methods[] = {
     [AE_METHOD_PRETRAIN] = { .name = "pretrain",
@@ -89,8 +89,9 @@ static const ae_method_info methods[] = {
                            .kind = AE_EXAMPLE_RANKED,
                            .learning_rate = 1e-5,
                            .max_length = 2048,
-                           .keys = OF_ANSWERS " reward_loss center_rewards_coefficient "
-                                              "max_ranked_answers max_completion_length",
+                           .keys =
+                               OF_ANSWERS " reward_loss score_margins center_rewards_coefficient "
+                                          "max_ranked_answers max_completion_length",
                            .source = "Zhu et al. (2301.11270), Starling; InstructGPT (2203.02155); "
                                      "names of TRL" },
 };

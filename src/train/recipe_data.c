@@ -114,6 +114,8 @@ static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_so
                                    .n_columns = source->n_columns,
                                    .kind = ae_method_of(r)->kind,
                                    .ranked = (ae_ranked_pairs)r->ranked_answers,
+                                   .min_margin = r->min_margin,
+                                   .score_margins = r->score_margins,
                                    .seed = (uint64_t)r->seed,
                                    .ranked_pairs = r->reward_loss == AE_REWARD_BRADLEY_TERRY,
                                    .max_answers = (size_t)r->max_ranked_answers };
@@ -121,7 +123,7 @@ static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_so
     aerie_status status = ae_dataset_start(&dataset, &source->path, 1, &options, err);
 
     if (!status) status = ae_samples_encode(out, dataset, encode, pool, err);
-    if (!status) out->n_dropped += ae_dataset_left_out(dataset);
+    if (!status) out->n_left_out = ae_dataset_left_out(dataset);
     ae_dataset_close(dataset);
     if (!status) out->n = (size_t)ceil((double)out->n * source->fraction);
     return status;
@@ -142,6 +144,7 @@ static aerie_status gather(ae_recipe_samples *out, aerie_error *err)
         at += part->n;
         out->all.n_dropped += part->n_dropped;
         out->all.n_truncated += part->n_truncated;
+        out->all.n_left_out += part->n_left_out;
     }
     out->all.n = n;
     return AERIE_OK;

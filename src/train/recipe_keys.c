@@ -165,6 +165,10 @@ const ae_key ae_recipe_keys[] = {
          "against a "
          "random other (Zephyr), the best mean rating against a random worse one (Argilla), the "
          "best against the worst, or every pair"),
+    NUMBER(
+        "min_margin", min_margin, 0, 1e9, "0", true,
+        "of preferences, of answers with scores or ranks: how far apart the two of a pair must be; "
+        "pairs that are nearer are left out and counted"),
     FLAG("shuffle", shuffle, "true", true,
          "a new order of the samples in every epoch, by the seed"),
     NUMBER(
@@ -204,6 +208,10 @@ const ae_key ae_recipe_keys[] = {
          "reward: plackett_luce, of whole rankings (Starling; of two answers Bradley-Terry); "
          "all_pairs, the mean over a prompt's pairs (InstructGPT); all_pairs_sum; bradley_terry, "
          "rows made into pairs by `ranked_answers`"),
+    FLAG(
+        "score_margins", score_margins, "false", true,
+        "reward, bradley_terry: a pair's margin is the difference of its answers' scores, where no "
+        "column 'margin' says one"),
     NUMBER("center_rewards_coefficient", center_rewards_coefficient, 0, 1e6, "0", true,
            "reward: weight of the squared sum of a prompt's scores, which keeps them about zero"),
     COUNT("max_ranked_answers", max_ranked_answers, 0, 64, "0", true,

@@ -158,6 +158,8 @@ typedef struct {
     int64_t batch_size, batch_tokens, micro_batch_tokens, max_length, max_prompt_length;
     int packing, train_on, keep; /* 1: wrapped; ae_train_on; ae_keep */
     int ranked_answers;          /* ae_ranked_pairs */
+    double min_margin;
+    bool score_margins;
     bool empty_system, train_header, append_eos;
     double label_smoothing, max_grad_norm;
     int optim; /* ae_optim */
