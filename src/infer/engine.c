@@ -77,6 +77,17 @@ static aerie_status check_request(const ae_run *run, const ae_request *r, aerie_
     return ae_sampling_check(&r->sampling, err);
 }
 
+/* Log-probabilities of a pass are computed under one temperature. */
+static aerie_status check_temperatures(const ae_run *run, aerie_error *err)
+{
+    for (int64_t i = 1; run->events && run->events->drawn && i < run->n_requests; i++)
+        if (run->requests[i].sampling.temperature != run->requests[0].sampling.temperature)
+            return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                              "log-probabilities of drawn tokens want one temperature for all "
+                              "prompts; run them apart");
+    return AERIE_OK;
+}
+
 ae_kv *ae_run_new_kv(const ae_run *run, int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
                      aerie_error *err)
 {
@@ -183,6 +194,11 @@ static bool take_memory(ae_run *run, ae_arena *arena)
     ps->rates = ae_arena_take(arena, sequences, sizeof *ps->rates);
     ps->wanting = ae_arena_take(arena, sequences, sizeof *ps->wanting);
     ps->most = ae_arena_take(arena, sequences, sizeof *ps->most);
+    if (run->events && run->events->drawn) {
+        /* A row gives one token, but for a prompt's last, which begins all its replies. */
+        ps->draws = ae_arena_take(arena, tokens + sequences, sizeof *ps->draws);
+        if (!ps->draws) return false;
+    }
     return run->prompts && run->replies && ps->ids && ps->pos && ps->rows && ps->segments &&
            ps->caches && ps->parts && ps->guesses && ps->rates && ps->wanting && ps->most;
 }
@@ -215,6 +231,7 @@ aerie_status ae_engine_run(ae_engine *e, const ae_request *requests, int64_t n_r
     }
     for (int64_t i = 0; i < n_requests && !status; i++)
         status = check_request(&run, &requests[i], err);
+    if (!status) status = check_temperatures(&run, err);
     while (!status) {
         status = admit(&run, err);
         if (status || sequences_taken(&run) == 0) break;

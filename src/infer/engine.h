@@ -59,6 +59,13 @@ typedef struct {
      */
     bool (*token)(void *user, int64_t request, int64_t reply, int32_t id);
     void (*finish)(void *user, int64_t request, int64_t reply, ae_finish why);
+    /* After every forward pass: each token drawn from it, end-of-reply tokens too, in the order of
+     * drawing; a reply may have finished by then. logp is its natural log-probability under
+     * softmax(logits / temperature), before filters and penalties (temperature 0: under
+     * softmax(logits)). The bits are those of ae_net_log_prob_at() of the same text without a
+     * cache, when the engine's caches are F32 and the net's weights are not packed. All requests
+     * of the run must have one temperature. */
+    void (*drawn)(void *user, int64_t request, int64_t reply, int32_t id, float logp);
     /* Asked before every forward pass; true ends the run with AERIE_INTERRUPTED. */
     bool (*stop)(void *user);
 } ae_engine_events;

@@ -51,6 +51,12 @@ typedef struct {
     int32_t wanted, n_wanted; /* the first such row; they are the segment's last */
 } ae_pass_part;
 
+/* A token drawn, and the row of the pass whose logits it came from. */
+typedef struct {
+    int64_t request, reply;
+    int32_t row, id;
+} ae_draw;
+
 /* What one forward pass computes. */
 typedef struct {
     int32_t *ids, *pos, *rows; /* [max_batch] */
@@ -60,6 +66,9 @@ typedef struct {
     int64_t n_tokens, n_segments;
     int64_t n_prompt, n_replies, sent, held; /* tokens of prompts; replies; guesses, right ones */
     double reading;                          /* seconds that a draft model read prompts */
+    int32_t at;                              /* the row whose logits come first now */
+    ae_draw *draws; /* [max_batch + max_sequences]; NULL: nobody asks for log-probabilities */
+    int64_t n_draws;
     /* [max_sequences]: what guessing needs */
     ae_guess **guesses;
     const ae_hit_rates **rates;

@@ -77,14 +77,42 @@ static aerie_status use_logits(ae_run *run, const ae_tensor *logits, aerie_error
         const ae_pass_part *part = &ps->parts[s];
         const float *rows = part->n_wanted > 0 ? ae_f32(logits) + row * logits->cols : NULL;
         row += part->n_wanted;
+        ps->at = part->wanted;
         status = part->is_prompt ? use_prompt(run, part->owner, ps->segments[s].n, rows, err)
                                  : ae_reply_advance(run, part->owner, rows, err);
     }
     return status;
 }
 
+/* Log-probabilities of what was drawn, by the way that training takes: logits as they stand would
+ * be added up in another order. */
+static aerie_status tell_draws(const ae_run *run, const ae_tensor *hidden, aerie_error *err)
+{
+    const ae_pass *ps = &run->pass;
+    ae_arena *arena = &run->engine->step;
+    ae_ctx cx = { .device = run->engine->options.device, .arena = arena };
+    int32_t *rows = ae_arena_take_raw(arena, (size_t)ps->n_draws, sizeof *rows);
+    int32_t *targets = ae_arena_take_raw(arena, (size_t)ps->n_draws, sizeof *targets);
+    float temperature = run->requests[0].sampling.temperature;
+    if (!rows || !targets)
+        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for log-probabilities");
+    for (int64_t i = 0; i < ps->n_draws; i++) {
+        rows[i] = ps->draws[i].row;
+        targets[i] = ps->draws[i].id;
+    }
+    const ae_predictions p = { .rows = rows, .targets = targets, .n = ps->n_draws };
+    const ae_tensor *logp = ae_net_log_prob_at(&cx, run->engine->options.net, hidden, &p,
+                                               temperature > 0 ? temperature : 1, NULL);
+    for (int64_t i = 0; logp && i < ps->n_draws; i++)
+        run->events->drawn(run->events->user, ps->draws[i].request, ps->draws[i].reply, targets[i],
+                           ae_f32(logp)[i]);
+    if (ae_ctx_status(&cx) && err && err->status == AERIE_OK) *err = cx.error;
+    return ae_ctx_status(&cx);
+}
+
 /* *logits: of all wanted rows; NULL when there are none. */
-static aerie_status forward(ae_run *run, ae_tensor **logits, aerie_error *err)
+static aerie_status forward(ae_run *run, const ae_tensor **hidden_states, ae_tensor **logits,
+                            aerie_error *err)
 {
     ae_engine *e = run->engine;
     ae_pass *ps = &run->pass;
@@ -101,6 +129,7 @@ static aerie_status forward(ae_run *run, ae_tensor **logits, aerie_error *err)
         for (int32_t i = 0; i < ps->parts[s].n_wanted; i++) ps->rows[n++] = ps->parts[s].wanted + i;
 
     ae_tensor *hidden = ae_net_hidden(&cx, e->options.net, &batch);
+    *hidden_states = hidden;
     *logits = n > 0 ? ae_net_logits(&cx, e->options.net, hidden, ps->rows, n) : NULL;
     if (ae_ctx_status(&cx) && err && err->status == AERIE_OK) *err = cx.error;
     return ae_ctx_status(&cx);
@@ -129,17 +158,20 @@ static void count(ae_run *run, double seconds)
 aerie_status ae_run_step(ae_run *run, aerie_error *err)
 {
     ae_pass *ps = &run->pass;
+    const ae_tensor *hidden;
     ae_tensor *logits;
     double start = ae_clock_seconds();
 
     ps->reading = 0;
     ps->n_tokens = ps->n_segments = ps->n_prompt = ps->n_replies = ps->sent = ps->held = 0;
+    ps->n_draws = 0;
     double draft_seconds = ae_run_guess(run, prompts_wait(run));
     pack_all(run);
     double forward_start = ae_clock_seconds();
-    aerie_status status = forward(run, &logits, err);
+    aerie_status status = forward(run, &hidden, &logits, err);
     double forward_seconds = ae_clock_seconds() - forward_start;
     if (!status) status = use_logits(run, logits, err);
+    if (!status && ps->n_draws > 0) status = tell_draws(run, hidden, err);
     if (!status && ps->n_prompt == 0) {
         ae_speculation *s = &run->engine->speculation;
         ae_pass_costs_note(&s->pass, ps->n_tokens, forward_seconds);

@@ -24,11 +24,16 @@ static void finish(ae_run *run, ae_reply_run *r, ae_finish why)
     ae_reply_release(r);
 }
 
-static int32_t draw(ae_run *run, ae_reply_run *r, const float *logits)
+/* From the logits of a reply's i-th row of the pass. */
+static int32_t draw(ae_run *run, ae_reply_run *r, const float *logits, int64_t i)
 {
+    ae_pass *ps = &run->pass;
     if (run->stats) run->stats->reply_tokens++;
-    return ae_sampler_draw(&run->engine->sampler, &r->prompt->request->sampling, logits,
-                           r->history.data, (int64_t)r->history.len, &r->rng);
+    int32_t id = ae_sampler_draw(&run->engine->sampler, &r->prompt->request->sampling, logits,
+                                 r->history.data, (int64_t)r->history.len, &r->rng);
+    if (ps->draws)
+        ps->draws[ps->n_draws++] = (ae_draw){ r->prompt->index, r->reply, ps->at + (int32_t)i, id };
+    return id;
 }
 
 /* Takes a drawn token and decides whether the reply goes on. */
@@ -84,7 +89,7 @@ aerie_status ae_reply_start(ae_run *run, ae_prompt_run *p, int64_t index, const 
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply's tokens");
     /* Without memory for it the reply comes all the same, only not faster. */
     if (ae_run_looks_up(run)) ae_lookup_open(&r->lookup, request->n_prompt);
-    return take(run, r, draw(run, r, logits), err);
+    return take(run, r, draw(run, r, logits, 0), err);
 }
 
 aerie_status ae_reply_advance(ae_run *run, ae_reply_run *r, const float *logits, aerie_error *err)
@@ -93,7 +98,7 @@ aerie_status ae_reply_advance(ae_run *run, ae_reply_run *r, const float *logits,
     bool right = true;
 
     for (int64_t i = 0; i <= sent && right; i++) {
-        int32_t id = draw(run, r, logits + i * vocab_size);
+        int32_t id = draw(run, r, logits + i * vocab_size, i);
         right = i < r->guess.n && id == r->guess.ids[i];
         if (i < r->guess.n) ae_hit_rates_note(&r->rates, r->guess.grades[i], right);
         if (right && i < sent) run->pass.held++;

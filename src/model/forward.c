@@ -149,3 +149,17 @@ ae_tensor *ae_net_scores(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
         return NULL;
     return ae_linear(cx, ae_pick_rows(cx, hidden, rows, n), net->score, NULL);
 }
+
+ae_tensor *ae_net_log_prob_at(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                              const ae_predictions *p, float temperature, ae_tensor **mean)
+{
+    if (mean) *mean = NULL;
+    if (temperature == 1) return ae_net_log_prob(cx, net, hidden, p, mean);
+    if (net->config->final_logit_softcapping > 0 && !ae_ctx_status(cx)) {
+        aerie_fail(&cx->error, AERIE_UNSUPPORTED,
+                   "the model caps its logits, which a temperature other than 1 would have to "
+                   "follow; set the temperature to 1");
+        return NULL;
+    }
+    return ae_net_log_prob(cx, net, ae_scale(cx, hidden, 1 / temperature), p, mean);
+}

@@ -91,6 +91,10 @@ ae_tensor *ae_net_scores(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
 /* ae_log_prob() of hidden states under the net's head. */
 ae_tensor *ae_net_log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
                            const ae_predictions *p, ae_tensor **mean);
+/* The same under softmax(logits / temperature), temperature > 0. Where logits are capped, 1 alone.
+ */
+ae_tensor *ae_net_log_prob_at(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                              const ae_predictions *p, float temperature, ae_tensor **mean);
 
 /* The tokenizer of a GGUF file (one with a vocabulary and no tensors is fine), of a Hugging Face
  * folder, or a bare tokenizer.model or tokenizer.json: without opening the weights. *out is the

@@ -310,6 +310,91 @@ static void running_out_of_memory_is_a_status(void **state)
     }
 }
 
+/* Every token with its log-probability, as the engine tells of it. */
+typedef struct {
+    int32_t ids[N_PROMPTS][4][MAX_NEW];
+    float logp[N_PROMPTS][4][MAX_NEW];
+    int n[N_PROMPTS][4];
+} drawn_replies;
+
+static void note_drawn(void *user, int64_t request, int64_t reply, int32_t id, float logp)
+{
+    drawn_replies *d = user;
+    int i = d->n[request][reply]++;
+    assert_true(i < MAX_NEW);
+    d->ids[request][reply][i] = id;
+    d->logp[request][reply][i] = logp;
+}
+
+/* logp [n]: of ids[1 ..] in one pass, without a cache. */
+static void whole_log_probs(const world *w, const int32_t *ids, int64_t n, float temperature,
+                            float *logp)
+{
+    enum { MOST = 64 };
+    int32_t pos[MOST], rows[MOST];
+    ae_segment segment = { .n = n, .parent = -1, .cache = -1 };
+    ae_batch batch = {
+        .n_tokens = n, .ids = ids, .pos = pos, .segments = &segment, .n_segments = 1
+    };
+    ae_predictions p = { .rows = rows, .targets = ids + 1, .n = n - 1 };
+    ae_arena arena = { 0 };
+    ae_ctx cx = { .device = w->device, .arena = &arena };
+    assert_true(n <= MOST);
+    for (int32_t i = 0; i < n; i++) pos[i] = rows[i] = i;
+    const ae_tensor *hidden = ae_net_hidden(&cx, ae_model_net(w->model), &batch);
+    const ae_tensor *out =
+        ae_net_log_prob_at(&cx, ae_model_net(w->model), hidden, &p, temperature, NULL);
+    if (!out) fail_msg("%s", cx.error.message);
+    memcpy(logp, out->data, (size_t)(n - 1) * sizeof *logp);
+    ae_arena_free(&arena);
+}
+
+static void check_drawn(const world *w, const drawn_replies *d, int i, int j, float temperature)
+{
+    int64_t before = w->lengths[i], n = d->n[i][j];
+    int32_t ids[64];
+    float logp[64];
+    memcpy(ids, w->prompts[i], (size_t)before * sizeof *ids);
+    memcpy(ids + before, d->ids[i][j], (size_t)n * sizeof *ids);
+    whole_log_probs(w, ids, before + n, temperature, logp);
+    assert_memory_equal(logp + before - 1, d->logp[i][j], (size_t)n * sizeof *logp);
+}
+
+/* To the bit: whatever the batch, the cut of the prompt, its branches, and guessing ahead. */
+static void drawn_tokens_have_the_log_probability_of_the_whole_text(void **state)
+{
+    static const int64_t shapes[][2] = { { 512, 32 }, { 5, 4 }, { 16, 9 } };
+    static const float temperatures[] = { 1, 0.7f };
+    static drawn_replies d;
+    const world *w = *state;
+    for (size_t k = 0; k < 2 * AE_COUNT(shapes); k++) {
+        aerie_error err = { 0 };
+        ae_request requests[N_PROMPTS];
+        ae_engine_events events = { .user = &d, .drawn = note_drawn };
+        ae_engine_options o = { .device = w->device,
+                                .net = ae_model_net(w->model),
+                                .max_batch = shapes[k / 2][0],
+                                .max_sequences = shapes[k / 2][1],
+                                .prefix_cache_positions = k % 2 ? 64 : 0,
+                                .speculate = k % 2 ? AE_SPECULATE_LOOKUP : AE_SPECULATE_OFF,
+                                .speculate_always = true };
+        ae_engine *e;
+        memset(&d, 0, sizeof d);
+        assert_int_equal(ae_engine_open(&e, &o, &err), AERIE_OK);
+        for (int i = 0; i < N_PROMPTS; i++) {
+            requests[i] = request_of(w, i, 4);
+            requests[i].sampling = (ae_sampling){ .temperature = temperatures[k % 2] };
+        }
+        if (ae_engine_run(e, requests, N_PROMPTS, &events, NULL, &err)) fail_msg("%s", err.message);
+        for (int i = 0; i < N_PROMPTS; i++)
+            for (int j = 0; j < 4; j++) check_drawn(w, &d, i, j, temperatures[k % 2]);
+        requests[1].sampling.temperature = 0.5f;
+        assert_int_equal(ae_engine_run(e, requests, N_PROMPTS, &events, NULL, &err),
+                         AERIE_BAD_ARGUMENT);
+        ae_engine_close(e);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +405,7 @@ int main(void)
         cmocka_unit_test(wrong_requests_and_interrupts_are_sentences),
         cmocka_unit_test(the_context_ends_a_reply),
         cmocka_unit_test(running_out_of_memory_is_a_status),
+        cmocka_unit_test(drawn_tokens_have_the_log_probability_of_the_whole_text),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
