@@ -1,4 +1,5 @@
-/* train.h -- training by a recipe: pretrain, sft, preferences, reward models.
+/* train.h -- training by a recipe: pretrain, sft, preferences, reward models, and
+ * methods that sample.
  *
  * One call runs one stage from start to end. A recipe is a YAML file (docs/recipes.md lists its
  * keys); settings given here override it. While it runs, metrics are written as JSON lines beside
@@ -35,12 +36,33 @@ typedef struct {
     double seconds_left;
     bool has_rewards; /* methods of preferences: the next four mean something, or are NaN */
     double reward_chosen, reward_rejected, margin, accuracy;
-    double mean_reward; /* reward: of all scores */
+    double mean_reward;  /* reward: of all scores */
+    bool has_replies;    /* methods that sample: the next ones mean something */
+    double reward;       /* mean score of the step's replies, as the source gave it */
+    double kl;           /* mean over replies of the sum over tokens of logp - reference */
+    double reply_tokens; /* mean length */
 } aerie_train_progress;
 
 /* Called after every step. Anything but 0 stops: a checkpoint is written and aerie_train() returns
  * AERIE_INTERRUPTED. */
 typedef int aerie_train_progress_fn(void *user, const aerie_train_progress *progress);
+
+/* A sampled reply that waits for its score. Borrowed for the call. */
+typedef struct {
+    const char *row;    /* the prompt's record in the data, as JSON; NULL: there is none */
+    const char *reply;  /* text, '\0'-terminated */
+    size_t reply_len;   /* bytes */
+    const int32_t *ids; /* [n_tokens], with the token that ended it */
+    int64_t n_tokens;
+    bool ended; /* by itself, not by the limit */
+} aerie_reward_item;
+
+/* Where scores come from when the recipe says 'reward: {source: command}' or 'caller': fills
+ * scores[n], the larger the better. `command` is the recipe's reward.command, or NULL. A failure's
+ * sentence ends the training. */
+typedef aerie_status aerie_reward_fn(void *user, const char *command,
+                                     const aerie_reward_item *items, size_t n, double *scores,
+                                     aerie_error *err);
 
 typedef struct {
     const char *const *settings; /* "learning_rate=1e-4", "lora.r=16": over the recipe's own */
@@ -53,6 +75,8 @@ typedef struct {
     const aerie_places *places; /* where a model's name is looked up; NULL: models are paths */
     aerie_train_progress_fn *progress;
     void *user;
+    aerie_reward_fn *reward; /* NULL: the recipe's built-in sources alone */
+    void *reward_user;
 } aerie_train_options;
 
 typedef struct {

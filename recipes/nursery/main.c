@@ -19,6 +19,10 @@ static const command commands[] = {
       "--seed S --n N --split train|heldout: prompts with their checks" },
     { "sample", nu_cmd_sample,
       "MODEL --file PROMPTS.jsonl [--n N --replies K --temp T --seed S --threads N]: replies" },
+    { "train", nu_cmd_train,
+      "RECIPE.yaml [--set KEY=VALUE ... --resume --threads N]: aerie train, rewarded by the "
+      "checker" },
+    { "reward", nu_cmd_reward, "answers JSON lines {reply, row} with scores: a reward command" },
     { "score", nu_cmd_score, "--file REPLIES.jsonl [--each]: replies scored by the checker" },
     { "pairs", nu_cmd_pairs, "--file REPLIES.jsonl --seed S: the best against a random worse one" },
     { "report", nu_cmd_report,
@@ -72,6 +76,8 @@ static bool take_text(nu_options *o, const char *name, const char *value)
     if (strcmp(name, "--split") == 0) return o->split = value, true;
     if (strcmp(name, "--out") == 0) return o->out = value, true;
     if (strcmp(name, "--json") == 0) return o->json = value, true;
+    if (strcmp(name, "--set") == 0 && o->n_settings < sizeof o->settings / sizeof *o->settings)
+        return o->settings[o->n_settings++] = value, true;
     if (strcmp(name, "--file") != 0 || o->n_files == sizeof o->files / sizeof *o->files)
         return false;
     o->files[o->n_files++] = value;
@@ -83,6 +89,7 @@ static int take_word(nu_options *o, char **argv, int left)
 {
     if (argv[0][0] != '-' && !o->model) return o->model = argv[0], 1;
     if (strcmp(argv[0], "--each") == 0) return o->each = true, 1;
+    if (strcmp(argv[0], "--resume") == 0) return o->resume = true, 1;
     if (left < 2) return 0;
     return take_count(o, argv[0], argv[1]) || take_text(o, argv[0], argv[1]) ? 2 : 0;
 }

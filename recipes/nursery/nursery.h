@@ -194,11 +194,13 @@ typedef struct {
     const char *model, *split, *out, *json;
     const char *files[8];
     size_t n_files;
+    const char *settings[24]; /* of train: "key=value" */
+    size_t n_settings;
     uint64_t seed;
     size_t n, bytes, replies;
     int threads;
     double temperature, seconds;
-    bool each;
+    bool each, resume;
 } nu_options;
 
 int nu_cmd_text(const nu_options *o);
@@ -207,6 +209,8 @@ int nu_cmd_prompts(const nu_options *o);
 int nu_cmd_score(const nu_options *o);
 int nu_cmd_vocab(const nu_options *o);
 int nu_cmd_sample(const nu_options *o);
+int nu_cmd_train(const nu_options *o);
+int nu_cmd_reward(const nu_options *o);
 int nu_cmd_pairs(const nu_options *o);
 int nu_cmd_report(const nu_options *o);
 

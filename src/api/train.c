@@ -84,7 +84,9 @@ aerie_status aerie_train(const char *recipe_path, const aerie_train_options *opt
                          .dry_run = with->dry_run,
                          .any_base = with->any_base,
                          .progress = with->progress,
-                         .user = with->user };
+                         .user = with->user,
+                         .reward = with->reward,
+                         .reward_user = with->reward_user };
     aerie_train_summary unwanted;
     opened o = { 0 };
     aerie_status status;

@@ -169,7 +169,8 @@ typedef struct {
     float *rank;                            /* ranked: 1 the best */
     float margin;                           /* ranked */
     bool undesirable;                       /* unpaired: the reply is not wanted */
-    bool dropped; /* nothing is left to learn from after truncation; n is 0 */
+    const char *row; /* of ae_prompts_read(): the record as JSON; else NULL */
+    bool dropped;    /* nothing is left to learn from after truncation; n is 0 */
     bool truncated;
 } ae_sample;
 
@@ -203,6 +204,13 @@ typedef struct {
     int32_t longest;
     ae_arena arena;
 } ae_samples;
+
+/* The records of a file as prompts, to which replies will be sampled: conversations up to a reply
+ * ('messages', 'conversations', or 'prompt' as messages), or a text ('prompt', 'question',
+ * 'instruction') that a person says. Prompts longer than max_prompt_length (0: no bound) are
+ * dropped. `dataset` names columns. */
+aerie_status ae_prompts_read(ae_samples *out, const char *path, const ae_dataset_options *dataset,
+                             const ae_encode_options *options, aerie_error *err);
 
 /* A zeroed ae_samples is empty. Encodes the records that are held, and reads on to the end.
  * `pool` may be NULL. Fails when nothing is left. */

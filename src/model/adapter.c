@@ -143,6 +143,14 @@ static aerie_status new_score(ae_adapter *a, const ae_model *m, aerie_error *err
     return status;
 }
 
+void ae_adapter_drop_score(ae_adapter *a)
+{
+    if (!a->score) return;
+    a->score = NULL;
+    a->n_params--; /* it was added last */
+    a->options.head = (ae_head_options){ 0 };
+}
+
 void ae_adapter_take_head(ae_adapter *a, const ae_net *net)
 {
     if (a->score && net->score)

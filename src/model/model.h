@@ -235,6 +235,10 @@ typedef struct {
  * allocated. */
 aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_options *options,
                             uint64_t seed, aerie_error *err);
+/* Takes the head that scores away from what was made with one, so that it is not saved: a value
+ * function has done its work when training ends. Nothing to do where there is none. */
+void ae_model_drop_score(ae_model *m);
+void ae_adapter_drop_score(ae_adapter *a);
 /* Gives an adapter with a head of its own the numbers of the net's, when that has one: the net that
  * the adapter is about to be laid over. */
 void ae_adapter_take_head(ae_adapter *a, const ae_net *net);

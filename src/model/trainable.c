@@ -92,3 +92,11 @@ aerie_status ae_model_trainable_with(ae_model **out, const ae_model *from,
         *out = m;
     return status;
 }
+
+void ae_model_drop_score(ae_model *m)
+{
+    if (!m->config.score_head) return;
+    m->config.score_head = false;
+    m->net.score = NULL;
+    m->n_params--; /* it is the table's last */
+}

@@ -8,14 +8,13 @@
 
 static const char magic[8] = { 'a', 'e', 'r', 'i', 'e', 'c', 'k', 'p' };
 
-enum { VERSION = 2 }; /* 2: what a method remembers from step to step */
+enum { VERSION = 3 }; /* 2: what a method remembers from step to step; 3: methods that sample */
 
 typedef struct {
     char magic[8];
     uint32_t version, n_params;
     uint64_t file_bytes, identity_bytes;
-    int64_t step, tokens;
-    ae_running running;
+    ae_checkpoint at;
 } header;
 
 typedef struct {
@@ -69,9 +68,7 @@ aerie_status ae_checkpoint_write(const char *path, const ae_checkpoint *at, cons
                  .n_params = (uint32_t)o->n,
                  .file_bytes = total_bytes(identity, o),
                  .identity_bytes = strlen(identity),
-                 .step = at->step,
-                 .tokens = at->tokens,
-                 .running = at->running };
+                 .at = *at };
     ae_file_writer w = { 0 };
     uint64_t hash = VERSION;
     aerie_status status;
@@ -232,7 +229,7 @@ aerie_status ae_checkpoint_read(const char *path, ae_checkpoint *at, const char 
     status = ae_file_open(&file, path, err);
     if (!status) status = take_all(&look, &h, identity, o, false);
     if (!status) status = take_all(&copy, &h, identity, o, true);
-    if (!status) *at = (ae_checkpoint){ h.step, h.tokens, h.running };
+    if (!status) *at = h.at;
     ae_file_close(&file);
     return status;
 }

@@ -3,6 +3,7 @@
 #define AE_TRAIN_CHECKPOINT_H
 
 #include "train/objective.h"
+#include "train/online.h"
 #include "train/optimizer.h"
 
 /* All randomness comes from the seed and the step's number, so the cursor is a step. */
@@ -10,6 +11,10 @@ typedef struct {
     int64_t step;   /* optimizer steps done */
     int64_t tokens; /* computed so far */
     ae_running running;
+    /* Of methods that sample, else zero. */
+    int64_t updates;   /* of the weights: several a step */
+    double kl_coef;    /* of the next step */
+    ae_moments scores; /* of all steps */
 } ae_checkpoint;
 
 /* Parameters and moments as they stand. `identity` names, a "key: value" line each, what must be

@@ -5,7 +5,7 @@
 static ae_dpo_options options_of(const ae_recipe *r, int loss)
 {
     return (ae_dpo_options){ .loss = (ae_dpo_loss)loss,
-                             .divergence = (ae_divergence)r->divergence,
+                             .divergence = (ae_f_divergence)r->divergence,
                              .beta = r->beta,
                              .label_smoothing = r->label_smoothing,
                              .tau = r->discopop_tau,

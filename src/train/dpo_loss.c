@@ -181,7 +181,7 @@ const char *ae_divergence_name(int divergence)
 
 /* f'(e^l) of an f-divergence, and its slope in l (Wang et al., 2309.16240). Exponents are held at
  * 80, past which exp() in single precision would be infinite. */
-static double transform(ae_divergence kind, double alpha, double l, double *slope)
+static double transform(ae_f_divergence kind, double alpha, double l, double *slope)
 {
     double e;
 

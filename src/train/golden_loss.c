@@ -218,7 +218,7 @@ static bool read_options(ae_dpo_options *o, const json_t *c)
     loss = find_name(ae_dpo_loss_name, name);
     if (loss < 0 || divergence < 0) return false;
     *o = (ae_dpo_options){ .loss = (ae_dpo_loss)loss,
-                           .divergence = (ae_divergence)divergence,
+                           .divergence = (ae_f_divergence)divergence,
                            .beta = ae_golden_param(c, "beta", 0.1),
                            .label_smoothing = ae_golden_param(c, "label_smoothing", 0),
                            .tau = ae_golden_param(c, "discopop_tau", 0.05),

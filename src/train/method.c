@@ -7,6 +7,15 @@
 /* What all methods of preferred and rejected answers have. */
 #define OF_ANSWERS "ranked_answers min_margin max_prompt_length truncation_mode shared_prefix"
 
+/* What all methods have that sample. */
+#define OF_SAMPLES                                                                                 \
+    "max_prompt_length rollout.samples rollout.max_new_tokens rollout.temperature "                \
+    "rollout.parallel rollout.epochs rollout.minibatches reward.source reward.command "            \
+    "reward.length reward.begins reward.ends reward.scale reward.clip reward.missing_eos_penalty"
+#define OF_RATIOS " ppo.clip ppo.clip_high ppo.dual_clip"
+#define OF_KL     " kl.estimator kl.coef kl.target kl.horizon"
+#define OF_VALUES " ppo.gamma ppo.lambda ppo.value_head ppo.value_coef"
+
 static const ae_method_info methods[] = {
     [AE_METHOD_PRETRAIN] = { .name = "pretrain",
                              .objective = &ae_objective_tokens,
@@ -94,6 +103,48 @@ static const ae_method_info methods[] = {
                                           "max_ranked_answers max_completion_length",
                            .source = "Zhu et al. (2301.11270), Starling; InstructGPT (2203.02155); "
                                      "names of TRL" },
+    [AE_METHOD_PPO] = { .name = "ppo",
+                        .objective = &ae_objective_prompts,
+                        .kind = AE_EXAMPLE_CHAT,
+                        .learning_rate = 1e-6,
+                        .max_length = 2048,
+                        .online = true,
+                        .keys =
+                            OF_SAMPLES OF_RATIOS OF_KL OF_VALUES " ppo.clip_value reward.whiten",
+                        .source = "Schulman et al. (1707.06347); TRL's and OpenRLHF's options" },
+    [AE_METHOD_APA] = { .name = "apa",
+                        .objective = &ae_objective_prompts,
+                        .kind = AE_EXAMPLE_CHAT,
+                        .learning_rate = 1e-6,
+                        .max_length = 2048,
+                        .online = true,
+                        .keys = OF_SAMPLES OF_VALUES " apa.lambda",
+                        .source = "Zhu et al. (2306.02231), microsoft/RLHF-APA" },
+    [AE_METHOD_AWR] = { .name = "awr",
+                        .objective = &ae_objective_prompts,
+                        .kind = AE_EXAMPLE_CHAT,
+                        .learning_rate = 1e-6,
+                        .max_length = 2048,
+                        .online = true,
+                        .keys = OF_SAMPLES OF_VALUES " awr.c",
+                        .source = "Peng et al. (1910.00177), as in the APA paper" },
+    [AE_METHOD_GRPO] = { .name = "grpo",
+                         .objective = &ae_objective_prompts,
+                         .kind = AE_EXAMPLE_CHAT,
+                         .learning_rate = 1e-6,
+                         .beta = 0.04,
+                         .max_length = 2048,
+                         .online = true,
+                         .keys = OF_SAMPLES OF_RATIOS " beta grpo.loss grpo.scale_rewards",
+                         .source = "Shao et al. (2402.03300); forms of TRL" },
+    [AE_METHOD_RLOO] = { .name = "rloo",
+                         .objective = &ae_objective_prompts,
+                         .kind = AE_EXAMPLE_CHAT,
+                         .learning_rate = 1e-6,
+                         .max_length = 2048,
+                         .online = true,
+                         .keys = OF_SAMPLES OF_RATIOS OF_KL,
+                         .source = "Ahmadian et al. (2402.14740)" },
 };
 
 const ae_method_info *ae_method_at(int method)

@@ -12,6 +12,7 @@ typedef struct {
     double learning_rate;          /* default peak of all parameters; ten times that with LoRA */
     double beta;                   /* default of the key; 0: it has none */
     int64_t max_length;            /* default, where the model's context is no shorter */
+    bool online;                   /* samples its replies: the records are prompts */
     bool of_tokens;                /* its loss is a mean over learned tokens, of any sequence */
     /* Recipe keys that it has and not every method has, apart by spaces. A key that no method lists
      * is every method's. */

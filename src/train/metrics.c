@@ -102,6 +102,23 @@ static void add_rewards(ae_bytes *line, const aerie_train_progress *p, const ae_
     if (sums->nll_share > 0) add_number(line, "nll", sums->nll / sums->nll_share);
 }
 
+static void add_replies(ae_bytes *line, const ae_online_sums *s)
+{
+    double n = s->n_tokens > 0 ? s->n_tokens : 1;
+
+    add_number(line, "reward", s->reward);
+    add_number(line, "reward_std", s->reward_std);
+    add_number(line, "kl", s->kl);
+    add_number(line, "kl_coef", s->kl_coef);
+    add_number(line, "entropy", s->entropy);
+    add_number(line, "reply_tokens", s->reply_tokens);
+    add_number(line, "eos_rate", s->eos_rate);
+    add_number(line, "clip_fraction", s->n_clipped / n);
+    add_number(line, "approx_kl", s->apart / n);
+    add_number(line, "policy_loss", s->policy_loss / n);
+    add_number(line, "value_loss", s->value_loss / n);
+}
+
 aerie_status ae_metrics_write(ae_metrics *m, const char *event, const aerie_train_progress *p,
                               const ae_loss_sums *sums, aerie_error *err)
 {
@@ -119,6 +136,7 @@ aerie_status ae_metrics_write(ae_metrics *m, const char *event, const aerie_trai
     }
     if (p->has_rewards) add_rewards(&line, p, sums);
     if (m->level_name) add_number(&line, m->level_name, sums->level);
+    if (p->has_replies) add_replies(&line, &sums->online);
     ae_bytes_add_text(&line, "}\n");
     status = ae_bytes_status(&line, err);
     if (!status && (fwrite(line.data, 1, line.len, m->stream) != line.len || fflush(m->stream)))

@@ -9,6 +9,15 @@
 #include "train/row.h"
 #include "train/train.h"
 
+/* What methods that sample tell of a step. */
+typedef struct {
+    /* Over the tokens of all its updates; apart: (logp - old)^2 / 2. */
+    double n_tokens, n_clipped, policy_loss, value_loss, apart;
+    /* Of the replies as they were drawn: their scores; sums over tokens of logp - reference, and
+     * the coefficient that weighed them; -logp of a token. */
+    double reward, reward_std, kl, kl_coef, entropy, reply_tokens, eos_rate;
+} ae_online_sums;
+
 /* Sums over the items of a step, in their order, in double: the same for any micro-batch split. */
 typedef struct {
     double loss;  /* divided by `share` at the end */
@@ -22,6 +31,7 @@ typedef struct {
     double n_chosen, n_rejected, reward_chosen, reward_rejected, logp_chosen, logp_rejected;
     double level;            /* ae_dpo_term's */
     double n_scores, scores; /* of a head that scores */
+    ae_online_sums online;
 } ae_loss_sums;
 
 /* What some methods remember from step to step. A checkpoint has it. */
@@ -38,9 +48,11 @@ typedef struct {
     int64_t n_items;
     const ae_row *row;
     const int64_t *first;
-    const float *logp;        /* [N]; of_scores: the scores */
-    const float *mean;        /* [N], or NULL when the method doesn't smooth */
-    float *dlogp, *dmean;     /* [N], to be filled; NULL in evaluation */
+    const float *logp;    /* [N]; of_scores: the scores */
+    const float *mean;    /* [N], or NULL when the method doesn't smooth */
+    float *dlogp, *dmean; /* [N], to be filled; NULL in evaluation */
+    const float *values;  /* [N]: the score head's beside them, or NULL */
+    float *dvalues;
     const double *reference;  /* [n_reference] for every item of the set, or NULL */
     const ae_dpo_term *terms; /* of items[0] and on, when items are coupled, else NULL */
     double share;             /* of the whole step */
@@ -86,7 +98,8 @@ typedef struct {
 enum { AE_SEGMENTS_PER_ITEM = 4 };
 
 extern const ae_objective ae_objective_tokens, ae_objective_dpo, ae_objective_orpo,
-    ae_objective_simpo, ae_objective_cpo, ae_objective_kto, ae_objective_bco, ae_objective_reward;
+    ae_objective_simpo, ae_objective_cpo, ae_objective_kto, ae_objective_bco, ae_objective_reward,
+    ae_objective_prompts, ae_objective_replies;
 const ae_objective *ae_objective_of(const ae_recipe *recipe);
 bool ae_objective_smooths(const ae_recipe *recipe); /* wants the mean over the vocabulary */
 

@@ -62,6 +62,17 @@ void ae_grpo_advantages(double *advantages, const double *rewards, int64_t n_gro
 /* RLOO (Ahmadian et al., 2402.14740): r less the mean of the others of its group. size >= 2. */
 void ae_rloo_advantages(double *advantages, const double *rewards, int64_t n_groups, int64_t size);
 
+/* What GRPO's loss is a mean of: replies' means (grpo), tokens (bnpo, and dapo, which differ only
+ * where micro-batches have means of their own), or replies times the longest one (dr_grpo). */
+typedef enum {
+    AE_GRPO_NORM_GRPO,
+    AE_GRPO_NORM_BNPO,
+    AE_GRPO_NORM_DAPO,
+    AE_GRPO_NORM_DR_GRPO,
+    AE_N_GRPO_NORM
+} ae_grpo_norm;
+const char *ae_grpo_norm_name(int norm); /* "grpo"...; NULL out of range */
+
 /* ---- online_loss.c: the losses of one token, and their slopes ---- */
 
 typedef struct {

@@ -12,6 +12,13 @@ const char *ae_group_scale_name(int scale)
     return scale >= 0 && scale < AE_N_SCALE ? names[scale] : NULL;
 }
 
+const char *ae_grpo_norm_name(int norm)
+{
+    static const char *const names[] = { "grpo", "bnpo", "dapo", "dr_grpo" };
+
+    return norm >= 0 && norm < AE_N_GRPO_NORM ? names[norm] : NULL;
+}
+
 static double mean_of(const double *x, int64_t n)
 {
     double sum = 0;

@@ -31,7 +31,8 @@ static aerie_status lay_row(const ae_pass *p, laid_row *out, const int64_t *item
     return AERIE_OK;
 }
 
-static ae_tensor *forward(ae_ctx *cx, const ae_pass *p, const ae_row *row, ae_tensor **mean)
+static ae_tensor *forward(ae_ctx *cx, const ae_pass *p, const ae_row *row, ae_tensor **mean,
+                          ae_tensor **values)
 {
     ae_batch batch = { .n_tokens = row->n_tokens,
                        .ids = row->ids,
@@ -52,12 +53,15 @@ static ae_tensor *forward(ae_ctx *cx, const ae_pass *p, const ae_row *row, ae_te
     hidden = ae_net_hidden(cx, p->net, kept);
     if (p->objective->of_scores)
         return ae_net_scores(cx, p->net, hidden, row->rows, row->n_predictions);
-    return ae_net_log_prob(cx, p->net, hidden, &predictions,
-                           ae_objective_smooths(p->recipe) ? mean : NULL);
+    if (p->values) *values = ae_net_scores(cx, p->net, hidden, row->rows, row->n_predictions);
+    return ae_net_log_prob_at(cx, p->net, hidden, &predictions,
+                              p->temperature > 0 ? p->temperature : 1,
+                              ae_objective_smooths(p->recipe) ? mean : NULL);
 }
 
 static ae_loss_call call_of(const ae_pass *p, const laid_row *laid, const int64_t *items, int64_t n,
-                            double share, const ae_tensor *logp, const ae_tensor *mean)
+                            double share, const ae_tensor *logp, const ae_tensor *mean,
+                            const ae_tensor *values)
 {
     return (ae_loss_call){ .recipe = p->recipe,
                            .set = p->set,
@@ -67,6 +71,7 @@ static ae_loss_call call_of(const ae_pass *p, const laid_row *laid, const int64_
                            .first = laid->first,
                            .logp = ae_f32(logp),
                            .mean = mean ? ae_f32(mean) : NULL,
+                           .values = values ? ae_f32(values) : NULL,
                            .reference = p->reference,
                            .terms = p->terms,
                            .share = share,
@@ -79,7 +84,7 @@ static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *
     ae_tape tape = { 0 };
     laid_row laid;
     ae_ctx cx = { .device = p->device, .arena = p->arena, .dropout_key = p->dropout_key };
-    ae_tensor *logp, *mean = NULL;
+    ae_tensor *logp, *mean = NULL, *values = NULL;
     ae_loss_call call;
     aerie_status status;
 
@@ -89,9 +94,9 @@ static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *
     if (laid.row.n_predictions == 0) return AERIE_OK; /* nothing to learn here */
     cx.dropout_rows = laid.row.dropout_rows;
     if (kind == AE_PASS_TRAIN) cx.tape = &tape;
-    logp = forward(&cx, p, &laid.row, &mean);
+    logp = forward(&cx, p, &laid.row, &mean, &values);
     if (!logp) return aerie_fail(err, cx.error.status, "%s", cx.error.message);
-    call = call_of(p, &laid, items, n, share, logp, mean);
+    call = call_of(p, &laid, items, n, share, logp, mean, values);
     if (kind == AE_PASS_REFERENCE) {
         p->objective->reference(&call, reference);
         return AERIE_OK;
@@ -99,6 +104,7 @@ static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *
     if (kind == AE_PASS_TRAIN) {
         call.dlogp = logp->grad;
         call.dmean = mean ? mean->grad : NULL;
+        call.dvalues = values ? values->grad : NULL;
     }
     p->objective->loss(&call, sums);
     if (kind != AE_PASS_TRAIN) return AERIE_OK;

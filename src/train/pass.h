@@ -17,6 +17,8 @@ typedef struct {
     const ae_dpo_term *terms; /* see ae_loss_call; ae_pass_items() sets these two */
     double nll_share;
     ae_running *running; /* see ae_couple_call */
+    bool values;         /* the score head's numbers too */
+    float temperature;   /* of the distribution that log-probabilities are of; 0: 1 */
 } ae_pass;
 
 typedef enum {

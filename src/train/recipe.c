@@ -264,6 +264,20 @@ static aerie_status read_mapping(reader *r, const char *prefix, const yaml_node_
     return status;
 }
 
+/* What is below a dot in the table; "lora: null" and "lora: false" say that there is none. */
+static aerie_status read_nested(reader *r, const char *word, const yaml_node_t *value)
+{
+    char prefix[40];
+
+    if (is_null(value) || (scalar_of(value) && strcmp(scalar_of(value), "false") == 0))
+        return AERIE_OK;
+    snprintf(prefix, sizeof prefix, "%.32s.", word);
+    if (value->type == YAML_MAPPING_NODE) return read_mapping(r, prefix, value);
+    return at(r, value,
+              aerie_fail(r->err, AERIE_BAD_TEXT, "'%s' must be a mapping, as in {%s: ...}", word,
+                         ae_recipe_first_below(word)));
+}
+
 static aerie_status read_pair(reader *r, const char *prefix, const yaml_node_pair_t *pair)
 {
     const yaml_node_t *key_node = yaml_document_get_node(r->document, pair->key);
@@ -274,14 +288,7 @@ static aerie_status read_pair(reader *r, const char *prefix, const yaml_node_pai
 
     if (!word) return at(r, key_node, aerie_fail(r->err, AERIE_BAD_TEXT, "a key must be a word"));
     snprintf(name, sizeof name, "%s%s", prefix, word);
-    /* The one nested mapping; "lora: null" and "lora: false" say that there is none. */
-    if (!*prefix && strcmp(word, "lora") == 0) {
-        if (is_null(value) || (scalar_of(value) && strcmp(scalar_of(value), "false") == 0))
-            return AERIE_OK;
-        if (value->type == YAML_MAPPING_NODE) return read_mapping(r, "lora.", value);
-        return at(r, value,
-                  aerie_fail(r->err, AERIE_BAD_TEXT, "'lora' must be a mapping, as in {r: 16}"));
-    }
+    if (!*prefix && ae_recipe_is_mapping(word)) return read_nested(r, word, value);
     key = ae_recipe_key(name);
     if (!key) return at(r, key_node, ae_recipe_unknown(name, r->err));
     if (r->seen[key - ae_recipe_keys])
@@ -381,6 +388,7 @@ static aerie_status set_defaults(ae_recipe *recipe, aerie_error *err)
     recipe->learning_rate = NAN; /* by method: see ae_recipe_check() */
     recipe->auto_learning_rate = NAN;
     recipe->beta = NAN;
+    recipe->online.clip_high = recipe->online.value_coef = NAN;
     recipe->packing = -1;
     return status;
 }

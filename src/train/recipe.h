@@ -33,6 +33,12 @@ extern const size_t ae_n_recipe_keys;
 
 /* The key of that name, or NULL. */
 const ae_key *ae_recipe_key(const char *name);
+/* The part after the dot of the first key below `word`, "r" for "lora"; NULL: none is. */
+const char *ae_recipe_first_below(const char *word);
+static inline bool ae_recipe_is_mapping(const char *word)
+{
+    return ae_recipe_first_below(word) != NULL;
+}
 /* AERIE_NOT_FOUND with a sentence that offers the nearest key. */
 aerie_status ae_recipe_unknown(const char *name, aerie_error *err);
 /* Sets a key from a scalar's text, which the recipe copies. Errors name the key. */

@@ -1,6 +1,7 @@
 /* recipe_check.c -- what a recipe's keys mean together. */
 #include "train/method.h"
 #include "train/recipe.h"
+#include "train/reward_source.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,10 +14,20 @@ static double default_rate(const ae_recipe *r)
     return r->lora_r > 0 && r->method != AE_METHOD_PRETRAIN ? 10 * full : full;
 }
 
+/* Passes over a step's replies: TRL's for PPO, RLHF-APA's, and one where the papers have one. */
+static int64_t default_rounds(const ae_recipe *r)
+{
+    if (r->method == AE_METHOD_PPO) return 4;
+    return r->method == AE_METHOD_APA || r->method == AE_METHOD_AWR ? 2 : 1;
+}
+
 static void fill_in(ae_recipe *r)
 {
     if (isnan(r->learning_rate) && isnan(r->auto_learning_rate)) r->learning_rate = default_rate(r);
     if (isnan(r->beta) && ae_method_of(r)->beta > 0) r->beta = ae_method_of(r)->beta;
+    if (isnan(r->online.clip_high)) r->online.clip_high = r->online.clip_low;
+    if (isnan(r->online.value_coef)) r->online.value_coef = r->method == AE_METHOD_PPO ? 0.1 : 1;
+    if (r->online.epochs == 0) r->online.epochs = default_rounds(r);
     if (r->packing < 0) r->packing = r->method == AE_METHOD_PRETRAIN;
     if (r->method == AE_METHOD_PRETRAIN) r->train_on = AE_TRAIN_ON_ALL;
 }
@@ -182,6 +193,38 @@ static aerie_status check_classes(const ae_recipe *r, aerie_error *err)
     return AERIE_OK;
 }
 
+/* Of methods that sample. */
+static aerie_status check_online(const ae_recipe *r, aerie_error *err)
+{
+    const ae_online_options *o = &r->online;
+    bool of_groups = r->method == AE_METHOD_GRPO || r->method == AE_METHOD_RLOO;
+
+    if (!ae_method_of(r)->online) return AERIE_OK;
+    if (of_groups && o->samples < 2)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'method: %s' compares replies to one prompt: 'rollout: {samples: ...}' "
+                          "must be 2 or more",
+                          ae_method_of(r)->name);
+    if (r->lora_dropout > 0)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'lora: {dropout: ...}' would make the policy that learns another than "
+                          "the one that sampled; leave it out for 'method: %s'",
+                          ae_method_of(r)->name);
+    if (r->eval_data.n > 0)
+        return aerie_fail(err, AERIE_UNSUPPORTED,
+                          "'eval_data' has no meaning for 'method: %s' yet; sample from the "
+                          "result and score that",
+                          ae_method_of(r)->name);
+    if (o->source == AE_REWARD_COMMAND && !o->command)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'reward: {source: command}' needs 'reward: {command: ...}', what to "
+                          "start");
+    if (o->source == AE_REWARD_FORMAT && !o->begins && !o->ends)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'reward: {source: format}' needs 'reward: {begins: ...}' or 'ends'");
+    return AERIE_OK;
+}
+
 static aerie_status check_method(const ae_recipe *r, aerie_error *err)
 {
     aerie_status status = check_classes(r, err);
@@ -212,6 +255,7 @@ aerie_status ae_recipe_check(ae_recipe *r, aerie_error *err)
     if (!status) status = check_start(r, err);
     if (!status) status = check_targets(r, err);
     if (!status) status = check_rate(r, err);
+    if (!status) status = check_online(r, err);
     if (!status) status = check_method(r, err);
     if (status) return status;
     if (r->data.n == 0)

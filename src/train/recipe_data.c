@@ -107,6 +107,16 @@ static aerie_status open_conditions(ae_conditions *out, const ae_recipe *r, aeri
     return AERIE_OK;
 }
 
+static aerie_status read_prompts(ae_samples *out, const ae_source *source,
+                                 const ae_dataset_options *options, const ae_encode_options *encode,
+                                 aerie_error *err)
+{
+    aerie_status status = ae_prompts_read(out, source->path, options, encode, err);
+
+    if (!status) out->n = (size_t)ceil((double)out->n * source->fraction);
+    return status;
+}
+
 static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_source *source,
                                 const ae_encode_options *encode, ae_pool *pool, aerie_error *err)
 {
@@ -120,6 +130,8 @@ static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_so
                                    .ranked_pairs = r->reward_loss == AE_REWARD_BRADLEY_TERRY,
                                    .max_answers = (size_t)r->max_ranked_answers };
     ae_dataset *dataset = NULL;
+
+    if (ae_method_of(r)->online) return read_prompts(out, source, &options, encode, err);
     aerie_status status = ae_dataset_start(&dataset, &source->path, 1, &options, err);
 
     if (!status) status = ae_samples_encode(out, dataset, encode, pool, err);

@@ -1,8 +1,10 @@
 /* recipe_keys.c -- the table of a recipe's keys: parsing, defaults, errors and documentation all
  * walk this. */
 #include "train/method.h"
+#include "train/online.h"
 #include "train/recipe.h"
 #include "train/reward.h"
+#include "train/reward_source.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -30,6 +32,7 @@ WORDS(train_on_word, "completion", "all")
 WORDS(keep_word, "keep_end", "keep_start", "cut_end")
 WORDS(ranked_word, "best_random", "mean_random", "best_worst", "all")
 WORDS(recompute_word, "auto", "true", "false")
+WORDS(reward_scale_word, "none", "running")
 WORDS(output_word, "f32", "f16", "bf16", "q8_0")
 WORDS(lora_format_word, "gguf", "peft")
 WORDS(load_in_word, "as_stored", "nf4", "nf4_double_quant")
@@ -248,6 +251,70 @@ const ae_key ae_recipe_keys[] = {
          "nf4: the model's projections are quantized to QLoRA's 4 bits when it is opened, and an "
          "adapter is trained over them; nf4_double_quant: with the scales of bitsandbytes' double "
          "quantization"),
+    COUNT("rollout.samples", online.samples, 1, 256, "4", true,
+          "replies sampled to each prompt, branching from it; grpo, rloo: the group, at least 2"),
+    COUNT("rollout.max_new_tokens", online.max_new_tokens, 1, 1e6, "128", true,
+          "tokens of a reply, its end included"),
+    NUMBER("rollout.temperature", online.temperature, 0.01, 100, "1", true,
+           "of sampling; log-probabilities are those of this distribution, and so are the losses"),
+    COUNT("rollout.parallel", online.parallel, 1, 4096, "32", false,
+          "replies sampled at once: memory of the cache against speed"),
+    COUNT("rollout.epochs", online.epochs, 0, 1000, "0", true,
+          "passes over a step's replies; default: 4 for ppo, 2 for apa and awr, 1 for grpo and "
+          "rloo"),
+    COUNT("rollout.minibatches", online.minibatches, 1, 1e6, "1", true,
+          "updates of the weights in each of these passes"),
+    WORD(
+        "reward.source", online.source, ae_reward_source_name, "caller", true,
+        "where scores come from: number (the reply's last number is the record's `answer`), length "
+        "(near reward.length tokens), format (reward.begins, reward.ends), command, or the "
+        "program that calls this one"),
+    TEXT("reward.command", online.command, true,
+         "a program that reads JSON lines {reply, row, tokens, ended} and answers each with a "
+         "number or {score}; started once"),
+    COUNT("reward.length", online.length, 1, 1e6, "64", true, "tokens that `length` asks for"),
+    TEXT("reward.begins", online.begins, true, "what `format` wants a reply to begin with"),
+    TEXT("reward.ends", online.ends, true, "what `format` wants a reply to end with"),
+    WORD("reward.scale", online.scale, reward_scale_word, "none", true,
+         "running: scores are divided by the standard deviation of all so far (trlX, RLHF-APA)"),
+    NUMBER("reward.clip", online.clip, 0, 1e9, "0", true,
+           "scores are held to plus or minus this; 0: not"),
+    NUMBER("reward.missing_eos_penalty", online.missing_eos, 0, 1e9, "0", true,
+           "taken from a reply that did not end by itself (TRL)"),
+    FLAG("reward.whiten", online.whiten, "false", true,
+         "ppo: tokens' rewards are whitened, their mean kept (TRL)"),
+    WORD("kl.estimator", online.kl, ae_kl_name, "k1", true,
+         "ppo, rloo: of a token's KL to the reference: k1, k2 or k3"),
+    NUMBER("kl.coef", online.kl_coef, 0, 1e6, "0.05", true,
+           "ppo, rloo: weight of the KL that is taken from the reward"),
+    NUMBER("kl.target", online.kl_target, 0, 1e9, "0", true,
+           "ppo, rloo: the coefficient follows a reply's KL to this (Ziegler et al.); 0: it is "
+           "fixed"),
+    NUMBER("kl.horizon", online.kl_horizon, 1, 1e12, "10000", true,
+           "of kl.target: replies over which the coefficient may double"),
+    NUMBER("ppo.clip", online.clip_low, 0, 1e6, "0.2", true,
+           "the ratio to the sampling policy is clipped at 1 minus this"),
+    NUMBER("ppo.clip_high", online.clip_high, 0, 1e6, NULL, true,
+           "and at 1 plus this; default: ppo.clip (DAPO: 0.28)"),
+    NUMBER("ppo.dual_clip", online.dual_clip, 0, 1e6, "0", true,
+           "bound of the loss for bad tokens, a multiple of the advantage; 0: none"),
+    NUMBER("ppo.clip_value", online.clip_value, 0, 1e9, "0.2", true,
+           "ppo: how far a value may go from what it was; 0: not clipped"),
+    NUMBER("ppo.value_coef", online.value_coef, 0, 1e6, NULL, true,
+           "weight of the value function's loss; default: 0.1 for ppo, 1 for apa and awr"),
+    NUMBER("ppo.gamma", online.gamma, 0, 1, "1", true, "discount of later rewards"),
+    NUMBER("ppo.lambda", online.lambda, 0, 1, "0.95", true, "of generalized advantage estimation"),
+    FLAG("ppo.value_head", online.value_head, "true", true,
+         "a value function: a head beside the language head, trained with the policy, not kept; "
+         "false: values are 0"),
+    NUMBER("apa.lambda", online.apa_lambda, 1e-9, 1e9, "0.1", true,
+           "apa: advantages are divided by this (RLHF-APA: 0.1)"),
+    NUMBER("awr.c", online.awr_c, 0, 1e6, "0.5", true, "awr: weight exp(c * advantage)"),
+    WORD("grpo.loss", online.norm, ae_grpo_norm_name, "dapo", true,
+         "grpo: grpo (mean of each reply, then of replies), bnpo or dapo (mean of tokens), dr_grpo "
+         "(over replies times max_new_tokens)"),
+    WORD("grpo.scale_rewards", online.group_scale, ae_group_scale_name, "group", true,
+         "grpo: advantages are divided by the deviation of the group, of the batch, or not"),
     WORD("recompute", recompute, recompute_word, "auto", false,
          "keep layer inputs only and compute the rest again on the way back: less memory, a third "
          "more arithmetic, the same numbers; auto: when a row would take more than 1 GiB"),
@@ -269,6 +336,17 @@ const ae_key *ae_recipe_key(const char *name)
 {
     for (size_t i = 0; i < ae_n_recipe_keys; i++)
         if (strcmp(ae_recipe_keys[i].name, name) == 0) return &ae_recipe_keys[i];
+    return NULL;
+}
+
+const char *ae_recipe_first_below(const char *word)
+{
+    size_t len = strlen(word);
+
+    for (size_t i = 0; i < ae_n_recipe_keys; i++) {
+        const char *name = ae_recipe_keys[i].name;
+        if (strncmp(name, word, len) == 0 && name[len] == '.') return name + len + 1;
+    }
     return NULL;
 }
 

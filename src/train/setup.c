@@ -41,6 +41,22 @@ static aerie_status check_sample(const ae_sample *s, ae_example_kind kind, size_
                                         : "rejected answer");
 }
 
+/* Replies must fit behind the longest prompt. */
+static aerie_status check_room(const ae_trainer *t, const ae_samples *prompts, aerie_error *err)
+{
+    int64_t room = ae_model_config(t->model)->max_position, most = t->recipe->online.max_new_tokens;
+
+    for (size_t i = 0; i < prompts->n; i++)
+        if (room > 0 && prompts->items[i].n + most > room)
+            return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                              "prompt %zu has %d tokens, and with 'rollout.max_new_tokens' (%lld) "
+                              "more than the model's context of %lld; lower that, or give "
+                              "'max_prompt_length: %lld' to leave such prompts out",
+                              i, prompts->items[i].n, (long long)most, (long long)room,
+                              (long long)(room - most));
+    return AERIE_OK;
+}
+
 static aerie_status check_set(const ae_trainer *t, const ae_samples *set, aerie_error *err)
 {
     ae_example_kind kind = ae_method_of(t->recipe)->kind;
@@ -51,11 +67,13 @@ static aerie_status check_set(const ae_trainer *t, const ae_samples *set, aerie_
     return status;
 }
 
-/* What scores has a head for it, and a whole copy of the model nothing but that. */
+/* What scores has a head for it, and a whole copy of the model nothing but that. A value function
+ * is beside the language head, and begins at zero everywhere. */
 static ae_head_options head_options(const ae_recipe *r)
 {
     bool scores = ae_objective_of(r)->of_scores;
 
+    if (ae_online_has_values(r)) return (ae_head_options){ .score = true, .zero = true };
     return (ae_head_options){ .score = scores, .drop_language = scores, .seed = (uint64_t)r->seed };
 }
 
@@ -206,6 +224,7 @@ static uint64_t hash_set(const ae_samples *set)
         hash = ae_hash64(s->ids, (size_t)s->n * sizeof *s->ids, hash);
         hash = ae_hash64(s->weight, (size_t)s->n * sizeof *s->weight, hash);
         if (s->kind == AE_EXAMPLE_RANKED) hash = hash_ranking(s, hash);
+        if (s->row) hash = ae_hash64(s->row, strlen(s->row), hash);
     }
     return hash;
 }
@@ -278,6 +297,7 @@ aerie_status ae_trainer_open(ae_trainer *t, aerie_error *err)
     t->objective = ae_objective_of(t->recipe);
     status = check_set(t, t->data, err);
     if (!status && t->eval) status = check_set(t, t->eval, err);
+    if (!status && ae_method_of(t->recipe)->online) status = check_room(t, t->data, err);
     if (!status) status = name_files(t, err);
     if (!status) status = t->recipe->lora_r > 0 ? open_adapters(t, err) : open_copy(t, err);
     if (!status) status = open_optimizer(t, err);

@@ -17,7 +17,12 @@ typedef enum {
     AE_METHOD_KTO,
     AE_METHOD_BCO,
     AE_METHOD_REWARD,
-    AE_METHOD_CRLFT
+    AE_METHOD_CRLFT,
+    AE_METHOD_PPO,
+    AE_METHOD_APA,
+    AE_METHOD_AWR,
+    AE_METHOD_GRPO,
+    AE_METHOD_RLOO
 } ae_method;
 
 typedef enum { AE_OPTIM_ADAMW, AE_OPTIM_RMSPROP } ae_optim;
@@ -69,11 +74,11 @@ typedef enum {
     AE_JS_DIVERGENCE,
     AE_ALPHA_DIVERGENCE,
     AE_N_DIVERGENCE
-} ae_divergence;
+} ae_f_divergence;
 
 typedef struct {
     ae_dpo_loss loss;
-    ae_divergence divergence;
+    ae_f_divergence divergence;
     double beta, label_smoothing;
     double tau;       /* discopop */
     double f_alpha;   /* alpha divergence */
@@ -141,6 +146,24 @@ typedef struct {
     int64_t n;
 } ae_sources;
 
+/* Of methods that learn from their own samples; see online.h for what the numbers do. */
+typedef struct {
+    int64_t samples, max_new_tokens, epochs, minibatches, parallel; /* epochs 0: the method's own */
+    double temperature;
+    int source; /* ae_reward_source */
+    const char *command, *begins, *ends;
+    int64_t length;
+    int scale; /* 1: by the running deviation */
+    bool whiten;
+    double clip, missing_eos;
+    int kl; /* ae_kl_kind */
+    double kl_coef, kl_target, kl_horizon;
+    double clip_low, clip_high, dual_clip, clip_value, value_coef, gamma, lambda;
+    bool value_head;
+    double apa_lambda, awr_c;
+    int norm, group_scale; /* ae_grpo_norm, ae_group_scale */
+} ae_online_options;
+
 /* A recipe read and checked. Every string lives in `arena`. */
 typedef struct {
     ae_arena arena;
@@ -171,7 +194,7 @@ typedef struct {
     bool per_sequence_loss, bf16_weights;
     ae_words loss_type; /* ae_dpo_loss; several: a mixture */
     ae_numbers loss_weights;
-    int divergence; /* ae_divergence */
+    int divergence; /* ae_f_divergence */
     double gamma, cpo_alpha, desirable_weight, undesirable_weight;
     bool reference_free, shared_prefix, shuffle;
     int reward_loss; /* ae_reward_loss */
@@ -186,6 +209,7 @@ typedef struct {
     int lora_format; /* ae_lora_format */
     ae_texts lora_targets;
     int64_t save_steps, logging_steps, eval_steps, threads;
+    ae_online_options online;
 } ae_recipe;
 
 /* path NULL: every default. Settings are "key=value", laid over the file's. On failure nothing is
@@ -226,6 +250,8 @@ typedef struct {
     const char *template_source; /* Jinja that the trained model is to carry; NULL: what it has */
     aerie_train_progress_fn *progress; /* may be NULL */
     void *user;
+    aerie_reward_fn *reward; /* may be NULL */
+    void *reward_user;
 } ae_train_run;
 
 /* The loop, given what it needs. `eval` may be NULL; `summary` not. Sets and model stay the

@@ -1,6 +1,8 @@
 /* trainer.c -- the loop: steps in the plan's order, metrics, evaluations, checkpoints, output. */
 #include "train/trainer.h"
 
+#include "train/method.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +27,7 @@ static int tell_reference(void *user, int64_t done, int64_t n)
         t, &(aerie_train_progress){ .phase = AERIE_TRAIN_REFERENCE, .step = done, .n_steps = n });
 }
 
-static ae_pass pass_of(ae_trainer *t, const ae_samples *set)
+ae_pass ae_trainer_pass(ae_trainer *t, const ae_samples *set)
 {
     return (ae_pass){ .recipe = t->recipe,
                       .objective = t->objective,
@@ -40,7 +42,7 @@ static ae_pass pass_of(ae_trainer *t, const ae_samples *set)
 static aerie_status fill_reference(ae_trainer *t, ae_reference *r, const ae_samples *set,
                                    const int64_t *items, int64_t n, aerie_error *err)
 {
-    ae_pass pass = pass_of(t, set);
+    ae_pass pass = ae_trainer_pass(t, set);
 
     pass.net = &t->start;
     return ae_reference_fill(r, &pass, items, n, t->reference_path, t->start_identity.data,
@@ -73,8 +75,7 @@ static aerie_status make_references(ae_trainer *t, aerie_error *err)
     return status;
 }
 
-/* What the net needs to know of numbers that have changed: of DoRA, the norms of its rows. */
-static aerie_status follow(ae_trainer *t, aerie_error *err)
+aerie_status ae_trainer_follow(ae_trainer *t, aerie_error *err)
 {
     if (!t->recipe->lora_dora || t->recipe->lora_r == 0) return AERIE_OK;
     return ae_adapter_norms(t->adapters[t->n_adapters - 1], t->model, t->device, false, err);
@@ -84,13 +85,13 @@ static aerie_status evaluate(ae_trainer *t, aerie_train_progress *p, ae_loss_sum
                              aerie_error *err)
 {
     int64_t n = t->objective->count(t->eval);
-    ae_pass pass = pass_of(t, t->eval);
+    ae_pass pass = ae_trainer_pass(t, t->eval);
     int64_t *items = all_items(n, err);
     aerie_status status;
 
     if (!items) return AERIE_NO_MEMORY;
     *sums = (ae_loss_sums){ 0 };
-    status = follow(t, err);
+    status = ae_trainer_follow(t, err);
     if (!status) status = ae_pass_items(&pass, AE_PASS_EVALUATE, items, n, 1, sums, err);
     ae_free(items);
     if (status) return status;
@@ -115,31 +116,41 @@ static aerie_status evaluate_and_tell(ae_trainer *t, aerie_error *err)
     return status;
 }
 
-/* One optimizer step: gradients of all its rows, added in the items' order; then one update. */
-static aerie_status train_step(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
+aerie_status ae_trainer_update(ae_trainer *t, const ae_pass *pass, const int64_t *items, int64_t n,
+                               int64_t number, aerie_train_progress *p, ae_loss_sums *sums,
                                aerie_error *err)
 {
-    int64_t step = t->at.step, first = t->plan.first[step], n = t->plan.first[step + 1] - first;
-    const int64_t *items = t->plan.items + first;
-    ae_pass pass = pass_of(t, t->data);
     aerie_status status;
 
-    pass.dropout_key = ae_mix64((uint64_t)t->recipe->seed ^ ae_mix64((uint64_t)step)) | 1;
-    *sums = (ae_loss_sums){ 0 };
     ae_optimizer_zero_grads(&t->optimizer);
-    status = follow(t, err);
+    status = ae_trainer_follow(t, err);
     if (status) return status;
-    status =
-        ae_pass_items(&pass, AE_PASS_TRAIN, items, n, ae_pass_share(&pass, items, n), sums, err);
+    status = ae_pass_items(pass, AE_PASS_TRAIN, items, n, ae_pass_share(pass, items, n), sums, err);
     if (status) return status;
     ae_model_gather_grads(t->copy ? t->copy : t->model);
     ae_metrics_of_sums(p, sums);
     if (!isfinite(p->loss)) return aerie_fail(err, AERIE_BAD_NUMBER, "the loss is not finite");
     status = ae_optimizer_norm(&t->optimizer, t->device, &p->grad_norm, err);
     if (status) return status;
-    p->learning_rate = ae_schedule_rate(&t->schedule, step);
+    p->learning_rate = ae_schedule_rate(&t->schedule, t->at.step);
     ae_optimizer_step(&t->optimizer, t->device, t->recipe, p->learning_rate,
-                      ae_clip_scale(p->grad_norm, t->recipe->max_grad_norm), step + 1);
+                      ae_clip_scale(p->grad_norm, t->recipe->max_grad_norm), number);
+    return AERIE_OK;
+}
+
+/* One step of a method whose samples are known: one update. */
+static aerie_status train_step(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
+                               aerie_error *err)
+{
+    int64_t step = t->at.step, first = t->plan.first[step], n = t->plan.first[step + 1] - first;
+    const int64_t *items = t->plan.items + first;
+    ae_pass pass = ae_trainer_pass(t, t->data);
+    aerie_status status;
+
+    pass.dropout_key = ae_mix64((uint64_t)t->recipe->seed ^ ae_mix64((uint64_t)step)) | 1;
+    *sums = (ae_loss_sums){ 0 };
+    status = ae_trainer_update(t, &pass, items, n, step + 1, p, sums, err);
+    if (status) return status;
     t->at.step++;
     t->at.tokens += ae_plan_tokens(t->recipe, t->objective, t->data, items, n);
     return AERIE_OK;
@@ -195,7 +206,8 @@ static aerie_status one_step(const running *r, aerie_error *err)
     aerie_train_progress p = { 0 };
     ae_loss_sums sums;
     aerie_error trouble = { 0 };
-    aerie_status status = train_step(t, &p, &sums, err);
+    aerie_status status = ae_method_of(t->recipe)->online ? ae_online_step(t, &p, &sums, err)
+                                                          : train_step(t, &p, &sums, err);
 
     if (status) {
         aerie_error_prefix(err, "step %lld", (long long)t->at.step + 1);
@@ -232,6 +244,9 @@ static aerie_status write_output(const ae_trainer *t, aerie_error *err)
 {
     const ae_recipe *r = t->recipe;
 
+    if (ae_online_has_values(r) && r->lora_r > 0)
+        ae_adapter_drop_score(t->adapters[t->n_adapters - 1]);
+    if (ae_online_has_values(r) && t->copy) ae_model_drop_score(t->copy);
     if (r->lora_r > 0) {
         const ae_adapter *a = t->adapters[t->n_adapters - 1];
         return r->lora_format == AE_LORA_PEFT ? ae_adapter_save_peft(a, r->output, t->model, err)

@@ -40,6 +40,26 @@ typedef struct {
 aerie_status ae_trainer_open(ae_trainer *t, aerie_error *err);
 void ae_trainer_close(ae_trainer *t);
 
+/* ---- trainer.c, and what its steps are made of ---- */
+
+/* Over a set, with the trainer's net and arena. */
+ae_pass ae_trainer_pass(ae_trainer *t, const ae_samples *set);
+/* What the net needs to know of numbers that have changed: of DoRA, the norms of its rows. */
+aerie_status ae_trainer_follow(ae_trainer *t, aerie_error *err);
+/* One update of the weights, the number-th of the run: gradients of all rows of the items, added in
+ * the items' order; then the optimizer, at the rate of the step under way. Adds to the sums. */
+aerie_status ae_trainer_update(ae_trainer *t, const ae_pass *pass, const int64_t *items, int64_t n,
+                               int64_t number, aerie_train_progress *p, ae_loss_sums *sums,
+                               aerie_error *err);
+
+/* ---- online_step.c ---- */
+
+/* Replies, scores, advantages, updates; then the step is done. */
+aerie_status ae_online_step(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
+                            aerie_error *err);
+/* Whether the method trains a value function beside the policy. */
+bool ae_online_has_values(const ae_recipe *recipe);
+
 /* A text for people about what will be done. */
 void ae_trainer_describe(const ae_trainer *t, ae_bytes *out);
 /* Bytes of the longest row on the tape, about. */

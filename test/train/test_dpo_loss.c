@@ -13,7 +13,7 @@ static const uint64_t seed = 20240607;
 static ae_dpo_options options_of(int loss, int divergence)
 {
     return (ae_dpo_options){ .loss = (ae_dpo_loss)loss,
-                             .divergence = (ae_divergence)divergence,
+                             .divergence = (ae_f_divergence)divergence,
                              .beta = 0.3,
                              .label_smoothing = 0.1,
                              .tau = 0.5,
