@@ -36,7 +36,7 @@ typedef struct {
     double seconds_left;
     bool has_rewards; /* methods of preferences: the next four mean something, or are NaN */
     double reward_chosen, reward_rejected, margin, accuracy;
-    double mean_reward;  /* reward: of all scores */
+    double mean_reward;  /* reward: of all scores; else NaN */
     bool has_replies;    /* methods that sample: the next ones mean something */
     double reward;       /* mean score of the step's replies, as the source gave it */
     double kl;           /* mean over replies of the sum over tokens of logp - reference */

@@ -12,7 +12,9 @@ typedef struct {
     const char *recipe, *against;
     cli_list settings;
     int64_t context, parallel, batch, limit;
-    bool tensors, check;
+    bool tensors, check, reward;
+    const char *data, *prompt;
+    cli_list replies;
 } inspect_call;
 
 /* ---- a data file, as training would read it ---- */
@@ -285,13 +287,21 @@ int cli_inspect(int argc, char **argv)
         { "--set", 0, CLI_LIST, &c.settings, "KEY=VALUE",
           "over the recipe's own; may be repeated" },
         { "--limit", 0, CLI_INT, &c.limit, "N", "samples of a data file to show (3); 0: all" },
+        { "--reward", 0, CLI_FLAG, &c.reward, NULL,
+          "a reward model's score at every token of replies: of --data, or of --prompt and "
+          "--reply" },
+        { "--data", 0, CLI_TEXT, &c.data, "FILE",
+          "with --reward: rows as `aerie score` reads them" },
+        { "--prompt", 0, CLI_TEXT, &c.prompt, "TEXT", "with --reward: what is replied to" },
+        { "--reply", 0, CLI_LIST, &c.replies, "TEXT", "with --reward: a reply; may be repeated" },
         { 0 },
     };
     cli_call call = {
         .usage = "aerie inspect FILE [options]",
         .about =
             "Shows what is in a model (config, tensors, memory), an adapter (what it was trained\n"
-            "over) or a data file (each token, its mask and its weight).",
+            "over), a data file (each token, its mask and its weight), or in what a reward model\n"
+            "makes of a reply (--reward: its score at every prefix).",
         .options = options,
         .min_words = 1,
         .max_words = 1
@@ -301,6 +311,13 @@ int cli_inspect(int argc, char **argv)
     int code;
     if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
     aerie_status status;
+    if (c.reward && !c.data && (!c.prompt || c.replies.n == 0))
+        return cli_misused("--reward wants --data FILE, or --prompt TEXT and --reply TEXT");
+    if (c.reward) {
+        const cli_reward what = { c.data, c.prompt, &c.replies, c.limit };
+        status = cli_inspect_reward(call.words[0], &what, &c.common, &err);
+        return status ? cli_fail(&err) : CLI_DONE;
+    }
     if (ae_file_exists(call.words[0]) && !is_model(call.words[0]))
         status = inspect_data(&c, call.words[0], &err);
     else {

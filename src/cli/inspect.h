@@ -8,4 +8,13 @@
 aerie_status cli_compare_weights(const char *path, const char *against, const cli_common *common,
                                  aerie_error *err);
 
+/* What a reward model makes of replies, token by token: of a file's, or of the ones given. */
+typedef struct {
+    const char *data, *prompt;
+    const cli_list *replies;
+    int64_t limit; /* rows */
+} cli_reward;
+aerie_status cli_inspect_reward(const char *model, const cli_reward *r, const cli_common *common,
+                                aerie_error *err);
+
 #endif

@@ -23,6 +23,8 @@ static void print_json_step(const aerie_train_progress *p)
         json_object_set_new(o, "reward_rejected", json_real(p->reward_rejected));
         json_object_set_new(o, "margin", json_real(p->margin));
         json_object_set_new(o, "accuracy", json_real(p->accuracy));
+        if (isfinite(p->mean_reward))
+            json_object_set_new(o, "reward", json_real(p->mean_reward));
     }
     if (o) json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
     putchar('\n');

@@ -75,7 +75,7 @@ void ae_metrics_of_sums(aerie_train_progress *p, const ae_loss_sums *sums)
     p->reward_rejected = sums->reward_rejected / sums->n_rejected;
     p->margin = p->reward_chosen - p->reward_rejected;
     p->accuracy = sums->n_correct / sums->n_pairs;
-    p->mean_reward = sums->n_scores > 0 ? sums->scores / sums->n_scores : 0;
+    p->mean_reward = sums->n_scores > 0 ? sums->scores / sums->n_scores : NAN;
 }
 
 /* JSON has no NaN. */
