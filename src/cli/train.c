@@ -2,6 +2,7 @@
 #include "aerie/train.h"
 
 #include "cli/cli.h"
+#include "cli/reward_command.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -26,6 +27,11 @@ static void print_json_step(const aerie_train_progress *p)
         if (isfinite(p->mean_reward))
             json_object_set_new(o, "reward", json_real(p->mean_reward));
     }
+    if (o && p->has_replies) {
+        json_object_set_new(o, "reward", json_real(p->reward));
+        json_object_set_new(o, "kl", json_real(p->kl));
+        json_object_set_new(o, "reply_tokens", json_real(p->reply_tokens));
+    }
     if (o) json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
     putchar('\n');
     fflush(stdout);
@@ -40,6 +46,8 @@ static void draw(train_view *v, const aerie_train_progress *p)
         snprintf(rewards, sizeof rewards,
                  isnan(p->accuracy) ? "  margin %.3f" : "  margin %.3f  accuracy %.2f", p->margin,
                  p->accuracy);
+    if (p->has_replies)
+        snprintf(rewards, sizeof rewards, "  reward %.3f  kl %.3f", p->reward, p->kl);
     switch (p->phase) {
     case AERIE_TRAIN_READING:
         cli_progress_draw(&v->bar, 0, "reading the model and the data");
@@ -117,6 +125,7 @@ int cli_train(int argc, char **argv)
     if (call.n_words == 0 && settings.n == 0)
         return cli_misused("there is no recipe; usage: %s", call.usage);
 
+    cli_reward_command asked = { 0 };
     train_view view = { .bar = { .off = common.quiet }, .json = common.json };
     aerie_train_options o = { .settings = settings.items,
                               .any_base = common.force,
@@ -127,11 +136,14 @@ int cli_train(int argc, char **argv)
                               .threads = (int)common.threads,
                               .places = cli_places(),
                               .progress = on_progress,
-                              .user = &view };
+                              .user = &view,
+                              .reward = cli_reward_ask,
+                              .reward_user = &asked };
     aerie_train_summary summary = { 0 };
     aerie_error err = { 0 };
     cli_catch_interrupt();
     aerie_status status = aerie_train(call.n_words ? call.words[0] : NULL, &o, &summary, &err);
+    cli_reward_close(&asked);
     cli_progress_end(&view.bar);
     if (status) return cli_fail(&err);
     if (dry_run)
