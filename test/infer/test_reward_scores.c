@@ -84,6 +84,45 @@ static void test_scores(void **state)
     json_decref(facts);
 }
 
+/* Memory that runs out is a status, and nothing is left behind. */
+static void test_out_of_memory(void **state)
+{
+    json_t *facts = json_load_file(REWARD "/golden.json", 0, NULL);
+    ae_model *m = NULL;
+    ae_device *device;
+    float out[MOST], want[MOST];
+    bool failed = true;
+    int told = 0;
+    document d;
+    (void)state;
+
+    assert_int_equal(ae_model_open(&m, REWARD, NULL), AERIE_OK);
+    assert_int_equal(ae_device_open(&device, AE_CPU_AUTO, 2, NULL), AERIE_OK);
+    read_document(&d, facts, 0);
+    int64_t n_tokens = ae_replies_tokens(&d.replies);
+    scores_of(want, &d, m, 0, 1);
+    size_t before = ae_alloc_bytes();
+    for (long n = 1; failed; n++) {
+        ae_arena arena = { 0 };
+        aerie_error err = { 0 };
+        ae_alloc_fail_at(n);
+        aerie_status status =
+            ae_reward_scores(out, &d.replies, 12, device, ae_model_net(m), &arena, &err);
+        failed = ae_alloc_has_failed();
+        ae_alloc_fail_at(0);
+        ae_arena_free(&arena);
+        assert_true(failed || !status);
+        if (status) assert_int_equal(status, AERIE_NO_MEMORY);
+        told += status != AERIE_OK;
+        if (!status) assert_memory_equal(out, want, (size_t)n_tokens * sizeof *out);
+        assert_int_equal(ae_alloc_bytes(), before);
+    }
+    assert_true(told > 0);
+    device->close(device);
+    ae_model_close(m);
+    json_decref(facts);
+}
+
 /* A reply without a token is scored where the prompt ends. */
 static void test_empty_reply(void **state)
 {
@@ -102,6 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_empty_reply),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,8 @@ static aerie_status open_gguf(const world *w, aerie_error *err)
 static aerie_status make_trainable(const world *w, aerie_error *err)
 {
     ae_model *m = NULL;
-    aerie_status status = ae_model_trainable(&m, w->model, err);
+    const ae_head_options head = { .score = true, .drop_language = true };
+    aerie_status status = ae_model_trainable_with(&m, w->model, &head, err);
 
     assert_int_equal(!m, status != AERIE_OK);
     ae_model_close(m);
@@ -116,7 +117,9 @@ static void world_open(world *w, char *scratch)
                                 " {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}}";
     static const char config[] =
         "{\"eos_token\": \"<|im_end|>\", \"chat_template\": \"{{ messages }}\"}";
-    const ae_lora_options options = { .rank = 2, .alpha = 4, .targets = { true, false, true } };
+    const ae_lora_options options = {
+        .rank = 2, .alpha = 4, .targets = { true, false, true }, .head = { .score = true }
+    };
     char *path;
     ae_adapter *a;
     ae_model *m = open_or_fail(SHAPES "qwen2");

@@ -281,6 +281,38 @@ static ae_adapter *adapter_with_head(const ae_model *m, uint64_t seed)
     return a;
 }
 
+/* The head of a PEFT folder is one of its modules_to_save. */
+static void peft(void **state)
+{
+    char *scratch = scratch_make(), *folder = join(scratch, "peft"),
+         *config = join(folder, "adapter_config.json");
+    ae_model *m = open_or_fail(SHAPES "mistral");
+    ae_adapter *a = adapter_with_head(m, 1), *b = NULL;
+    ae_bytes text = { 0 };
+    char hash[65], other[65];
+    (void)state;
+
+    assert_int_equal(ae_adapter_save_peft(a, folder, m, NULL), AERIE_OK);
+    assert_int_equal(ae_file_read(&text, config, 0, NULL), AERIE_OK);
+    json_t *o = json_loadb(text.data, text.len, 0, NULL);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(o, "modules_to_save"), 0)),
+                        "score");
+    assert_string_equal(json_string_value(json_object_get(o, "task_type")), "SEQ_CLS");
+    assert_int_equal(ae_adapter_open(&b, folder, m, false, NULL), AERIE_OK);
+    assert_true(ae_adapter_options(b)->head.score);
+    ae_adapter_hash(a, hash);
+    ae_adapter_hash(b, other);
+    assert_string_equal(hash, other);
+    json_decref(o);
+    ae_bytes_free(&text);
+    ae_adapter_close(a);
+    ae_adapter_close(b);
+    ae_model_close(m);
+    ae_free(config);
+    ae_free(folder);
+    scratch_remove(scratch);
+}
+
 /* An adapter carries its head; over a reward model a new one begins as the model's. */
 static void adapters(void **state)
 {
@@ -328,9 +360,13 @@ static void adapters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_transformers), cmocka_unit_test(through_files),
-        cmocka_unit_test(new_head),        cmocka_unit_test(both_heads),
-        cmocka_unit_test(without),         cmocka_unit_test(adapters),
+        cmocka_unit_test(as_transformers),
+        cmocka_unit_test(through_files),
+        cmocka_unit_test(new_head),
+        cmocka_unit_test(both_heads),
+        cmocka_unit_test(without),
+        cmocka_unit_test(adapters),
+        cmocka_unit_test(peft),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

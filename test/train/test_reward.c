@@ -439,6 +439,30 @@ static void test_what_is_no_ranking_is_a_sentence(void **state)
     assert_non_null(strstr(err.message, "all tied"));
 }
 
+/* The n-th allocation fails: a sentence each time, and nothing is left behind. */
+static void test_out_of_memory(void **state)
+{
+    static const char *const kinds[] = { "lora.r=2", "lora.r=0" };
+    (void)state;
+
+    for (size_t k = 0; k < AE_COUNT(kinds); k++) {
+        size_t before = ae_alloc_bytes();
+        bool failed = true;
+        for (long n = 1; failed; n++) {
+            tiny_run r = run_of("oom.gguf", kinds[k], "batch_size=3", "seed=4");
+            aerie_train_summary s;
+            aerie_error err = { 0 };
+            r.settings[3] = "max_steps=1";
+            ae_alloc_fail_at(n);
+            aerie_status status = tiny_train(&t, &r, &s, &err);
+            failed = ae_alloc_has_failed();
+            ae_alloc_fail_at(0);
+            assert_int_equal(ae_alloc_bytes(), before);
+            if (status) assert_string_not_equal(err.message, "");
+        }
+    }
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -469,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_it_learns),
         cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_what_is_no_ranking_is_a_sentence),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
