@@ -389,6 +389,7 @@ static aerie_status set_defaults(ae_recipe *recipe, aerie_error *err)
     recipe->auto_learning_rate = NAN;
     recipe->beta = NAN;
     recipe->online.clip_high = recipe->online.value_coef = NAN;
+    recipe->expect_first_loss = NAN;
     recipe->packing = -1;
     return status;
 }

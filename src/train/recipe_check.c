@@ -151,6 +151,11 @@ static aerie_status check_losses(const ae_recipe *r, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'loss_type: sft' alone prefers nothing; use 'method: sft', or a list "
                           "such as [sigmoid, sft]");
+    for (int64_t i = 0; i < r->loss_type.n; i++)
+        if (r->loss_type.items[i] == AE_DPO_SFT && r->ld_alpha < 1)
+            return aerie_fail(err, AERIE_BAD_TEXT,
+                              "'sft' wants every token of the chosen answer and 'ld_alpha' takes "
+                              "some away; give one of them");
     if (r->loss_weights.n > 0 && r->loss_weights.n != r->loss_type.n)
         return aerie_fail(
             err, AERIE_BAD_TEXT,
@@ -246,6 +251,13 @@ static aerie_status check_method(const ae_recipe *r, aerie_error *err)
     return AERIE_OK;
 }
 
+static aerie_status check_band(const char *key, const ae_numbers *band, aerie_error *err)
+{
+    if (band->n == 0 || (band->n == 2 && band->items[0] <= band->items[1])) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_TEXT, "'%s' must be two numbers, from and to: [0.1, 0.5]",
+                      key);
+}
+
 aerie_status ae_recipe_check(ae_recipe *r, aerie_error *err)
 {
     aerie_status status;
@@ -257,6 +269,8 @@ aerie_status ae_recipe_check(ae_recipe *r, aerie_error *err)
     if (!status) status = check_rate(r, err);
     if (!status) status = check_online(r, err);
     if (!status) status = check_method(r, err);
+    if (!status) status = check_band("expect.loss", &r->expect_loss, err);
+    if (!status) status = check_band("expect.margin", &r->expect_margin, err);
     if (status) return status;
     if (r->data.n == 0)
         return aerie_fail(err, AERIE_BAD_TEXT, "the key 'data' is missing: the files to train on");

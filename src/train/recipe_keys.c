@@ -315,6 +315,16 @@ const ae_key ae_recipe_keys[] = {
          "(over replies times max_new_tokens)"),
     WORD("grpo.scale_rewards", online.group_scale, ae_group_scale_name, "group", true,
          "grpo: advantages are divided by the deviation of the group, of the batch, or not"),
+    NUMBER(
+        "expect.first_loss", expect_first_loss, -1e9, 1e9, NULL, false,
+        "what the first step's loss should be (of dpo ln 2); training warns when it is not, to a "
+        "thousandth"),
+    COUNT("expect.step", expect_step, 1, 1e9, "100", false,
+          "the step at which the next two are looked at, as means of the ten steps up to it"),
+    NUMBERS("expect.loss", expect_loss, -1e9, 1e9, NULL, false,
+            "from and to: training warns when the loss is elsewhere by then"),
+    NUMBERS("expect.margin", expect_margin, -1e9, 1e9, NULL, false,
+            "the same of the margin of rewards"),
     WORD("recompute", recompute, recompute_word, "auto", false,
          "keep layer inputs only and compute the rest again on the way back: less memory, a third "
          "more arithmetic, the same numbers; auto: when a row would take more than 1 GiB"),

@@ -200,8 +200,11 @@ typedef struct {
     int reward_loss; /* ae_reward_loss */
     double center_rewards_coefficient;
     int64_t max_ranked_answers, max_completion_length;
-    int recompute; /* ae_recompute_when */
-    int load_in;   /* ae_load_in */
+    double expect_first_loss; /* NaN: not said */
+    int64_t expect_step;
+    ae_numbers expect_loss, expect_margin; /* two each: from, to */
+    int recompute;                         /* ae_recompute_when */
+    int load_in;                           /* ae_load_in */
     int64_t seed;
     int64_t lora_r; /* 0: all parameters are trained */
     double lora_alpha, lora_dropout;

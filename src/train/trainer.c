@@ -182,6 +182,7 @@ static aerie_status after_step(ae_trainer *t, const aerie_train_progress *p,
     bool last = p->step == p->n_steps;
     aerie_status status = AERIE_OK;
 
+    ae_expect_step(&t->expectation, r, p);
     if (p->step % r->logging_steps == 0 || last)
         status = ae_metrics_write(&t->metrics, "train", p, sums, err);
     if (!status && !last && r->eval_steps > 0 && p->step % r->eval_steps == 0)

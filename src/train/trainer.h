@@ -3,6 +3,7 @@
 #define AE_TRAIN_TRAINER_H
 
 #include "train/checkpoint.h"
+#include "train/expect.h"
 #include "train/metrics.h"
 #include "train/reference.h"
 
@@ -29,6 +30,7 @@ typedef struct {
     ae_reference reference, eval_reference;
     ae_checkpoint at;
     ae_metrics metrics;
+    ae_expectation expectation;
     char *checkpoint_path, *reference_path, *metrics_path;
     ae_bytes identity;       /* of a checkpoint */
     ae_bytes start_identity; /* of reference log-probabilities */

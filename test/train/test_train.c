@@ -202,6 +202,39 @@ static void test_single_replies_are_learned_from(void **state)
     check_single_replies("bco", ln2);
 }
 
+static int n_told;
+
+static void count_expectations(void *user, aerie_log_level level, const char *message)
+{
+    const char *words = user;
+
+    if (level == AERIE_LOG_WARNING && strstr(message, words)) n_told++;
+}
+
+static int told_of(const char *setting, const char *words)
+{
+    tiny_run r = RUN("expect.gguf", "dpo", "max_steps=12", "expect.step=11", "beta=0.5", setting);
+    ae_bytes bytes;
+
+    n_told = 0;
+    aerie_log_set(count_expectations, (void *)(uintptr_t)words);
+    bytes = tiny_output(&t, &r, NULL);
+    aerie_log_set(NULL, NULL);
+    ae_bytes_free(&bytes);
+    return n_told;
+}
+
+/* A run that leaves its recipe's curve is told so, once; one that follows it hears nothing. */
+static void test_curves_that_are_left_are_told(void **state)
+{
+    (void)state;
+    assert_int_equal(told_of("expect.first_loss=0.6931", "the recipe expects"), 0);
+    assert_int_equal(told_of("expect.first_loss=0.5", "the first loss is 0.693147"), 1);
+    assert_int_equal(told_of("expect.margin=[-5, 5]", "the recipe expects"), 0);
+    assert_int_equal(told_of("expect.margin=[5, 6]", "by step 11 the margin is"), 1);
+    assert_int_equal(told_of("expect.loss=[0.8, 0.9]", "by step 11 the loss is"), 1);
+}
+
 /* A mixture of one loss is that loss; without the weights each counts 1. */
 static void test_a_mixture_of_one_is_the_loss(void **state)
 {
@@ -569,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_sft_learns),
         cmocka_unit_test(test_dpo_starts_at_ln_2),
         cmocka_unit_test(test_single_replies_are_learned_from),
+        cmocka_unit_test(test_curves_that_are_left_are_told),
         cmocka_unit_test(test_a_mixture_of_one_is_the_loss),
         cmocka_unit_test(test_dpo_starts_at_ln_2_over_half_weights),
         cmocka_unit_test(test_a_shared_prefix_changes_nothing),
