@@ -6,13 +6,12 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { MAX_KEYS = 128, MAX_RECIPE_BYTES = 1 << 20 };
+enum { MAX_RECIPE_BYTES = 1 << 20 };
 
 typedef struct {
     ae_recipe *recipe;
     yaml_document_t *document;
-    const char *path;    /* NULL: a setting, whose errors its caller names */
-    bool seen[MAX_KEYS]; /* by index into the table */
+    const char *path; /* NULL: a setting, whose errors its caller names */
     aerie_error *err;
 } reader;
 
@@ -245,6 +244,13 @@ static aerie_status read_value(const reader *r, const ae_key *key, const yaml_no
     return at(r, node, ae_recipe_set(r->recipe, key, synonym(key, scalar_of(node)), r->err));
 }
 
+static bool is_given(const ae_recipe *recipe, const ae_key *key)
+{
+    size_t i = (size_t)(key - ae_recipe_keys);
+
+    return recipe->given[i / 64] >> i % 64 & 1;
+}
+
 static void mark_given(ae_recipe *recipe, const ae_key *key)
 {
     size_t i = (size_t)(key - ae_recipe_keys);
@@ -291,9 +297,8 @@ static aerie_status read_pair(reader *r, const char *prefix, const yaml_node_pai
     if (!*prefix && ae_recipe_is_mapping(word)) return read_nested(r, word, value);
     key = ae_recipe_key(name);
     if (!key) return at(r, key_node, ae_recipe_unknown(name, r->err));
-    if (r->seen[key - ae_recipe_keys])
+    if (is_given(r->recipe, key)) /* the file comes before the settings */
         return at(r, key_node, aerie_fail(r->err, AERIE_BAD_TEXT, "'%s' is given twice", name));
-    r->seen[key - ae_recipe_keys] = true;
     mark_given(r->recipe, key);
     return read_value(r, key, value);
 }

@@ -336,6 +336,8 @@ const ae_key ae_recipe_keys[] = {
     COUNT("threads", threads, 0, 4096, "0", false, "0: one per processor"),
 };
 const size_t ae_n_recipe_keys = AE_COUNT(ae_recipe_keys);
+_Static_assert(AE_COUNT(ae_recipe_keys) <= 64 * AE_COUNT(((ae_recipe *)0)->given),
+               "ae_recipe.given has a bit a key");
 
 static const char *const kind_names[] = { "text",   "true or false", "whole number",
                                           "number", "word",          "text or list",
