@@ -97,7 +97,11 @@ static aerie_status pass(const rehearsal *r, int64_t n, int64_t sequences, int64
     if (!status) {
         for (int64_t i = 0; i < n_logits; i++) rows[i] = (int32_t)(n - 1 - i);
         ae_tensor *hidden = ae_net_hidden(&cx, r->options->net, &b);
-        ae_net_logits(&cx, r->options->net, hidden, rows, n_logits);
+        /* A reward model has nothing else to make of a row. */
+        if (r->options->net->head)
+            ae_net_logits(&cx, r->options->net, hidden, rows, n_logits);
+        else
+            ae_net_scores(&cx, r->options->net, hidden, rows, n_logits);
         status = ae_ctx_status(&cx);
         if (status && err && err->status == AERIE_OK) *err = cx.error;
     }
