@@ -62,6 +62,32 @@ static aerie_status check_part(const ae_gguf *part, uint32_t i, uint32_t count, 
                       part->name, its_no + 1, its_count, i + 1, count);
 }
 
+/* What a part says of the whole, if it does, is what the first says: else it is another model's. */
+static aerie_status check_same_model(const ae_gguf *g, const ae_gguf *part, aerie_error *err)
+{
+    static const char architecture[] = "general.architecture";
+    uint32_t total, its_total;
+    ae_span name, its_name;
+    aerie_status status = read_number(g, "split.tensors.count", &total, err);
+
+    if (!status) status = read_number(part, "split.tensors.count", &its_total, err);
+    if (!status && total && its_total && total != its_total)
+        status = aerie_fail(err, AERIE_BAD_FILE,
+                            "%s: is part of a model of %u tensors, but %s of one of %u; fetch the "
+                            "parts again",
+                            part->name, its_total, g->name, total);
+    if (status || !ae_gguf_has(g, architecture) || !ae_gguf_has(part, architecture)) return status;
+    status = ae_gguf_text(g, architecture, &name, err);
+    if (!status) status = ae_gguf_text(part, architecture, &its_name, err);
+    if (status || (name.len == its_name.len && !memcmp(name.data, its_name.data, name.len)))
+        return status;
+    return aerie_fail(err, AERIE_BAD_FILE,
+                      "%s: is part of a model of architecture '%.*s', but %s of '%.*s'; fetch the "
+                      "parts again",
+                      part->name, (int)(its_name.len < 40 ? its_name.len : 40), its_name.data,
+                      g->name, (int)(name.len < 40 ? name.len : 40), name.data);
+}
+
 static aerie_status add_tensors(ae_gguf *g, const ae_gguf *part, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
@@ -84,6 +110,7 @@ static aerie_status open_part(ae_gguf *g, uint32_t i, uint32_t count, aerie_erro
     if (status) return status;
     g->parts[g->n_parts++] = part;
     status = check_part(part, i, count, err);
+    if (!status) status = check_same_model(g, part, err);
     return status ? status : add_tensors(g, part, err);
 }
 
