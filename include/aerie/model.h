@@ -10,11 +10,23 @@ extern "C" {
 
 typedef struct aerie_model aerie_model;
 
+typedef enum {
+    AERIE_USE_REPLIES,   /* prompts and replies to them */
+    AERIE_USE_SCORES,    /* aerie_perplexity() with windows of n_ctx */
+    AERIE_USE_LOGITS,    /* logits of n_ctx tokens of a text at once */
+    AERIE_USE_IMPORTANCE /* aerie_imatrix() with chunks of n_ctx */
+} aerie_memory_use;
+
 /* What a model is to be used for. Zero means the default everywhere. */
 typedef struct {
-    int64_t n_ctx; /* positions of a sequence, prompt and reply; 0: the model's own, at most 4096 */
-    int64_t parallel;  /* sequences at once; 0: 1 */
+    int64_t n_ctx;    /* positions of a sequence, prompt and reply; 0: the model's own, at most 4096
+                       * (of scores 2048; of logits and importance 512) */
+    int64_t parallel; /* sequences at once; 0: 1 */
     int64_t max_batch; /* tokens of one pass; 0: 512 */
+    aerie_memory_use use;
+    int64_t prefix_tokens; /* of earlier prompts that are kept, as aerie_generate_options has them;
+                            * 0: none */
+    const char *draft;     /* the path of a smaller model that guesses ahead; NULL: none */
 } aerie_memory_plan;
 
 /* How much of a model is loaded, 0 to 1; false stops with AERIE_INTERRUPTED. */
@@ -32,11 +44,14 @@ typedef struct {
     bool exact; /* products in float32 over the weights as the file has them: slow, for comparison.
                  * Otherwise activations are rounded to 8 bits before a quantized weight */
     bool pin;   /* keep each thread, the calling one included, to a processor of its own */
-    const char *kv; /* keys and values of past tokens are kept as "f16" (NULL), "f32", "q8_0" */
+    const char *kv; /* keys and values of past tokens are kept as "f16" (NULL), "f32", "q8_0".
+                     * Where texts are scored they are in float32, and the text is read at once,
+                     * unless a type is named */
     aerie_load_fn *on_load; /* NULL: nobody asks */
     void *user;             /* for on_load */
     /* Not NULL: a model that needs more memory for this than there is, is not loaded
-     * (AERIE_NO_MEMORY, with the settings that would fit). */
+     * (AERIE_NO_MEMORY, with the settings that would fit); nor does it do later, with the same
+     * sentence, what would need more than this and than there is. */
     const aerie_memory_plan *plan;
 } aerie_model_options;
 
@@ -68,6 +83,8 @@ typedef struct {
     uint64_t weight_bytes;  /* weights laid out for this processor */
     uint64_t mapped_bytes;  /* those used where they lie in the file */
     uint64_t cache_bytes;   /* keys and values */
+    uint64_t prefix_bytes;  /* those of earlier prompts that are kept */
+    uint64_t draft_bytes;   /* the model that guesses ahead: weights, cache, scratch */
     uint64_t scratch_bytes; /* what a pass computes with */
     uint64_t base_bytes;    /* the program, and the tokenizer */
     uint64_t total_bytes;

@@ -20,6 +20,11 @@ struct aerie_model {
     ae_arena arena; /* the net */
     ae_net net;
     ae_dtype kv_type;
+    bool kv_named;          /* by the caller: texts are scored over such a cache too */
+    bool exact;             /* nothing is packed */
+    bool is_planned;        /* ... and memory checked, for: */
+    bool has_draft_planned; /* in place of plan.draft, which is gone */
+    aerie_memory_plan plan;
     aerie_tokenizer tokenizer;
 };
 
@@ -60,6 +65,14 @@ aerie_status ae_api_map_model(aerie_model *m, const char *path, const aerie_mode
  * there is. */
 aerie_status ae_api_check_memory(aerie_model *m, const aerie_model_options *o,
                                  const aerie_memory_plan *plan, aerie_error *err);
+
+/* The same of a loaded model that was opened with a plan, for another use that may need more than
+ * what was planned. `draft` may be NULL. */
+aerie_status ae_api_check_use(aerie_model *m, aerie_model *draft, const aerie_memory_plan *plan,
+                              aerie_error *err);
+
+/* An engine that scores texts. */
+ae_engine_options ae_api_scorer(const aerie_model *m);
 
 ae_sampling ae_api_sampling(const aerie_sampling *given);
 

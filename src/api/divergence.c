@@ -77,10 +77,11 @@ static aerie_status take_rows(void *user, const float *logits, int64_t n_rows, i
 
 static aerie_status open_engine(measuring *s, aerie_error *err)
 {
-    ae_engine_options o = { .device = s->model->device,
-                            .net = &s->model->net,
-                            .tokenizer = ae_model_tokenizer(s->model->model) };
-    return ae_engine_open(&s->engine, &o, err);
+    ae_engine_options o = ae_api_scorer(s->model);
+    aerie_memory_plan plan = { .n_ctx = s->head->n_ctx, .use = AERIE_USE_LOGITS };
+    aerie_status status = ae_api_check_use(s->model, NULL, &plan, err);
+
+    return status ? status : ae_engine_open(&s->engine, &o, err);
 }
 
 static aerie_status run_window(measuring *s, const int32_t *window, aerie_error *err)

@@ -6,12 +6,23 @@
 #include <math.h>
 #include <string.h>
 
-static aerie_status open_engine(ae_engine **out, aerie_model *m, aerie_error *err)
+ae_engine_options ae_api_scorer(const aerie_model *m)
 {
-    ae_engine_options o = { .device = m->device,
-                            .net = &m->net,
-                            .tokenizer = ae_model_tokenizer(m->model) };
-    return ae_engine_open(out, &o, err);
+    return (ae_engine_options){ .device = m->device,
+                                .net = &m->net,
+                                .tokenizer = ae_model_tokenizer(m->model),
+                                .kv_type = m->kv_type,
+                                .score_in_cache = m->kv_named };
+}
+
+/* For texts of n_ctx tokens. */
+static aerie_status open_engine(ae_engine **out, aerie_model *m, aerie_memory_use use,
+                                int64_t n_ctx, aerie_error *err)
+{
+    ae_engine_options o = ae_api_scorer(m);
+    aerie_memory_plan plan = { .n_ctx = n_ctx, .use = use };
+    aerie_status status = ae_api_check_use(m, NULL, &plan, err);
+    return status ? status : ae_engine_open(out, &o, err);
 }
 
 /* The ids of a text; without BOS: windows put their own. */
@@ -88,7 +99,8 @@ aerie_status aerie_perplexity(aerie_model *m, const char *text, size_t len, int6
     if (!status) {
         const ae_vocab *v = ae_tokenizer_vocab(ae_model_tokenizer(m->model));
         if (v->add_bos) s.bos = v->bos;
-        status = open_engine(&s.engine, m, err);
+        status =
+            open_engine(&s.engine, m, AERIE_USE_SCORES, ae_min64(n_ctx, (int64_t)ids.len + 1), err);
     }
     if (!status) status = score_all(&s, err);
     if (!status && s.n_scored == 0)
@@ -134,7 +146,7 @@ aerie_status aerie_logits_to_file(aerie_model *m, const char *text, size_t len,
     ae_engine *engine = NULL;
     ae_file_writer w = { 0 };
     aerie_status status = text_ids(&ids, m, text, len, AE_ENCODE_BOS | AE_ENCODE_SPECIAL, err);
-    if (!status) status = open_engine(&engine, m, err);
+    if (!status) status = open_engine(&engine, m, AERIE_USE_LOGITS, (int64_t)ids.len, err);
     if (!status) status = ae_file_writer_open(&w, out_path, err);
     if (!status) {
         write_npy_header(&w, (int64_t)ids.len, ae_model_config(m->model)->vocab_size);

@@ -94,7 +94,11 @@ static aerie_status run(generation *g, aerie_model *m, const ae_request *request
     ae_engine_events events = {
         .user = g, .token = on_token, .finish = on_finish, .stop = on_stop
     };
-    aerie_status status = ae_api_speculate(&o, m, g->options->speculate, g->options->draft, err);
+    aerie_memory_plan plan = { .n_ctx = context_of(m, g->options),
+                               .parallel = o.max_sequences,
+                               .prefix_tokens = o.prefix_cache_positions };
+    aerie_status status = ae_api_check_use(m, g->options->draft, &plan, err);
+    if (!status) status = ae_api_speculate(&o, m, g->options->speculate, g->options->draft, err);
     if (!status) status = ae_engine_open(&engine, &o, err);
     if (!status) status = ae_engine_run(engine, requests, (int64_t)n_prompts, &events, NULL, err);
     ae_engine_close(engine);

@@ -104,7 +104,9 @@ aerie_status aerie_imatrix(aerie_model *m, const char *text, size_t len, const c
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "chunks of %lld tokens make no sense; give --ctx 2 or more",
                           (long long)r.n_ctx);
-    aerie_status status = prepare(&r, &ids, text, len, err);
+    aerie_memory_plan plan = { .n_ctx = r.n_ctx, .use = AERIE_USE_IMPORTANCE };
+    aerie_status status = ae_api_check_use(m, NULL, &plan, err);
+    if (!status) status = prepare(&r, &ids, text, len, err);
     if (!status) status = read_chunks(&r, &ids, &o, &sum, err);
     if (!status) status = save(&r, out_path, o.dataset, sum.n_chunks, err);
     if (!status && summary) *summary = sum;

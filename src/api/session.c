@@ -185,7 +185,9 @@ aerie_status aerie_session_open(aerie_session **out, aerie_model *model,
     aerie_session *s = ae_alloc(1, sizeof *s);
     if (!s) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a session");
     s->model = model;
-    aerie_status status = open_engine(&s->engine, model, with, err);
+    const aerie_memory_plan plan = { .n_ctx = context_of(model, with->context) };
+    aerie_status status = ae_api_check_use(model, with->draft, &plan, err);
+    if (!status) status = open_engine(&s->engine, model, with, err);
     if (!status)
         status = ae_session_open(&s->session, s->engine, ae_model_config(model->model),
                                  context_of(model, with->context), err);

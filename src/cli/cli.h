@@ -96,6 +96,12 @@ void cli_progress_end(cli_progress *p); /* clears the line */
         "--kv", 0, CLI_TEXT, &(common)->kv, "TYPE",                                                \
             "keep keys and values of past tokens as f16 (default), f32 or q8_0"                    \
     }
+/* ... for commands that score texts. */
+#define CLI_SCORE_KV(common)                                                                       \
+    {                                                                                              \
+        "--kv", 0, CLI_TEXT, &(common)->kv, "TYPE",                                                \
+            "read in passes, keys and values kept as f16, f32 or q8_0; default: at once, in f32"   \
+    }
 
 /* "1.2 GB", "34 s", for people. Written into a buffer of 32. */
 const char *cli_bytes(char out[32], double bytes);

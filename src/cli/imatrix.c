@@ -83,6 +83,8 @@ int cli_imatrix(int argc, char **argv)
     o.dataset = slash ? slash + 1 : file;
     o.progress = on_progress;
     o.user = &r;
+    const aerie_memory_plan plan = { .n_ctx = o.n_ctx, .use = AERIE_USE_IMPORTANCE };
+    common.plan = &plan;
     cli_catch_interrupt();
     aerie_status status = read_text(&text, file, &err);
     if (!status) status = cli_open(&m, call.words[0], &common, &err);

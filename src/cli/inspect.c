@@ -11,7 +11,8 @@ typedef struct {
     cli_common common;
     const char *recipe, *against;
     cli_list settings;
-    int64_t context, parallel, batch, limit;
+    const char *draft;
+    int64_t context, parallel, batch, prefix, limit;
     bool tensors, check, reward;
     const char *data, *prompt;
     cli_list replies;
@@ -72,7 +73,8 @@ static void print_memory(const json_t *o)
         const char *key, *name;
     } parts[] = {
         { "weight_bytes", "weights" }, { "mapped_bytes", "read from the file" },
-        { "cache_bytes", "cache" },    { "scratch_bytes", "scratch" },
+        { "cache_bytes", "cache" },    { "prefix_bytes", "kept prompts" },
+        { "draft_bytes", "draft" },    { "scratch_bytes", "scratch" },
         { "base_bytes", "program" },
     };
     const json_t *m = json_object_get(o, "memory");
@@ -82,8 +84,9 @@ static void print_memory(const json_t *o)
            (long long)json_integer_value(json_object_get(m, "ctx")),
            (long long)json_integer_value(json_object_get(m, "parallel")));
     for (size_t i = 0; i < AE_COUNT(parts); i++)
-        printf("%s %s %s", i ? " +" : "", cli_bytes(size, number_at(m, parts[i].key)),
-               parts[i].name);
+        if (number_at(m, parts[i].key) > 0 || i < 3)
+            printf("%s %s %s", i ? " +" : "", cli_bytes(size, number_at(m, parts[i].key)),
+                   parts[i].name);
     printf(" = %s", cli_bytes(size, number_at(m, "total_bytes")));
     printf(" (%s can be had)\n", cli_bytes(size, number_at(m, "available_bytes")));
 }
@@ -190,6 +193,8 @@ static void add_memory(json_t *o, const aerie_memory_need *need)
     json_object_set_new(m, "weight_bytes", json_integer((json_int_t)need->weight_bytes));
     json_object_set_new(m, "mapped_bytes", json_integer((json_int_t)need->mapped_bytes));
     json_object_set_new(m, "cache_bytes", json_integer((json_int_t)need->cache_bytes));
+    json_object_set_new(m, "prefix_bytes", json_integer((json_int_t)need->prefix_bytes));
+    json_object_set_new(m, "draft_bytes", json_integer((json_int_t)need->draft_bytes));
     json_object_set_new(m, "scratch_bytes", json_integer((json_int_t)need->scratch_bytes));
     json_object_set_new(m, "base_bytes", json_integer((json_int_t)need->base_bytes));
     json_object_set_new(m, "total_bytes", json_integer((json_int_t)need->total_bytes));
@@ -202,14 +207,21 @@ static aerie_status inspect_model(inspect_call *c, const char *path, aerie_error
     char *text = NULL;
     aerie_error no_model = { 0 };
     aerie_memory_need need;
-    aerie_memory_plan plan = { c->context, c->parallel, c->batch };
+    char *draft = NULL;
+    aerie_memory_plan plan = { .n_ctx = c->context,
+                               .parallel = c->parallel,
+                               .max_batch = c->batch,
+                               .prefix_tokens = c->prefix };
     aerie_model_options options = { .threads = (int)c->common.threads,
                                     .cpu = c->common.cpu,
                                     .exact = c->common.exact,
                                     .kv = c->common.kv };
+    aerie_status status = c->draft ? cli_find(c->draft, &draft, err) : AERIE_OK;
+    if (status) return status;
+    plan.draft = draft;
     /* First, for what the process holds itself is part of it. */
     aerie_status unknown = aerie_model_memory(path, &options, &plan, &need, &no_model);
-    aerie_status status = aerie_inspect(path, &text, err);
+    status = aerie_inspect(path, &text, err);
     json_t *o = status ? NULL : json_loads(text, 0, NULL);
     if (!status && !strcmp(json_string_value(json_object_get(o, "kind")), "model")) {
         /* What this build cannot run can still be looked at. */
@@ -228,6 +240,7 @@ static aerie_status inspect_model(inspect_call *c, const char *path, aerie_error
         print_people(o, c);
     json_decref(o);
     aerie_free(text);
+    aerie_free(draft);
     return status;
 }
 
@@ -275,6 +288,8 @@ int cli_inspect(int argc, char **argv)
         { "--ctx", 'c', CLI_INT, &c.context, "N", "memory for a context of N tokens" },
         { "--parallel", 0, CLI_INT, &c.parallel, "P", "... for P sequences at once (1)" },
         { "--batch", 0, CLI_INT, &c.batch, "N", "... in passes of N tokens (512)" },
+        { "--prefix", 0, CLI_INT, &c.prefix, "N", "... and N tokens of earlier prompts kept (0)" },
+        { "--draft", 0, CLI_TEXT, &c.draft, "MODEL", "... and a model that guesses ahead" },
         CLI_KV(&c.common),
         CLI_EXACT(&c.common),
         { "--tensors", 0, CLI_FLAG, &c.tensors, NULL, "list every tensor" },

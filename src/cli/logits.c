@@ -11,6 +11,7 @@ int cli_logits(int argc, char **argv)
     const cli_option options[] = {
         { "--file", 'f', CLI_TEXT, &file, "TEXT", "the text" },
         CLI_EXACT(&common),
+        CLI_SCORE_KV(&common),
         { "--output", 'o', CLI_TEXT, &out_path, "OUT.npy", "where the float32 [T, V] go" },
         { 0 },
     };
@@ -27,6 +28,9 @@ int cli_logits(int argc, char **argv)
     if (!cli_read(&call, &common, argc, argv, &code)) return code;
     if (!file || !out_path)
         return cli_misused("give --file TEXT and -o OUT.npy; usage: %s", call.usage);
+    /* How many tokens the text has is known, and checked, when there is a tokenizer. */
+    const aerie_memory_plan plan = { .n_ctx = 1, .use = AERIE_USE_LOGITS };
+    common.plan = &plan;
     aerie_status status = ae_file_read(&text, file, 0, &err);
     if (!status) status = cli_open(&m, call.words[0], &common, &err);
     if (!status)

@@ -78,11 +78,23 @@ static aerie_status measure(perplexity_call *c, aerie_model *m, const ae_bytes *
     return AERIE_OK;
 }
 
+/* A window is no longer than the text, which has hardly more tokens than bytes. */
+static aerie_memory_plan plan_of(const perplexity_call *c, size_t text_bytes)
+{
+    int64_t most = (int64_t)text_bytes + 16;
+    bool logits = c->save || c->kl;
+
+    return (aerie_memory_plan){ .n_ctx = !logits && c->n_ctx > most ? most : c->n_ctx,
+                                .use = logits ? AERIE_USE_LOGITS : AERIE_USE_SCORES };
+}
+
 static aerie_status perplexity(perplexity_call *c, const char *model, aerie_error *err)
 {
     aerie_model *m = NULL;
     ae_bytes text = { 0 };
     aerie_status status = c->file ? read_text(&text, c->file, err) : AERIE_OK;
+    const aerie_memory_plan plan = plan_of(c, text.len);
+    c->common.plan = &plan;
     if (!status) status = cli_open(&m, model, &c->common, err);
     if (!status) status = c->kl ? diverge(c, m, err) : measure(c, m, &text, err);
     cli_progress_end(&c->scores.bar);
@@ -104,6 +116,7 @@ int cli_perplexity(int argc, char **argv)
           "how far this model is from the one whose logits FILE holds" },
         { "--windows", 0, CLI_INT, &c.n_windows, "N", "with --save-logits: the first N windows" },
         CLI_EXACT(&c.common),
+        CLI_SCORE_KV(&c.common),
         { "--per-token", 0, CLI_FLAG, &c.scores.per_token, NULL,
           "print {\"id\",\"logprob\"} for every token" },
         { 0 },

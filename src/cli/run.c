@@ -125,11 +125,12 @@ static bool read_speculate(aerie_speculate *out, const char *word)
     return false;
 }
 
-/* Adapters are the model's, not its draft's. */
+/* Adapters are the model's, not its draft's; so is the plan, which has the draft's memory in it. */
 static aerie_status open_draft(aerie_model **out, const run_call *c, aerie_error *err)
 {
     cli_common common = c->common;
     common.adapters.n = 0;
+    common.plan = NULL;
     return cli_open(out, c->draft, &common, err);
 }
 
@@ -139,9 +140,12 @@ static aerie_status run(run_call *c, const char *model_word, const char *prompt,
     aerie_status status = AERIE_OK;
     aerie_model *draft = NULL;
     aerie_session_options options = { .context = c->context, .speculate = c->speculate };
-    const aerie_memory_plan plan = { .n_ctx = c->context };
+    char *draft_path = NULL;
+    if (c->draft) status = cli_find(c->draft, &draft_path, err);
+    const aerie_memory_plan plan = { .n_ctx = c->context, .draft = draft_path };
     c->common.plan = &plan;
-    if (c->template_word) status = cli_read_template(&template_text, c->template_word, err);
+    if (!status && c->template_word)
+        status = cli_read_template(&template_text, c->template_word, err);
     if (!status) status = cli_open(&c->chat.model, model_word, &c->common, err);
     if (!status && c->draft) status = open_draft(&draft, c, err);
     options.chat_template = template_text.data;
@@ -158,6 +162,7 @@ static aerie_status run(run_call *c, const char *model_word, const char *prompt,
     aerie_session_close(c->chat.session);
     aerie_model_close(draft);
     aerie_model_close(c->chat.model);
+    aerie_free(draft_path);
     ae_bytes_free(&template_text);
     return status;
 }

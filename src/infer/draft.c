@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { CHUNK = 256 }; /* tokens of one reply that a pass reads */
+enum { CHUNK = AE_DRAFT_PASS }; /* tokens that a pass reads at the most */
 
 /* The replies that are being guessed for, and room for a pass over them. */
 typedef struct {
@@ -80,16 +80,23 @@ static const ae_tensor *run_pass(drafting *d, const ae_batch *b, bool want)
     return want ? ae_net_logits(&cx, e->options.draft, hidden, d->rows, b->n_segments) : NULL;
 }
 
+/* Unread tokens of a reply that a pass over all replies may have, so that together they are no more
+ * than a pass reads. */
+static int64_t share_of(const drafting *d)
+{
+    return d->n < CHUNK ? CHUNK / d->n : 1;
+}
+
 /* Reads all but the last few tokens of a text. */
 static void read_up(drafting *d, ae_reply_run *r)
 {
     int64_t end = (int64_t)r->history.len;
     double start = ae_clock_seconds();
-    while (end - ae_kv_len(r->draft_kv) > CHUNK) {
+    while (end - ae_kv_len(r->draft_kv) > share_of(d)) {
         ae_arena_mark here = ae_arena_here(&d->run->engine->draft_step);
         ae_batch b = { .ids = d->ids, .pos = d->pos, .segments = d->segments, .caches = d->caches };
         int64_t before = ae_kv_len(r->draft_kv);
-        add_unread(d, &b, r, end);
+        add_unread(d, &b, r, end - 1); /* the last one's logits are the first guess */
         run_pass(d, &b, false);
         ae_arena_reset(&d->run->engine->draft_step, here);
         if (ae_kv_len(r->draft_kv) == before) break; /* failed: no guesses */

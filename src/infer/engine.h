@@ -29,6 +29,9 @@ typedef struct {
     ae_speculate speculate;
     bool speculate_always; /* not only where it pays: for tests and measurements */
     const ae_net *draft;   /* borrowed: a small model of the same tokens that guesses; NULL: none */
+    bool score_in_cache;   /* texts that are scored keep keys and values in a cache of kv_type, as
+                            * replies do, and are read max_batch tokens a pass; otherwise they are
+                            * read at once, with keys and values in float32 */
 } ae_engine_options;
 
 aerie_status ae_engine_open(ae_engine **out, const ae_engine_options *options, aerie_error *err);
@@ -82,8 +85,7 @@ aerie_status ae_engine_run(ae_engine *e, const ae_request *requests, int64_t n_r
                            const ae_engine_events *events, ae_engine_stats *stats,
                            aerie_error *err);
 
-/* The natural log-probability of ids[1..n-1], each given those before it: logp [n - 1]. One
- * sequence without a cache. */
+/* The natural log-probability of ids[1..n-1], each given those before it: logp [n - 1]. */
 aerie_status ae_engine_log_probs(ae_engine *e, const int32_t *ids, int64_t n, float *logp,
                                  aerie_error *err);
 
@@ -93,12 +95,21 @@ typedef aerie_status ae_logits_fn(void *user, const float *logits, int64_t n_row
 aerie_status ae_engine_logits(ae_engine *e, const int32_t *ids, int64_t n, ae_logits_fn *fn,
                               void *user, aerie_error *err);
 
+enum {
+    AE_DRAFT_PASS = 256
+}; /* tokens that the draft model reads in a pass, but one of each reply */
+
 /* Bytes that an engine of these options takes for passes that fill `parallel` sequences of n_ctx
  * positions: found by going through the largest pass of a prompt, and one of replies, without
  * computing anything. The net's weights need not be there. AERIE_NO_MEMORY also where the machine
  * has no addresses for such a cache. */
 aerie_status ae_engine_rehearse(const ae_engine_options *options, int64_t n_ctx, int64_t parallel,
                                 size_t *bytes, aerie_error *err);
+
+/* The same for ae_engine_log_probs(), or with `logits` ae_engine_logits(), over a text of n tokens.
+ */
+aerie_status ae_engine_rehearse_text(const ae_engine_options *options, int64_t n, bool logits,
+                                     size_t *bytes, aerie_error *err);
 
 /* Bytes of the cache of one sequence of so many positions. */
 aerie_status ae_engine_kv_bytes(size_t *out, const ae_engine_options *options, int64_t positions,

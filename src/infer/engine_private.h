@@ -93,6 +93,11 @@ int64_t ae_run_context(const ae_run *run, const ae_request *r); /* positions it 
  * `capacity` positions; `prefix` as in ae_kv_new(). */
 aerie_status ae_engine_new_kv(ae_kv **out, const ae_engine *e, const ae_net *net, int64_t capacity,
                               const ae_kv *prefix, int64_t prefix_len, aerie_error *err);
+/* Texts that are scored: as the public functions, on a cache that `kv` is (NULL: none). */
+aerie_status ae_score_log_probs(ae_engine *e, ae_kv *kv, const int32_t *ids, int64_t n, float *logp,
+                                aerie_error *err);
+aerie_status ae_score_logits(ae_engine *e, ae_kv *kv, const int32_t *ids, int64_t n,
+                             ae_logits_fn *fn, void *user, aerie_error *err);
 /* One for a rehearsal with the engine's own model. */
 aerie_status ae_engine_rehearsal_kv(ae_kv **out, const ae_engine_options *options, int64_t capacity,
                                     aerie_error *err);

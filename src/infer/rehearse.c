@@ -158,3 +158,39 @@ aerie_status ae_engine_rehearse(const ae_engine_options *options, int64_t n_ctx,
     ae_engine_close(engine);
     return status;
 }
+
+static aerie_status ignore_logits(void *user, const float *logits, int64_t n_rows,
+                                  int64_t vocab_size, aerie_error *err)
+{
+    (void)user, (void)logits, (void)n_rows, (void)vocab_size, (void)err;
+    return AERIE_OK;
+}
+
+aerie_status ae_engine_rehearse_text(const ae_engine_options *options, int64_t n, bool logits,
+                                     size_t *bytes, aerie_error *err)
+{
+    ae_engine *engine = NULL;
+    ae_kv *kv = NULL;
+    size_t held = ae_alloc_bytes();
+    int32_t *ids = ae_alloc((size_t)n, sizeof *ids);
+    float *logp = ae_alloc((size_t)n, sizeof *logp);
+    aerie_status status = ae_engine_open(&engine, options, err);
+    size_t own = ae_alloc_bytes() - held;
+
+    *bytes = 0;
+    if (!status && (!ids || !logp))
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for %lld tokens", (long long)n);
+    if (!status && options->score_in_cache) status = ae_engine_rehearsal_kv(&kv, options, n, err);
+    if (!status) {
+        options->device->rehearse(options->device, true);
+        status = logits ? ae_score_logits(engine, kv, ids, n, ignore_logits, NULL, err)
+                        : ae_score_log_probs(engine, kv, ids, n, logp, err);
+        options->device->rehearse(options->device, false);
+    }
+    if (!status) *bytes = own + engine->step.touched_peak;
+    ae_kv_free(kv);
+    ae_engine_close(engine);
+    ae_free(ids);
+    ae_free(logp);
+    return status;
+}
