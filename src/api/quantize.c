@@ -2,6 +2,7 @@
 #include "aerie/quantize.h"
 
 #include "base/base.h"
+#include "model/model.h"
 #include "quant/quant.h"
 
 #include <math.h>
@@ -53,20 +54,29 @@ static bool is_same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-static aerie_status open_input(ae_gguf **out, const char *in_path, const char *out_path,
-                               aerie_error *err)
+/* A folder's model as the GGUF file it would be; *model stays NULL for a file. */
+static aerie_status open_folder(ae_gguf **out, ae_model **model, const char *in_path,
+                                const char *out_path, aerie_error *err)
+{
+    ae_bytes scratch = { 0 };
+    aerie_status status = ae_model_open(model, in_path, err);
+
+    ae_bytes_printf(&scratch, "%s.metadata", out_path);
+    if (!status) status = ae_bytes_status(&scratch, err);
+    if (!status) status = ae_model_as_gguf(out, *model, scratch.data, err);
+    ae_bytes_free(&scratch);
+    return status;
+}
+
+static aerie_status open_input(ae_gguf **out, ae_model **model, const char *in_path,
+                               const char *out_path, aerie_error *err)
 {
     *out = NULL;
     if (is_same_file(in_path, out_path))
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "%s: the output is the input; give the quantized model a name of its own",
                           out_path);
-    if (ae_file_is_folder(in_path))
-        return aerie_fail(
-            err, AERIE_UNSUPPORTED,
-            "%s: a folder; make a GGUF file of it first: aerie convert %s -o model.gguf "
-            "--type bf16",
-            in_path, in_path);
+    if (ae_file_is_folder(in_path)) return open_folder(out, model, in_path, out_path, err);
     return ae_gguf_open(out, in_path, err);
 }
 
@@ -76,6 +86,8 @@ typedef struct {
     const aerie_quantize_options *options;
     aerie_quantize_summary sum;
     ae_imatrix *imatrix; /* NULL: none */
+    ae_model *model;     /* of a folder; NULL: the input is a GGUF file */
+    int64_t *order;      /* of one tensor's rows */
 } run;
 
 /* Before anything is written: some tensor must be known, and none of another size. */
@@ -102,6 +114,19 @@ static aerie_status importance_of(const float **out, void *user, const ae_stored
                                   aerie_error *err)
 {
     return ae_imatrix_weights(out, ((run *)user)->imatrix, t, err);
+}
+
+static aerie_status order_of(const int64_t **out, void *user, const ae_stored_tensor *t,
+                             aerie_error *err)
+{
+    run *r = user;
+
+    *out = NULL;
+    ae_free(r->order);
+    r->order = ae_alloc((size_t)t->rows, sizeof *r->order);
+    if (!r->order) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for rows of '%s'", t->name);
+    if (ae_model_gguf_order(r->model, t->name, r->order)) *out = r->order;
+    return AERIE_OK;
 }
 
 /* llama.cpp's keys: the file says what decided where its bits went. */
@@ -178,7 +203,8 @@ aerie_status aerie_quantize(const char *in_path, const char *out_path, const cha
     if (!status)
         status =
             find_dtype(&q.types.embedding_type, o.token_embedding_type, "token embedding", err);
-    if (!status) status = open_input(&in, in_path, out_path, err);
+    if (!status) status = open_input(&in, &t.model, in_path, out_path, err);
+    if (t.model) q.order = order_of;
     if (!status && o.imatrix) {
         q.importance = importance_of;
         q.annotate = annotate;
@@ -193,6 +219,8 @@ aerie_status aerie_quantize(const char *in_path, const char *out_path, const cha
     ae_pool_close(pool);
     ae_imatrix_close(t.imatrix);
     ae_gguf_close(in);
+    ae_model_close(t.model);
+    ae_free(t.order);
     t.sum.seconds = ae_clock_seconds() - begun;
     if (t.sum.n_elements)
         t.sum.bits_per_weight = 8 * (double)t.sum.bytes / (double)t.sum.n_elements;

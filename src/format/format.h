@@ -70,6 +70,11 @@ aerie_status ae_gguf_open_memory(ae_gguf **out, const void *data, size_t size, c
 void ae_gguf_close(ae_gguf *g); /* NULL is fine */
 
 const char *ae_gguf_name(const ae_gguf *g); /* the path, for messages */
+/* For a file that stands for a model which lies elsewhere: a tensor more, whose data is borrowed (its
+ * name is not) or copied; and what sentences call the file. */
+aerie_status ae_gguf_add_tensor(ae_gguf *g, const ae_stored_tensor *t, bool copy, aerie_error *err);
+aerie_status ae_gguf_set_name(ae_gguf *g, const char *name, aerie_error *err);
+
 /* Gives back the memory of the pages that hold these bytes of the file (NULL: all of it), until they
  * are read again. */
 void ae_gguf_forget(const ae_gguf *g, const void *data, size_t bytes);

@@ -279,6 +279,35 @@ const ae_tensor_list *ae_gguf_tensors(const ae_gguf *g)
     return &g->tensors;
 }
 
+static aerie_status no_room(const ae_gguf *g, aerie_error *err)
+{
+    return aerie_fail(err, AERIE_NO_MEMORY, "%s: out of memory for a tensor", g->name);
+}
+
+aerie_status ae_gguf_add_tensor(ae_gguf *g, const ae_stored_tensor *t, bool copy, aerie_error *err)
+{
+    ae_stored_tensor own = *t;
+
+    own.name = ae_arena_strndup(&g->arena, t->name, strlen(t->name));
+    if (!own.name) return no_room(g, err);
+    if (copy) {
+        void *data = ae_arena_take_raw(&g->arena, t->bytes, 1);
+        if (!data) return no_room(g, err);
+        memcpy(data, t->data, t->bytes);
+        own.data = data;
+    }
+    return ae_tensor_list_add(&g->tensors, &own, g->name, err);
+}
+
+aerie_status ae_gguf_set_name(ae_gguf *g, const char *name, aerie_error *err)
+{
+    const char *own = ae_arena_strndup(&g->arena, name, strlen(name));
+
+    if (!own) return no_room(g, err);
+    g->name = own;
+    return AERIE_OK;
+}
+
 void ae_gguf_forget(const ae_gguf *g, const void *data, size_t bytes)
 {
     ae_file_forget(&g->file, data, bytes);

@@ -194,6 +194,14 @@ aerie_status ae_model_random(ae_model **out, const char *config_folder, uint64_t
  * with; saved along. The template of an open file's model is not to be changed: it is shared. */
 aerie_status ae_model_set_template(ae_model *m, const char *jinja, aerie_error *err);
 
+/* The model as the GGUF file that ae_model_save_gguf() would make of it, with its weights as they lie:
+ * metadata by way of a small file at `scratch_path`, which is gone again, and tensors that are
+ * borrowed from the model. *out is the caller's, to be closed before the model. */
+aerie_status ae_model_as_gguf(ae_gguf **out, const ae_model *m, const char *scratch_path,
+                              aerie_error *err);
+/* Whether the rows of such a tensor lie in another order; then row r of GGUF's is row order[r]. */
+bool ae_model_gguf_order(const ae_model *m, const char *gguf_name, int64_t *order);
+
 /* Writes GGUF (type F32, F16, BF16 or Q8_0 for matrices; vectors stay F32) or a Hugging Face folder
  * (config.json, model.safetensors in F32, F16 or BF16, tokenizer files). Atomic. */
 aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype type,

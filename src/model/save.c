@@ -113,17 +113,20 @@ static void announce_gguf(const ae_model *m, ae_gguf_writer *w, ae_dtype type)
     }
 }
 
+/* The widest head is 1024. */
+const float *ae_save_rope_factors(const ae_model *m, float room[512])
+{
+    if (m->rope_factors || m->config.rope_scaling != AE_ROPE_LLAMA3) return m->rope_factors;
+    ae_config_rope_factors(&m->config, room);
+    return room;
+}
+
 static void send_rope_factors(const ae_model *m, ae_gguf_writer *w)
 {
-    float made[512]; /* the widest head is 1024 */
-    const float *factors = m->rope_factors;
+    float made[512];
+    const float *factors = ae_save_rope_factors(m, made);
 
-    if (!factors && m->config.rope_scaling != AE_ROPE_LLAMA3) return;
-    if (!factors) {
-        ae_config_rope_factors(&m->config, made);
-        factors = made;
-    }
-    ae_gguf_writer_add(w, factors, (size_t)m->config.head_dim / 2 * sizeof *factors);
+    if (factors) ae_gguf_writer_add(w, factors, (size_t)m->config.head_dim / 2 * sizeof *factors);
 }
 
 static aerie_status send_gguf(const ae_model *m, ae_gguf_writer *w, ae_dtype type, aerie_error *err)
@@ -153,6 +156,14 @@ static aerie_status check_type(ae_dtype type, bool gguf, aerie_error *err)
                       gguf ? "choose F32, F16, BF16 or Q8_0" : "a folder takes F32, F16 or BF16");
 }
 
+aerie_status ae_save_metadata(const ae_model *m, ae_gguf_writer *w, ae_dtype type, aerie_error *err)
+{
+    ae_config_to_gguf(&m->config, w);
+    ae_gguf_set_u32(w, "general.file_type", gguf_file_type(type));
+    if (type == AE_Q8_0) ae_gguf_set_u32(w, "general.quantization_version", 2); /* of the blocks */
+    return ae_model_write_text_metadata(m, w, err);
+}
+
 aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype type,
                                 aerie_error *err)
 {
@@ -161,10 +172,7 @@ aerie_status ae_model_save_gguf(const ae_model *m, const char *path, ae_dtype ty
 
     if (!status) status = ae_gguf_writer_open(&w, path, err);
     if (status) return status;
-    ae_config_to_gguf(&m->config, w);
-    ae_gguf_set_u32(w, "general.file_type", gguf_file_type(type));
-    if (type == AE_Q8_0) ae_gguf_set_u32(w, "general.quantization_version", 2); /* of the blocks */
-    status = ae_model_write_text_metadata(m, w, err);
+    status = ae_save_metadata(m, w, type, err);
     if (!status) status = send_gguf(m, w, type, err);
     if (!status) return ae_gguf_writer_commit(w, err);
     ae_gguf_writer_abandon(w);

@@ -17,4 +17,10 @@ aerie_status ae_save_tensor(const ae_model *m, const ae_param_site *site, ae_dty
                             bool reorder, bool to_interleaved, ae_save_sink *sink, void *file,
                             aerie_error *err);
 
+/* Everything of a GGUF file but its tensors; `type` is that of the matrices. */
+aerie_status ae_save_metadata(const ae_model *m, ae_gguf_writer *w, ae_dtype type,
+                              aerie_error *err);
+/* What rope_freqs.weight holds, [d / 2]: the model's own or made in `room`; NULL: there is none. */
+const float *ae_save_rope_factors(const ae_model *m, float room[512]);
+
 #endif

@@ -72,6 +72,7 @@ typedef struct {
     const ae_stored_tensor *from;
     ae_dtype type;
     const float *importance;
+    const int64_t *order; /* NULL: as they lie */
     int64_t rows_per_matrix;
     int64_t first;              /* the row of the tensor that `out` begins with */
     size_t in_bytes, out_bytes; /* of a row */
@@ -96,14 +97,14 @@ static void quantize_rows(void *job, int64_t begin, int64_t end, int worker)
     const float most = largest_of(b->type);
 
     for (int64_t i = begin; i < end; i++) {
-        int64_t row = b->first + i;
+        int64_t row = b->first + i, from = b->order ? b->order[row] : row;
         uint8_t *out = b->out + (size_t)i * b->out_bytes;
         const float *importance =
             b->importance ? b->importance + row / b->rows_per_matrix * cols : NULL;
         double squares = 0, errors = 0;
         bool fits = true;
         ae_dtype_decode_row(b->from->dtype,
-                            (const uint8_t *)b->from->data + (size_t)row * b->in_bytes, cols, x);
+                            (const uint8_t *)b->from->data + (size_t)from * b->in_bytes, cols, x);
         for (int64_t c = 0; c < cols; c++) fits = fits && fabsf(x[c]) < most;
         if (fits) {
             ae_quantize_row(b->type, x, cols, importance, out);
@@ -161,9 +162,10 @@ static aerie_status one_batch(run *r, batch *b, int64_t n, ae_quantized *q, aeri
     return go_on(r, NULL) ? AERIE_OK : interrupted(r, err);
 }
 
-static aerie_status requantize(run *r, const ae_stored_tensor *t, ae_quantized *q, aerie_error *err)
+static aerie_status requantize(run *r, const ae_stored_tensor *t, const int64_t *order,
+                               ae_quantized *q, aerie_error *err)
 {
-    batch b = { .from = t, .type = q->type };
+    batch b = { .from = t, .type = q->type, .order = order };
     aerie_status status = AERIE_OK;
 
     if (r->options->importance)
@@ -186,21 +188,32 @@ static aerie_status requantize(run *r, const ae_stored_tensor *t, ae_quantized *
     return status;
 }
 
+static void copy_rows(run *r, const ae_stored_tensor *t, const int64_t *order)
+{
+    size_t row_bytes = t->bytes / (size_t)t->rows;
+
+    for (int64_t i = 0; i < t->rows && order; i++)
+        ae_gguf_writer_add(r->writer, (const uint8_t *)t->data + (size_t)order[i] * row_bytes,
+                           row_bytes);
+    if (!order) ae_gguf_writer_add(r->writer, t->data, t->bytes);
+    r->elements_done += (double)(t->rows * t->cols);
+}
+
 static aerie_status one_tensor(run *r, const ae_stored_tensor *t, ae_dtype type, aerie_error *err)
 {
     ae_arena_mark here = ae_arena_here(&r->arena);
     ae_quantized q = { .from = t, .type = type, .is_copy = type == t->dtype };
+    const int64_t *order = NULL;
     aerie_status status = AERIE_OK;
     size_t bytes = 0;
 
     ae_dtype_bytes(&bytes, type, t->rows, t->cols);
     q.bytes = bytes;
-    if (q.is_copy) {
-        ae_gguf_writer_add(r->writer, t->data, t->bytes);
-        r->elements_done += (double)(t->rows * t->cols);
-    } else {
-        status = requantize(r, t, &q, err);
-    }
+    if (r->options->order) status = r->options->order(&order, r->options->user, t, err);
+    if (!status && q.is_copy)
+        copy_rows(r, t, order);
+    else if (!status)
+        status = requantize(r, t, order, &q, err);
     ae_arena_reset(&r->arena, here);
     if (!status && !go_on(r, &q)) status = interrupted(r, err);
     return status;

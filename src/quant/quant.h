@@ -124,7 +124,11 @@ typedef struct {
     bool (*progress)(void *user, double part, const ae_quantized *done);
     /* More metadata. */
     void (*annotate)(void *user, ae_gguf_writer *w);
-    void *user; /* of all three; each may be NULL */
+    /* Row r of the result is row order[r] of the tensor; NULL: as they lie. Read until the next
+     * call. May fail. */
+    aerie_status (*order)(const int64_t **out, void *user, const ae_stored_tensor *t,
+                          aerie_error *err);
+    void *user; /* of all; each may be NULL */
 } ae_quantize_options;
 
 /* Writes `in` as another file, tensor by tensor: all metadata, with file type and quantization
