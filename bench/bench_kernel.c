@@ -6,6 +6,7 @@
  * independent multiply-adds, because shared machines change their pace from minute to minute: what
  * is compared was measured in the same moments. The best round of each counts. With one thread it
  * is processor time that counts, so that other programs on the machine don't. */
+#include "peak.h"
 #include "device/device.h"
 
 #include <stdio.h>
@@ -71,27 +72,11 @@ static double peak_flops_of(const char *name, long n)
 }
 #endif
 
-typedef struct {
-    const char *name;
-    double flops;
-} peak_job;
-
-static void peak_tasks(void *context, int64_t begin, int64_t end, int worker)
-{
-    peak_job *job = context;
-
-    (void)worker;
-    for (int64_t i = begin; i < end; i++) job->flops = peak_flops_of(job->name, 50000);
-}
-
 static void measure_peak(bench *b)
 {
-    peak_job job = { b->dev->name, 0 };
-    double start = now(b);
-    int64_t tasks = 4 * ae_pool_size(b->pool);
+    double start = now(b), operations = peak_run(b->pool, peak_flops_of, b->dev->name, 50000);
+    double rate = operations / (now(b) - start);
 
-    ae_pool_run(b->pool, tasks, 1, peak_tasks, &job);
-    double rate = job.flops * (double)tasks / (now(b) - start);
     if (rate > b->peak) b->peak = rate;
 }
 

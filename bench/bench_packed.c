@@ -7,6 +7,7 @@
  * products of bytes. Limits are measured between the rounds of every line, because shared machines
  * change their pace; the best round of each counts. Weights are larger than any cache: copies take
  * turns. */
+#include "peak.h"
 #include "device/device.h"
 
 #include <stdio.h>
@@ -111,27 +112,11 @@ static double peak_loop(const char *name, long n)
 }
 #endif
 
-typedef struct {
-    const char *name;
-    double ops;
-} peak_job;
-
-static void peak_tasks(void *context, int64_t begin, int64_t end, int worker)
-{
-    peak_job *job = context;
-
-    (void)worker;
-    for (int64_t i = begin; i < end; i++) job->ops = peak_loop(job->name, 20000);
-}
-
 static void measure_peak(bench *b)
 {
-    peak_job job = { b->dev->name, 0 };
-    double start = now(b), rate;
-    int64_t tasks = 4 * ae_pool_size(b->pool);
+    double start = now(b), operations = peak_run(b->pool, peak_loop, b->dev->name, 20000);
+    double rate = operations / (now(b) - start);
 
-    ae_pool_run(b->pool, tasks, 1, peak_tasks, &job);
-    rate = job.ops * (double)tasks / (now(b) - start);
     if (rate > b->peak) b->peak = rate;
 }
 

@@ -3,8 +3,6 @@
  */
 #include "model/gemma.h"
 
-/* The 27B is the one whose queries are not scaled by the width of a head. No file says so but
- * config.json; llama.cpp knows it by its number of layers, and so does this. */
 enum { LAYERS_OF_27B = 46 };
 
 static void facts(ae_config *c)
@@ -23,33 +21,18 @@ static void facts(ae_config *c)
 
 static void from_hf(ae_config *c, ae_hf_keys *keys)
 {
-    c->qkv_bias = c->o_bias = ae_hf_flag(keys, "attention_bias", false);
     c->sliding_window = ae_hf_count(keys, "sliding_window", c->sliding_window);
-    c->query_pre_attn_scalar = ae_hf_number(keys, "query_pre_attn_scalar", 256);
-    ae_gemma_caps_from_hf(c, keys);
-}
-
-static void to_hf(const ae_config *c, json_t *root)
-{
-    json_object_set_new(root, "attention_bias", json_boolean(c->o_bias));
-    json_object_set_new(root, "sliding_window", json_integer(c->sliding_window));
-    ae_gemma_to_hf(c, root);
-}
-
-static double scalar_of(const ae_config *c)
-{
-    if (c->n_layers != LAYERS_OF_27B) return (double)c->head_dim;
-    return (double)c->hidden_size / (double)c->n_heads;
+    ae_gemma_from_hf(c, keys);
 }
 
 static void from_gguf(ae_config *c, ae_gguf_keys *keys)
 {
-    ae_gemma_from_gguf(c, keys, 2, scalar_of(c));
+    ae_gemma_from_gguf(c, keys, 2, ae_gemma_scalar(c, LAYERS_OF_27B));
 }
 
 static void to_gguf(const ae_config *c, ae_gguf_writer *w)
 {
-    ae_gemma_to_gguf(c, w, 2, scalar_of(c));
+    ae_gemma_to_gguf(c, w, 2, ae_gemma_scalar(c, LAYERS_OF_27B));
 }
 
 static bool sayable(const ae_config *c)
@@ -65,7 +48,7 @@ const ae_family ae_family_gemma2 = {
     .activation = "gelu_pytorch_tanh",
     .facts = facts,
     .from_hf = from_hf,
-    .to_hf = to_hf,
+    .to_hf = ae_gemma_to_hf,
     .from_gguf = from_gguf,
     .to_gguf = to_gguf,
     .sayable = sayable,

@@ -2,7 +2,6 @@
  * norms over the heads of q and k; the layers with a window rotate by a base of their own. */
 #include "model/gemma.h"
 
-/* As Gemma 2's: the 27B by its number of layers. */
 enum { LAYERS_OF_27B = 62, PERIOD = 6 };
 
 static void facts(ae_config *c)
@@ -41,12 +40,10 @@ static void from_hf(ae_config *c, ae_hf_keys *keys)
 {
     int64_t period = ae_hf_count(keys, "_sliding_window_pattern", PERIOD);
 
-    c->qkv_bias = c->o_bias = ae_hf_flag(keys, "attention_bias", false);
     c->sliding_window = ae_hf_count(keys, "sliding_window", 4096);
     c->window_period = ae_hf_count(keys, "sliding_window_pattern", period);
-    c->query_pre_attn_scalar = ae_hf_number(keys, "query_pre_attn_scalar", 256);
     c->rope_local_theta = local_theta(keys);
-    ae_gemma_caps_from_hf(c, keys);
+    ae_gemma_from_hf(c, keys);
     if (ae_hf_flag(keys, "use_bidirectional_attention", false))
         aerie_fail(&keys->error, AERIE_UNSUPPORTED,
                    "%s: is an encoder (use_bidirectional_attention), which this build does not run",
@@ -55,29 +52,21 @@ static void from_hf(ae_config *c, ae_hf_keys *keys)
 
 static void to_hf(const ae_config *c, json_t *root)
 {
-    json_object_set_new(root, "attention_bias", json_boolean(c->o_bias));
-    json_object_set_new(root, "sliding_window", json_integer(c->sliding_window));
     json_object_set_new(root, "sliding_window_pattern", json_integer(c->window_period));
     json_object_set_new(root, "rope_local_base_freq", json_real(c->rope_local_theta));
     ae_gemma_to_hf(c, root);
 }
 
-static double scalar_of(const ae_config *c)
-{
-    if (c->n_layers != LAYERS_OF_27B) return (double)c->head_dim;
-    return (double)c->hidden_size / (double)c->n_heads;
-}
-
 static void from_gguf(ae_config *c, ae_gguf_keys *keys)
 {
     c->rope_local_theta = ae_gguf_keys_number(keys, "rope.freq_base_swa", 1e4);
-    ae_gemma_from_gguf(c, keys, PERIOD, scalar_of(c));
+    ae_gemma_from_gguf(c, keys, PERIOD, ae_gemma_scalar(c, LAYERS_OF_27B));
 }
 
 static void to_gguf(const ae_config *c, ae_gguf_writer *w)
 {
     ae_gguf_keys_set_number(w, c, "rope.freq_base_swa", c->rope_local_theta);
-    ae_gemma_to_gguf(c, w, PERIOD, scalar_of(c));
+    ae_gemma_to_gguf(c, w, PERIOD, ae_gemma_scalar(c, LAYERS_OF_27B));
 }
 
 static bool sayable(const ae_config *c)

@@ -10,8 +10,10 @@ static float cap_from_hf(ae_hf_keys *keys, const char *key, float fallback)
     return (float)ae_hf_number(keys, key, (double)fallback);
 }
 
-void ae_gemma_caps_from_hf(ae_config *c, ae_hf_keys *keys)
+void ae_gemma_from_hf(ae_config *c, ae_hf_keys *keys)
 {
+    c->qkv_bias = c->o_bias = ae_hf_flag(keys, "attention_bias", false);
+    c->query_pre_attn_scalar = ae_hf_number(keys, "query_pre_attn_scalar", 256);
     c->attn_logit_softcapping =
         cap_from_hf(keys, "attn_logit_softcapping", c->attn_logit_softcapping);
     c->final_logit_softcapping =
@@ -27,12 +29,20 @@ void ae_gemma_to_hf(const ae_config *c, json_t *root)
 {
     double scalar = c->query_pre_attn_scalar;
 
+    json_object_set_new(root, "attention_bias", json_boolean(c->o_bias));
+    json_object_set_new(root, "sliding_window", json_integer(c->sliding_window));
     json_object_set_new(root, "hidden_activation", json_string("gelu_pytorch_tanh"));
     json_object_set_new(root, "query_pre_attn_scalar",
                         scalar == floor(scalar) ? json_integer((json_int_t)scalar)
                                                 : json_real(scalar));
     json_object_set_new(root, "attn_logit_softcapping", cap_to_hf(c->attn_logit_softcapping));
     json_object_set_new(root, "final_logit_softcapping", cap_to_hf(c->final_logit_softcapping));
+}
+
+double ae_gemma_scalar(const ae_config *c, int64_t layers_of_27b)
+{
+    if (c->n_layers != layers_of_27b) return (double)c->head_dim;
+    return (double)c->hidden_size / (double)c->n_heads;
 }
 
 void ae_gemma_from_gguf(ae_config *c, ae_gguf_keys *keys, int64_t period, double scalar)
