@@ -24,8 +24,7 @@ static void print_json_step(const aerie_train_progress *p)
         json_object_set_new(o, "reward_rejected", json_real(p->reward_rejected));
         json_object_set_new(o, "margin", json_real(p->margin));
         json_object_set_new(o, "accuracy", json_real(p->accuracy));
-        if (isfinite(p->mean_reward))
-            json_object_set_new(o, "reward", json_real(p->mean_reward));
+        if (isfinite(p->mean_reward)) json_object_set_new(o, "reward", json_real(p->mean_reward));
     }
     if (o && p->has_replies) {
         json_object_set_new(o, "reward", json_real(p->reward));
@@ -108,14 +107,13 @@ int cli_train(int argc, char **argv)
         { "--keys", 0, CLI_FLAG, &keys, NULL, "list every key a recipe may have" },
         { 0 },
     };
-    cli_call call = {
-        .usage = "aerie train RECIPE.yaml [options]",
-        .about =
-            "Runs one training stage: method pretrain, sft or dpo. --json prints a line a step.",
-        .options = options,
-        .min_words = 0,
-        .max_words = 1
-    };
+    cli_call call = { .usage = "aerie train RECIPE.yaml [options]",
+                      .about = "Runs one training stage by its recipe; docs/recipes.md tells of "
+                               "its methods. --json prints "
+                               "a line a step.",
+                      .options = options,
+                      .min_words = 0,
+                      .max_words = 1 };
     int code;
     if (!cli_read(&call, &common, argc, argv, &code)) return code;
     if (keys) {
