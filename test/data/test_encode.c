@@ -467,17 +467,20 @@ static void samples_print_every_token(void **state)
     encode_end(&e);
 }
 
-static void survives_lack_of_memory(void **state)
+static void check_lack_of_memory(const char *text, ae_example_kind kind,
+                                 const ae_conditions *conditions)
 {
     encoding e;
     bool failed = true;
-    (void)state;
-    encode_start(&e, "zephyr", two, AE_EXAMPLE_PAIR);
+    encode_start(&e, "zephyr", text, kind);
+    e.options.conditions = conditions;
     size_t held = ae_alloc_bytes();
     for (long n = 1; failed; n++) {
         ae_samples samples;
         ae_alloc_fail_at(n);
         aerie_status status = ae_samples_encode(&samples, e.file.dataset, &e.options, NULL, NULL);
+        if (!status && kind == AE_EXAMPLE_UNPAIRED)
+            status = ae_samples_unpair(&samples, true, 0, NULL);
         failed = ae_alloc_has_failed();
         ae_alloc_fail_at(0);
         assert_true(status == AERIE_OK || (failed && status == AERIE_NO_MEMORY));
@@ -486,6 +489,18 @@ static void survives_lack_of_memory(void **state)
         assert_true(n < 10000);
     }
     encode_end(&e);
+}
+
+static void survives_lack_of_memory(void **state)
+{
+    ae_conditions in_system = by_pieces;
+    (void)state;
+    in_system.in_system = true;
+    check_lack_of_memory(two, AE_EXAMPLE_PAIR, NULL);
+    check_lack_of_memory("{\"prompt\":\"Why?\",\"completion\":\"Because\",\"label\":false}",
+                         AE_EXAMPLE_UNPAIRED, NULL);
+    check_lack_of_memory(classed, AE_EXAMPLE_CHAT, &by_pieces);
+    check_lack_of_memory(classed, AE_EXAMPLE_CHAT, &in_system);
 }
 
 int main(void)

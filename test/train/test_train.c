@@ -557,14 +557,13 @@ static void test_empty_data_is_a_sentence(void **state)
 }
 
 /* The n-th allocation of a run fails, for every n: a sentence each time, and nothing leaks. */
-static void test_out_of_memory(void **state)
+static void check_out_of_memory(const char *method, const char *loss)
 {
     size_t before = ae_alloc_bytes();
     long n = 1;
 
-    (void)state;
     for (;; n++) {
-        tiny_run r = RUN("oom.gguf", "dpo", "max_steps=1", "lora.r=2", "batch_size=4");
+        tiny_run r = RUN("oom.gguf", method, "max_steps=1", "lora.r=2", "batch_size=4", loss);
         aerie_train_summary s;
         aerie_error err = { 0 };
         ae_alloc_fail_at(n);
@@ -575,7 +574,14 @@ static void test_out_of_memory(void **state)
         if (status) assert_string_not_equal(err.message, "");
         if (!failed) break;
     }
-    print_message("%ld allocations in a run\n", n);
+    print_message("%s: %ld allocations in a run\n", method, n);
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    check_out_of_memory("dpo", "loss_type=[sigmoid, aot, sft]");
+    check_out_of_memory("kto", "beta=0.2");
 }
 
 static int setup(void **state)
