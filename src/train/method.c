@@ -98,9 +98,9 @@ static const ae_method_info methods[] = {
                            .kind = AE_EXAMPLE_RANKED,
                            .learning_rate = 1e-5,
                            .max_length = 2048,
-                           .keys =
-                               OF_ANSWERS " reward_loss score_margins center_rewards_coefficient "
-                                          "max_ranked_answers max_completion_length",
+                           .keys = OF_ANSWERS
+                           " reward_loss head_init score_margins center_rewards_coefficient "
+                           "max_ranked_answers max_completion_length",
                            .source = "Zhu et al. (2301.11270), Starling; InstructGPT (2203.02155); "
                                      "names of TRL" },
     [AE_METHOD_PPO] = { .name = "ppo",

@@ -31,6 +31,7 @@ WORDS(packing_word, "none", "wrapped")
 WORDS(train_on_word, "completion", "all")
 WORDS(keep_word, "keep_end", "keep_start", "cut_end")
 WORDS(ranked_word, "best_random", "mean_random", "best_worst", "all")
+WORDS(head_init_word, "normal", "zero")
 WORDS(recompute_word, "auto", "true", "false")
 WORDS(reward_scale_word, "none", "running")
 WORDS(output_word, "f32", "f16", "bf16", "q8_0")
@@ -215,6 +216,9 @@ const ae_key ae_recipe_keys[] = {
         "score_margins", score_margins, "false", true,
         "reward, bradley_terry: a pair's margin is the difference of its answers' scores, where no "
         "column 'margin' says one"),
+    WORD("head_init", head_init, head_init_word, "normal", true,
+         "reward: a new head's numbers: a normal's, std 0.02 (transformers), or zero, so that the "
+         "first loss is that of knowing nothing; a model's own head is kept"),
     NUMBER("center_rewards_coefficient", center_rewards_coefficient, 0, 1e6, "0", true,
            "reward: weight of the squared sum of a prompt's scores, which keeps them about zero"),
     COUNT("max_ranked_answers", max_ranked_answers, 0, 64, "0", true,

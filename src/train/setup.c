@@ -74,7 +74,10 @@ static ae_head_options head_options(const ae_recipe *r)
     bool scores = ae_objective_of(r)->of_scores;
 
     if (ae_online_has_values(r)) return (ae_head_options){ .score = true, .zero = true };
-    return (ae_head_options){ .score = scores, .drop_language = scores, .seed = (uint64_t)r->seed };
+    return (ae_head_options){ .score = scores,
+                              .zero = r->head_init == 1,
+                              .drop_language = scores,
+                              .seed = (uint64_t)r->seed };
 }
 
 static ae_lora_options lora_options(const ae_recipe *r)

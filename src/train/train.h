@@ -198,6 +198,7 @@ typedef struct {
     double gamma, cpo_alpha, desirable_weight, undesirable_weight;
     bool reference_free, shared_prefix, shuffle;
     int reward_loss; /* ae_reward_loss */
+    int head_init;   /* 1: zero */
     double center_rewards_coefficient;
     int64_t max_ranked_answers, max_completion_length;
     double expect_first_loss; /* NaN: not said */

@@ -345,6 +345,34 @@ static void test_resuming_changes_no_bit(void **state)
     check_same(&whole, &parts);
 }
 
+/* With a head of zeros nothing is known yet: two replies cost ln 2, n of a whole order ln n!. */
+static void check_zero_start(const char *lora)
+{
+    tiny_run r = run_of("zero.gguf", lora, "head_init=zero", "batch_size=24");
+    aerie_train_summary s;
+    double want = 0;
+
+    r.settings[3] = "max_steps=1";
+    for (size_t i = 0; i < rankings.n; i++) {
+        const ae_sample *x = &rankings.items[i];
+        for (int32_t k = 0; k < x->n_replies; k++) {
+            int worse = 0;
+            for (int32_t l = 0; l < x->n_replies; l++) worse += x->rank[l] > x->rank[k];
+            want += log(1.0 + worse) / (double)rankings.n;
+        }
+    }
+    ae_bytes bytes = tiny_output(&t, &r, &s);
+    assert_true(fabs(s.first_loss - want) < 1e-12);
+    ae_bytes_free(&bytes);
+}
+
+static void test_a_head_of_zeros_knows_nothing(void **state)
+{
+    (void)state;
+    check_zero_start("lora.r=2");
+    check_zero_start("optim=adamw");
+}
+
 /* What was told of the last evaluation. */
 static int watch(void *user, const aerie_train_progress *p)
 {
@@ -490,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_no_shape_changes_a_bit),
         cmocka_unit_test(test_resuming_changes_no_bit),
+        cmocka_unit_test(test_a_head_of_zeros_knows_nothing),
         cmocka_unit_test(test_it_learns),
         cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_what_is_no_ranking_is_a_sentence),
