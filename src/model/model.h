@@ -121,8 +121,8 @@ const ae_tokenizer *ae_model_tokenizer(const ae_model *m); /* NULL: the file has
 const char *ae_model_template(
     const ae_model *m); /* Jinja source (the file's own, else a known format's); NULL: none */
 const char *ae_model_path(const ae_model *m);
-/* Refuses a model with a quantized weight whose scales are infinite or not a number, by a sentence
- * that names it: AERIE_BAD_FILE. Reads all quantized weights but the packed ones, which were looked
+/* Refuses a model with a norm, a bias, or scales of a quantized weight that are infinite or not a
+ * number, by a sentence that names it: AERIE_BAD_FILE. Reads all quantized weights but the packed ones, which were looked
  * at when they were packed. Any block of any weight may be the one, so whoever computes over a
  * model that was not packed asks this first. */
 aerie_status ae_model_check_scales(const ae_model *m, aerie_error *err);

@@ -19,6 +19,12 @@ static bool is_quantized(const ae_tensor *t)
     return info && info->block_elements > 1;
 }
 
+/* A norm or a bias: copied as F32 when the model was opened. */
+static bool is_bad_vector(const ae_tensor *t)
+{
+    return t->rows == 1 && t->dtype == AE_F32 && !ae_dtype_scales_finite(AE_F32, t->data, t->cols);
+}
+
 /* One core reads the scales of 4 GB in the page cache in half a second, and finds them in memory
  * when it computes; only an embedding that is looked up, and not multiplied with, is let go of
  * again. */
@@ -27,6 +33,11 @@ aerie_status ae_model_check_scales(const ae_model *m, aerie_error *err)
     for (int64_t i = 0; i < m->n_params; i++) {
         const ae_tensor *t = m->params[i].tensor;
         size_t bytes;
+        if (is_bad_vector(t))
+            return aerie_fail(err, AERIE_BAD_FILE,
+                              "%s: damaged: '%s' has numbers that are infinite or not a number; "
+                              "fetch the file again",
+                              m->path, m->params[i].name);
         if (!is_quantized(t) || t->packed) continue;
         if (!ae_dtype_scales_finite(t->dtype, t->data, t->rows * t->cols))
             return ae_model_bad_scales(m, i, err);

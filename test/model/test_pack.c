@@ -229,6 +229,32 @@ static void check_damaged(const char *tensor, const char *name, bool packed)
     scratch_remove(folder);
 }
 
+/* One of a norm's numbers is infinite. */
+static void a_vector_is_looked_at(void **state)
+{
+    static const uint8_t infinite[4] = { 0, 0, 0x80, 0x7f };
+    char *folder = scratch_make(), *path = make_file(folder, "mistral");
+    aerie_error err = { 0 };
+    ae_gguf *g = NULL;
+    ae_bytes bytes = { 0 };
+    (void)state;
+
+    assert_int_equal(ae_file_read(&bytes, path, 0, NULL), AERIE_OK);
+    assert_int_equal(ae_gguf_open_memory(&g, bytes.data, bytes.len, path, NULL), AERIE_OK);
+    const ae_stored_tensor *t = ae_tensor_list_find(ae_gguf_tensors(g), "blk.1.ffn_norm.weight");
+    assert_non_null(t);
+    memcpy(bytes.data + ((const char *)t->data - bytes.data) + 8, infinite, sizeof infinite);
+    ae_gguf_close(g);
+    assert_int_equal(ae_file_write(path, bytes.data, bytes.len, NULL), AERIE_OK);
+    ae_bytes_free(&bytes);
+    ae_model *m = open_or_fail(path);
+    assert_int_equal(ae_model_check_scales(m, &err), AERIE_BAD_FILE);
+    assert_non_null(strstr(err.message, "post_attention_layernorm"));
+    ae_model_close(m);
+    ae_free(path);
+    scratch_remove(folder);
+}
+
 static void unpacked_scales_are_looked_at_too(void **state)
 {
     (void)state;
@@ -297,6 +323,7 @@ int main(void)
         cmocka_unit_test(others_read_the_weights),
         cmocka_unit_test(scales_that_are_no_numbers_are_refused),
         cmocka_unit_test(unpacked_scales_are_looked_at_too),
+        cmocka_unit_test(a_vector_is_looked_at),
         cmocka_unit_test(packing_can_be_stopped),
         cmocka_unit_test(no_room_is_a_sentence),
     };
