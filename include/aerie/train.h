@@ -85,6 +85,7 @@ typedef struct {
     double eval_loss;             /* NaN without eval_data */
     int64_t tokens;
     double seconds;
+    size_t memory_bytes; /* what the run is expected to need, about */
     size_t peak_bytes; /* largest resident size of the process */
     char output[1024]; /* what was written */
     char plan[8192];   /* a text for people: settings, samples, steps, memory */
@@ -94,6 +95,29 @@ typedef struct {
  * `summary` may be NULL. Paths in a recipe start from the working folder. */
 AERIE_API aerie_status aerie_train(const char *recipe_path, const aerie_train_options *options,
                                    aerie_train_summary *summary, aerie_error *err);
+
+/* Something that aerie_lint() found: once for each kind. Texts are good until the call returns. */
+typedef struct {
+    const char *check; /* "double_bos", "eos_not_trained"...: docs/recipes.md lists them */
+    bool wrong;        /* training would go wrong; else it is worth knowing */
+    int64_t count;
+    const char *what; /* a sentence with a remedy */
+    const char *places[5]; /* the first ones: "pairs.jsonl:12", "train.parquet: row 3" */
+    int n_places;
+} aerie_lint_finding;
+
+typedef struct {
+    int64_t n_records; /* looked at */
+    int n_wrong;       /* findings that would go wrong */
+} aerie_lint_summary;
+
+typedef void aerie_lint_fn(void *user, const aerie_lint_finding *finding);
+
+/* Reads everything that a recipe would train on and tells what would go wrong, before it does. Bad
+ * rows are findings; a recipe or model that cannot be opened is an error. */
+AERIE_API aerie_status aerie_lint(const char *recipe_path, const aerie_train_options *options,
+                                  aerie_lint_fn *show, void *user, aerie_lint_summary *summary,
+                                  aerie_error *err);
 
 /* One token of a training sample as it would be trained on. */
 typedef struct {

@@ -50,9 +50,10 @@ static aerie_status open_device(opened *o, const aerie_train_options *options, a
     return status ? status : ae_device_open(&o->device, cpu, threads, err);
 }
 
-/* Recipe, device, model and data; `data_path` stands in for the recipe's own data. */
-static aerie_status open_all(opened *o, const char *recipe_path, const aerie_train_options *options,
-                             const char *data_path, aerie_error *err)
+/* Recipe, device, model and template; `data_path` stands in for the recipe's own data. */
+static aerie_status open_recipe(opened *o, const char *recipe_path,
+                                const aerie_train_options *options, const char *data_path,
+                                aerie_error *err)
 {
     aerie_status status;
 
@@ -67,12 +68,35 @@ static aerie_status open_all(opened *o, const char *recipe_path, const aerie_tra
     if (!status) status = open_model(o, options, err);
     if (!status) status = ae_recipe_load_in(&o->recipe, o->model, o->device, err);
     if (!status) status = ae_recipe_template(&o->template_source, &o->recipe, o->model, err);
+    return status;
+}
+
+static aerie_status open_all(opened *o, const char *recipe_path, const aerie_train_options *options,
+                             const char *data_path, aerie_error *err)
+{
+    aerie_status status = open_recipe(o, recipe_path, options, data_path, err);
+
     if (!status)
         status = ae_recipe_read(&o->data, &o->recipe, &o->recipe.data, o->model, o->template_source,
                                 err);
     if (!status && !data_path && o->recipe.eval_data.n > 0)
         status = ae_recipe_read(&o->eval, &o->recipe, &o->recipe.eval_data, o->model,
                                 o->template_source, err);
+    return status;
+}
+
+aerie_status aerie_lint(const char *recipe_path, const aerie_train_options *options,
+                        aerie_lint_fn *show, void *user, aerie_lint_summary *summary,
+                        aerie_error *err)
+{
+    aerie_lint_summary unwanted;
+    opened o = { 0 };
+    aerie_status status = open_recipe(&o, recipe_path, options ? options : &no_options, NULL, err);
+
+    if (!status)
+        status = ae_lint(&o.recipe, o.device, o.model, o.template_source, show, user,
+                         summary ? summary : &unwanted, err);
+    close_all(&o);
     return status;
 }
 

@@ -16,6 +16,7 @@ typedef struct {
 static const command commands[] = {
     { "run", cli_run, "chat with a model" },
     { "train", cli_train, "run one training stage of a recipe" },
+    { "lint", cli_lint, "what would go wrong in training, before it does" },
     { "convert", cli_convert, "Hugging Face folder to GGUF, and back" },
     { "quantize", cli_quantize, "a model in fewer bits" },
     { "imatrix", cli_imatrix, "which columns of the weights matter, for quantize" },

@@ -2,6 +2,7 @@
  * record itself for whoever judges the replies. */
 #include "data/encode.h"
 #include "data/record.h"
+#include "data/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,62 +151,38 @@ static aerie_status read_row(reading *in, json_t *row, size_t line, aerie_error 
     return status;
 }
 
-static aerie_status read_lines(reading *in, ae_span text, aerie_error *err)
+static aerie_status read_file(reading *in, aerie_error *err)
 {
-    aerie_status status = AERIE_OK;
-    size_t line = 1;
+    ae_rows *rows;
+    aerie_status status = ae_rows_open(&rows, in->src.file, err);
 
-    for (size_t at = 0; at < text.len && !status; line++) {
-        const char *end = memchr(text.data + at, '\n', text.len - at);
-        size_t len = end ? (size_t)(end - text.data) - at : text.len - at;
-        json_error_t where;
-        json_t *row;
-        ae_span one = { text.data + at, len };
-        at += len + 1;
-        while (one.len && strchr(" \t\r", one.data[0])) one.data++, one.len--;
-        if (!one.len) continue;
-        in->src.line = line;
-        row = json_loadb(one.data, one.len, JSON_ALLOW_NUL, &where);
-        status = row ? read_row(in, row, line, err)
-                     : ae_row_fail(&in->src, err, "no JSON (%s, column %d); mend or remove it",
-                                   where.text, where.column);
-        json_decref(row);
+    while (!status) {
+        ae_row row;
+        status = ae_rows_next(rows, &row, err);
+        if (status || !row.json) break;
+        in->src.is_row = row.is_row;
+        status = read_row(in, row.json, row.line, err);
+        json_decref(row.json);
     }
+    ae_rows_close(rows);
     return status;
-}
-
-static aerie_status read_array(reading *in, ae_span text, aerie_error *err)
-{
-    json_error_t where;
-    json_t *rows = json_loadb(text.data, text.len, JSON_ALLOW_NUL, &where);
-    aerie_status status = AERIE_OK;
-
-    if (!rows)
-        return aerie_fail(err, AERIE_BAD_FILE, "%s:%d: no JSON (%s); mend it", in->src.file,
-                          where.line, where.text);
-    in->src.is_row = true;
-    for (size_t i = 0; i < json_array_size(rows) && !status; i++)
-        status = read_row(in, json_array_get(rows, i), i + 1, err);
-    json_decref(rows);
-    return status;
-}
-
-static aerie_status read_text(reading *in, ae_span text, aerie_error *err)
-{
-    while (text.len && strchr(" \t\r\n", text.data[0])) text.data++, text.len--;
-    return text.len && text.data[0] == '[' ? read_array(in, text, err) : read_lines(in, text, err);
 }
 
 aerie_status ae_prompts_read(ae_samples *out, const char *path, const ae_dataset_options *dataset,
                              const ae_encode_options *options, aerie_error *err)
 {
-    ae_bytes text = { 0 };
-    reading in = { .out = out, .encode = options, .src = { .file = path, .options = dataset } };
-    aerie_status status = ae_file_read(&text, path, 0, err);
+    reading in = { .out = out, .encode = options, .src = { .options = dataset } };
+    ae_arena names = { 0 };
+    const char **files = NULL;
+    size_t n_files = 0;
+    aerie_status status = ae_files_of(&files, &n_files, path, &names, err);
 
     *out = (ae_samples){ 0 };
-    if (!status && text.len) status = read_text(&in, ae_span_of(&text), err);
-    ae_bytes_free(&text);
+    for (size_t i = 0; i < n_files && !status; i++) {
+        in.src.file = files[i];
+        status = read_file(&in, err);
+    }
+    ae_arena_free(&names);
     if (!status && out->n == 0)
         status = aerie_fail(err, AERIE_BAD_FILE,
                             "%s: no prompt is left: %zu are empty or longer than "

@@ -102,12 +102,12 @@ static aerie_status next_line(ae_rows *r, ae_row *out, aerie_error *err)
     out->line = r->line;
     out->json = json_loadb(r->text.data, len, JSON_ALLOW_NUL | JSON_DECODE_ANY, &where);
     if (!out->json)
-        return aerie_fail(
+        status = aerie_fail(
             err, AERIE_BAD_FILE,
             "%s:%zu: no JSON (%s, column %d); mend or remove this line, or the file is cut off",
             r->name, r->line, where.text, where.column);
-    drop(r, len);
-    return AERIE_OK;
+    drop(r, len); /* a bad one too: whoever counts bad rows reads on */
+    return status;
 }
 
 /* ---- an array ---- */

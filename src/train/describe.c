@@ -43,6 +43,14 @@ static double megabytes(size_t bytes)
     return (double)bytes / 1048576;
 }
 
+size_t ae_trainer_memory(const ae_trainer *t)
+{
+    size_t values = (size_t)t->optimizer.n_values * (size_t)(2 + t->optimizer.n_moments);
+
+    return ae_model_weight_bytes(t->model) + values * sizeof(float) +
+           ae_row_bytes(t, t->net.recompute);
+}
+
 static void describe_memory(const ae_trainer *t, ae_bytes *out)
 {
     size_t trained =

@@ -47,6 +47,17 @@ aerie_status ae_recipe_set(ae_recipe *recipe, const ae_key *key, const char *tex
 /* Appends to a key of kind AE_KEY_WORDS or AE_KEY_NUMBERS, which ae_recipe_set() begins anew. */
 aerie_status ae_recipe_add(ae_recipe *recipe, const ae_key *key, const char *text,
                            aerie_error *err);
+/* How a recipe's records become tokens. A zeroed one is closed. */
+typedef struct {
+    ae_template *chat_template;
+    ae_conditions conditions;
+    ae_encode_options encode;
+} ae_recipe_encoder;
+aerie_status ae_recipe_encoder_open(ae_recipe_encoder *out, const ae_recipe *recipe,
+                                    const ae_model *model, const char *template_source,
+                                    aerie_error *err);
+void ae_recipe_encoder_close(ae_recipe_encoder *e);
+ae_dataset_options ae_recipe_dataset_options(const ae_recipe *recipe, const ae_source *source);
 /* Fills in what depends on other keys, and refuses what contradicts itself. */
 aerie_status ae_recipe_check(ae_recipe *recipe, aerie_error *err);
 

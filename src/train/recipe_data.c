@@ -107,6 +107,19 @@ static aerie_status open_conditions(ae_conditions *out, const ae_recipe *r, aeri
     return AERIE_OK;
 }
 
+ae_dataset_options ae_recipe_dataset_options(const ae_recipe *r, const ae_source *source)
+{
+    return (ae_dataset_options){ .columns = source->columns,
+                                 .n_columns = source->n_columns,
+                                 .kind = ae_method_of(r)->kind,
+                                 .ranked = (ae_ranked_pairs)r->ranked_answers,
+                                 .min_margin = r->min_margin,
+                                 .score_margins = r->score_margins,
+                                 .seed = (uint64_t)r->seed,
+                                 .ranked_pairs = r->reward_loss == AE_REWARD_BRADLEY_TERRY,
+                                 .max_answers = (size_t)r->max_ranked_answers };
+}
+
 static aerie_status read_prompts(ae_samples *out, const ae_source *source,
                                  const ae_dataset_options *options, const ae_encode_options *encode,
                                  aerie_error *err)
@@ -120,15 +133,7 @@ static aerie_status read_prompts(ae_samples *out, const ae_source *source,
 static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_source *source,
                                 const ae_encode_options *encode, ae_pool *pool, aerie_error *err)
 {
-    ae_dataset_options options = { .columns = source->columns,
-                                   .n_columns = source->n_columns,
-                                   .kind = ae_method_of(r)->kind,
-                                   .ranked = (ae_ranked_pairs)r->ranked_answers,
-                                   .min_margin = r->min_margin,
-                                   .score_margins = r->score_margins,
-                                   .seed = (uint64_t)r->seed,
-                                   .ranked_pairs = r->reward_loss == AE_REWARD_BRADLEY_TERRY,
-                                   .max_answers = (size_t)r->max_ranked_answers };
+    ae_dataset_options options = ae_recipe_dataset_options(r, source);
     ae_dataset *dataset = NULL;
 
     if (ae_method_of(r)->online) return read_prompts(out, source, &options, encode, err);
@@ -173,33 +178,53 @@ static aerie_status wrap(ae_recipe_samples *s, int64_t length, aerie_error *err)
     return AERIE_OK;
 }
 
-aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
-                            const ae_sources *sources, const ae_model *model,
-                            const char *template_source, aerie_error *err)
+aerie_status ae_recipe_encoder_open(ae_recipe_encoder *out, const ae_recipe *recipe,
+                                    const ae_model *model, const char *template_source,
+                                    aerie_error *err)
 {
-    ae_template *t = NULL;
-    ae_pool *pool = NULL;
-    ae_conditions conditions = { 0 };
-    ae_encode_options encode;
     aerie_status status = AERIE_OK;
 
-    *out = (ae_recipe_samples){ 0 };
+    *out = (ae_recipe_encoder){ 0 };
     if (!ae_model_tokenizer(model))
         return aerie_fail(err, AERIE_BAD_FILE,
                           "%s: it has no tokenizer, without which text cannot be trained on",
                           ae_model_path(model));
-    if (template_source) status = ae_template_parse(&t, ae_span_text(template_source), err);
-    if (!status) status = ae_pool_open(&pool, (int)recipe->threads, err);
+    if (template_source)
+        status = ae_template_parse(&out->chat_template, ae_span_text(template_source), err);
+    out->encode = encode_options(recipe, model, out->chat_template);
+    if (!status && recipe->method == AE_METHOD_CRLFT) {
+        status = open_conditions(&out->conditions, recipe, err);
+        out->encode.conditions = &out->conditions;
+    }
+    if (status) ae_recipe_encoder_close(out);
+    return status;
+}
+
+void ae_recipe_encoder_close(ae_recipe_encoder *e)
+{
+    ae_template_free(e->chat_template);
+    ae_free((void *)(uintptr_t)e->conditions.classes);
+    *e = (ae_recipe_encoder){ 0 };
+}
+
+aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
+                            const ae_sources *sources, const ae_model *model,
+                            const char *template_source, aerie_error *err)
+{
+    ae_recipe_encoder encoder;
+    ae_pool *pool = NULL;
+    aerie_status status;
+
+    *out = (ae_recipe_samples){ 0 };
+    status = ae_recipe_encoder_open(&encoder, recipe, model, template_source, err);
+    if (status) return status;
+    status = ae_pool_open(&pool, (int)recipe->threads, err);
     out->parts = ae_alloc((size_t)sources->n, sizeof *out->parts);
     if (!status && !out->parts)
         status = aerie_fail(err, AERIE_NO_MEMORY, "no memory to read the data");
-    encode = encode_options(recipe, model, t);
-    if (!status && recipe->method == AE_METHOD_CRLFT) {
-        status = open_conditions(&conditions, recipe, err);
-        encode.conditions = &conditions;
-    }
     for (int64_t i = 0; i < sources->n && !status; i++) {
-        status = read_source(&out->parts[i], recipe, &sources->items[i], &encode, pool, err);
+        status =
+            read_source(&out->parts[i], recipe, &sources->items[i], &encoder.encode, pool, err);
         out->n_parts = i + 1;
     }
     if (!status) status = gather(out, err);
@@ -208,8 +233,7 @@ aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
                                    (int32_t)max_length(recipe, model), err);
     if (!status && recipe->packing) status = wrap(out, max_length(recipe, model), err);
     ae_pool_close(pool);
-    ae_template_free(t);
-    ae_free((void *)conditions.classes);
+    ae_recipe_encoder_close(&encoder);
     if (status) ae_recipe_samples_free(out);
     return status;
 }

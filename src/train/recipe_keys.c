@@ -94,9 +94,10 @@ const ae_key ae_recipe_keys[] = {
          "a folder with config.json and a tokenizer: start from random weights instead of `model`"),
     TEXTS("adapters", adapters, NULL, true,
           "adapter files laid over the model, frozen, under what is trained now"),
-    SOURCES("data", data,
-            "training files (JSONL or JSON, plain or .gz): a path, or a list of paths and of "
-            "`{path, columns: {messages: its_name}, fraction}`"),
+    SOURCES(
+        "data", data,
+        "training files (Parquet, JSONL or JSON, plain or .gz), a folder of them or a pattern with "
+        "*: a path, or a list of paths and of `{path, columns: {messages: its_name}, fraction}`"),
     SOURCES("eval_data", eval_data, "files whose loss is measured, written as `data`"),
     TEXT("output", output, false,
          "the file to write: a GGUF model, or an adapter file when `lora.r` is given"),

@@ -264,6 +264,11 @@ aerie_status ae_train(const ae_recipe *recipe, ae_device *device, ae_model *mode
                       const ae_samples *data, const ae_samples *eval, const ae_train_run *run,
                       aerie_train_summary *summary, aerie_error *err);
 
+/* aerie_lint() of an open recipe. */
+aerie_status ae_lint(const ae_recipe *recipe, ae_device *device, ae_model *model,
+                     const char *template_source, aerie_lint_fn *show, void *user,
+                     aerie_lint_summary *summary, aerie_error *err);
+
 /* The golden cases; see aerie/selftest.h. */
 aerie_status ae_selftest(const char *golden_folder, ae_device *device, aerie_selftest_fn *show,
                          void *user, aerie_selftest_summary *summary, aerie_error *err);

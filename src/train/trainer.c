@@ -312,6 +312,7 @@ static void describe(const ae_trainer *t, aerie_train_summary *summary)
     ae_bytes text = { 0 };
 
     ae_trainer_describe(t, &text);
+    summary->memory_bytes = ae_trainer_memory(t);
     snprintf(summary->plan, sizeof summary->plan, "%s", text.data ? text.data : "");
     ae_bytes_free(&text);
 }

@@ -64,6 +64,8 @@ bool ae_online_has_values(const ae_recipe *recipe);
 
 /* A text for people about what will be done. */
 void ae_trainer_describe(const ae_trainer *t, ae_bytes *out);
+/* Bytes of the model, of what is trained, and of the longest row, about. */
+size_t ae_trainer_memory(const ae_trainer *t);
 /* Bytes of the longest row on the tape, about. */
 size_t ae_row_bytes(const ae_trainer *t, bool recompute);
 
