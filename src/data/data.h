@@ -212,6 +212,10 @@ typedef struct {
 aerie_status ae_prompts_read(ae_samples *out, const char *path, const ae_dataset_options *dataset,
                              const ae_encode_options *options, aerie_error *err);
 
+/* What comes before the reply in such a record: a new list of messages. */
+aerie_status ae_prompt_messages(json_t **out, json_t *row, const ae_dataset_options *dataset,
+                                aerie_error *err);
+
 /* A zeroed ae_samples is empty. Encodes the records that are held, and reads on to the end.
  * `pool` may be NULL. Fails when nothing is left. */
 aerie_status ae_samples_encode(ae_samples *out, ae_dataset *d, const ae_encode_options *options,

@@ -123,6 +123,20 @@ static aerie_status keep(reading *in, const ae_ids *ids, aerie_error *err)
     return AERIE_OK;
 }
 
+aerie_status ae_prompt_messages(json_t **out, json_t *row, const ae_dataset_options *dataset,
+                                aerie_error *err)
+{
+    const ae_row_source src = { .file = "prompt", .line = 1, .options = dataset, .row = row };
+    ae_record record = { 0 };
+    aerie_status status = read_messages(&record.messages, &src, err);
+
+    if (!status) status = ae_messages_add_columns(&record, &src, record.messages, err);
+    if (!status) status = cut_replies(record.messages, &src, err);
+    *out = status ? NULL : json_incref(record.messages);
+    ae_record_free(&record);
+    return status;
+}
+
 /* A prompt that is too long is left out: cut, it would ask something else. */
 static aerie_status read_row(reading *in, json_t *row, size_t line, aerie_error *err)
 {

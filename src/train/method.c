@@ -11,7 +11,8 @@
 #define OF_SAMPLES                                                                                 \
     "max_prompt_length rollout.samples rollout.max_new_tokens rollout.temperature "                \
     "rollout.parallel rollout.epochs rollout.minibatches reward.source reward.command "            \
-    "reward.length reward.begins reward.ends reward.scale reward.clip reward.missing_eos_penalty"
+    "reward.length reward.model reward.adapter reward.begins reward.ends reward.scale "            \
+    "reward.clip reward.missing_eos_penalty"
 #define OF_RATIOS " ppo.clip ppo.clip_high ppo.dual_clip"
 #define OF_KL     " kl.estimator kl.coef kl.target kl.horizon"
 #define OF_VALUES " ppo.gamma ppo.lambda ppo.value_head ppo.value_coef"

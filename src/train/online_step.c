@@ -92,7 +92,8 @@ static aerie_status sample(stepping *s, aerie_error *err)
     aerie_status status = ae_rollouts_make(&s->r, &call, err);
 
     s->r.share = share_of(t->recipe);
-    if (!status) status = ae_rollouts_score(&s->r, t->recipe, t->run, tokenizer, err);
+    if (!status)
+        status = ae_rollouts_score(&s->r, t->recipe, t->run, t->reward_model, tokenizer, err);
     if (status) return status;
     s->rewards = ae_arena_take(&s->r.set.arena, (size_t)s->r.n_tokens, sizeof *s->rewards);
     s->shaped = ae_arena_take(&s->r.set.arena, (size_t)s->r.n_replies, sizeof *s->shaped);

@@ -224,6 +224,10 @@ static aerie_status check_online(const ae_recipe *r, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'reward: {source: command}' needs 'reward: {command: ...}', what to "
                           "start");
+    if (o->source == AE_REWARD_MODEL && !o->model && !o->adapter)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'reward: {source: model}' needs 'reward: {model: ...}', or an 'adapter' "
+                          "over the policy's own model");
     if (o->source == AE_REWARD_FORMAT && !o->begins && !o->ends)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'reward: {source: format}' needs 'reward: {begins: ...}' or 'ends'");

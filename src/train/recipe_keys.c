@@ -272,11 +272,16 @@ const ae_key ae_recipe_keys[] = {
     WORD(
         "reward.source", online.source, ae_reward_source_name, "caller", true,
         "where scores come from: number (the reply's last number is the record's `answer`), length "
-        "(near reward.length tokens), format (reward.begins, reward.ends), command, or the "
+        "(near reward.length tokens), format (reward.begins, reward.ends), model, command, or the "
         "program that calls this one"),
     TEXT("reward.command", online.command, true,
          "a program that reads JSON lines {reply, row, tokens, ended} and answers each with a "
          "number or {score}; started once"),
+    TEXT("reward.model", online.model, true,
+         "the reward model that `model` asks: a file or folder; default: the policy's starting "
+         "model, under reward.adapter"),
+    TEXT("reward.adapter", online.adapter, true,
+         "an adapter of `method: reward`, with its head, over that model"),
     COUNT("reward.length", online.length, 1, 1e6, "64", true, "tokens that `length` asks for"),
     TEXT("reward.begins", online.begins, true, "what `format` wants a reply to begin with"),
     TEXT("reward.ends", online.ends, true, "what `format` wants a reply to end with"),

@@ -9,7 +9,9 @@
 
 const char *ae_reward_source_name(int source)
 {
-    static const char *const names[] = { "caller", "command", "number", "length", "format" };
+    static const char *const names[] = {
+        "caller", "command", "number", "length", "format", "model"
+    };
 
     return source >= 0 && source < AE_N_REWARDS ? names[source] : NULL;
 }
@@ -130,14 +132,17 @@ static aerie_status ask_caller(double *scores, const ae_online_options *o, const
                       ae_reward_source_name(o->source));
 }
 
-aerie_status ae_reward_source_score(double *scores, const ae_recipe *recipe, const ae_train_run *run,
-                             const aerie_reward_item *items, int64_t n, aerie_error *err)
+aerie_status ae_reward_source_score(double *scores, const ae_recipe *recipe,
+                                    const ae_train_run *run, ae_reward_model *model,
+                                    const aerie_reward_item *items, int64_t n, aerie_error *err)
 {
     const ae_online_options *o = &recipe->online;
     aerie_status status = AERIE_OK;
 
     if (o->source == AE_REWARD_CALLER || o->source == AE_REWARD_COMMAND)
         status = ask_caller(scores, o, run, items, n, err);
+    else if (o->source == AE_REWARD_MODEL)
+        status = ae_reward_model_score(scores, model, items, n, err);
     else
         for (int64_t i = 0; i < n && !status; i++)
             status = score_one(&scores[i], o, &items[i], err);

@@ -2,7 +2,7 @@
 #ifndef AE_TRAIN_REWARD_SOURCE_H
 #define AE_TRAIN_REWARD_SOURCE_H
 
-#include "train/train.h"
+#include "train/reward_model.h"
 
 typedef enum {
     AE_REWARD_CALLER,  /* ae_train_run.reward */
@@ -10,13 +10,16 @@ typedef enum {
     AE_REWARD_NUMBER,  /* 1 when the reply's last number is the record's */
     AE_REWARD_LENGTH,  /* 1 - |tokens - wanted| / wanted, at least 0 */
     AE_REWARD_FORMAT,  /* a half for how it begins, a half for how it ends */
+    AE_REWARD_MODEL,   /* reward_model.h */
     AE_N_REWARDS
 } ae_reward_source;
 const char *ae_reward_source_name(int source); /* "caller"...; NULL out of range */
 
-/* Fills scores[n]. A score that is not finite is refused. */
-aerie_status ae_reward_source_score(double *scores, const ae_recipe *recipe, const ae_train_run *run,
-                             const aerie_reward_item *items, int64_t n, aerie_error *err);
+/* Fills scores[n]; `model` is asked by AE_REWARD_MODEL alone. A score that is not finite is
+ * refused. */
+aerie_status ae_reward_source_score(double *scores, const ae_recipe *recipe,
+                                    const ae_train_run *run, ae_reward_model *model,
+                                    const aerie_reward_item *items, int64_t n, aerie_error *err);
 
 /* The last number in a text, as GSM8K's answers are compared: commas between digits and a dot at
  * the end are no part of it; NaN: there is none. After "####", when the text has it, the first. */

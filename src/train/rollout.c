@@ -196,7 +196,8 @@ static void decode(ae_bytes *out, const ae_tokenizer *tokenizer, const int32_t *
 }
 
 aerie_status ae_rollouts_score(ae_rollouts *r, const ae_recipe *recipe, const ae_train_run *run,
-                               const ae_tokenizer *tokenizer, aerie_error *err)
+                               ae_reward_model *model, const ae_tokenizer *tokenizer,
+                               aerie_error *err)
 {
     aerie_reward_item *items = ae_alloc((size_t)r->n_replies, sizeof *items);
     ae_bytes *texts = ae_alloc((size_t)r->n_replies, sizeof *texts);
@@ -213,7 +214,8 @@ aerie_status ae_rollouts_score(ae_rollouts *r, const ae_recipe *recipe, const ae
                                         .n_tokens = n,
                                         .ended = r->ended[i] };
     }
-    if (!status) status = ae_reward_source_score(r->scores, recipe, run, items, r->n_replies, err);
+    if (!status)
+        status = ae_reward_source_score(r->scores, recipe, run, model, items, r->n_replies, err);
     for (int64_t i = 0; texts && i < r->n_replies; i++) ae_bytes_free(&texts[i]);
     ae_free(texts);
     ae_free(items);

@@ -4,7 +4,7 @@
 #define AE_TRAIN_ROLLOUT_H
 
 #include "train/online.h"
-#include "train/train.h"
+#include "train/reward_model.h"
 
 /* What a step's loss is divided by, and with it how much a token weighs. */
 typedef enum {
@@ -55,7 +55,8 @@ void ae_rollouts_free(ae_rollouts *r);
 
 /* Scores every reply (see reward_source.h). */
 aerie_status ae_rollouts_score(ae_rollouts *r, const ae_recipe *recipe, const ae_train_run *run,
-                               const ae_tokenizer *tokenizer, aerie_error *err);
+                               ae_reward_model *model, const ae_tokenizer *tokenizer,
+                               aerie_error *err);
 
 /* The reply's tokens. */
 const int32_t *ae_rollouts_ids(const ae_rollouts *r, int64_t reply);

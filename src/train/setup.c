@@ -1,6 +1,7 @@
 /* setup.c -- opens what a training run is made of: networks, adapters, parameters, plan, names. */
 #include "train/method.h"
 #include "train/origin.h"
+#include "train/reward_source.h"
 #include "train/trainer.h"
 
 #include <math.h>
@@ -293,6 +294,13 @@ static bool wants_recompute(const ae_trainer *t)
     return ae_row_bytes(t, false) > (size_t)1 << 30;
 }
 
+static aerie_status open_reward_model(ae_trainer *t, aerie_error *err)
+{
+    if (!ae_method_of(t->recipe)->online || t->recipe->online.source != AE_REWARD_MODEL)
+        return AERIE_OK;
+    return ae_reward_model_open(&t->reward_model, t->recipe, t->model, t->device, err);
+}
+
 aerie_status ae_trainer_open(ae_trainer *t, aerie_error *err)
 {
     aerie_status status;
@@ -305,6 +313,7 @@ aerie_status ae_trainer_open(ae_trainer *t, aerie_error *err)
     if (!status) status = t->recipe->lora_r > 0 ? open_adapters(t, err) : open_copy(t, err);
     if (!status) status = open_optimizer(t, err);
     if (!status) status = open_plan(t, err);
+    if (!status) status = open_reward_model(t, err);
     if (!status) status = identify(t, err);
     t->net.recompute = wants_recompute(t);
     return status;
@@ -319,6 +328,7 @@ void ae_trainer_close(ae_trainer *t)
     ae_optimizer_free(&t->optimizer);
     ae_free(t->params);
     for (int i = 0; i < t->n_adapters; i++) ae_adapter_close(t->adapters[i]);
+    ae_reward_model_close(t->reward_model);
     ae_model_close(t->copy);
     ae_free(t->checkpoint_path);
     ae_free(t->reference_path);

@@ -151,7 +151,7 @@ typedef struct {
     int64_t samples, max_new_tokens, epochs, minibatches, parallel; /* epochs 0: the method's own */
     double temperature;
     int source; /* ae_reward_source */
-    const char *command, *begins, *ends;
+    const char *command, *begins, *ends, *model, *adapter;
     int64_t length;
     int scale; /* 1: by the running deviation */
     bool whiten;

@@ -6,6 +6,7 @@
 #include "train/expect.h"
 #include "train/metrics.h"
 #include "train/reference.h"
+#include "train/reward_model.h"
 
 typedef struct {
     /* Given. */
@@ -19,8 +20,9 @@ typedef struct {
      * adapter over it and the frozen ones below. */
     ae_model *copy; /* owned; NULL when not needed */
     ae_adapter *adapters[AE_MAX_LORA];
-    int n_adapters;    /* frozen ones first; with LoRA the last is the one that is trained */
-    ae_net net, start; /* with and without what is trained */
+    int n_adapters; /* frozen ones first; with LoRA the last is the one that is trained */
+    ae_reward_model *reward_model; /* owned; of methods that ask one, else NULL */
+    ae_net net, start;             /* with and without what is trained */
     ae_named_param *params;
     ae_optimizer optimizer;
     /* What is done, and where it is written. */
