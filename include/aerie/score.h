@@ -42,7 +42,8 @@ typedef bool aerie_score_fn(void *user, const aerie_scored *row);
 
 typedef struct {
     int64_t n_rows, n_responses;
-    int64_t n_pairs; /* of responses that the rows rank differently */
+    int64_t n_truncated; /* rows that lost something to a bound on length */
+    int64_t n_pairs;     /* of responses that the rows rank differently */
     double accuracy; /* share of those whose better one scores strictly higher; NaN without any */
     double mean;     /* of all scores; NaN without any */
 } aerie_score_result;

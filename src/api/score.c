@@ -133,6 +133,7 @@ static aerie_status score_example(scorer *s, const ae_example *e, int64_t index,
     if (json_array_size(e->replies) == 0) return give(s, &(aerie_scored){ .index = index }, err);
     ae_arena_reset_all(&s->sample);
     status = ae_encode(&sample, e, &s->encode, &s->sample, err);
+    if (!status) s->sums.n_truncated += sample.truncated;
     if (!status && sample.dropped)
         status = aerie_fail(err, AERIE_BAD_FILE,
                             "%s: row %lld: nothing is left of a response within %d tokens; give a "

@@ -41,6 +41,8 @@ static void print_summary(const aerie_score_result *r)
     if (r->n_pairs > 0)
         fprintf(stderr, "; the better one scores higher in %.4f of %lld pairs", r->accuracy,
                 (long long)r->n_pairs);
+    if (r->n_truncated > 0)
+        fprintf(stderr, "; %lld rows were cut to fit", (long long)r->n_truncated);
     fputc('\n', stderr);
 }
 

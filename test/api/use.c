@@ -1,6 +1,7 @@
 /* use.c -- a stranger's program: knows the installed headers and library alone. Opens a model,
  * chats, trains ten steps, opens what it trained. usage: use MODEL.gguf WORK_FOLDER */
 #include <aerie/model.h>
+#include <aerie/score.h>
 #include <aerie/session.h>
 #include <aerie/train.h>
 
@@ -80,6 +81,19 @@ static int many(const char *path)
     return failed;
 }
 
+/* A model without a head that scores says so. */
+static int score(const char *path)
+{
+    static const char *const replies[] = { "Paris.", "I don't know." };
+    aerie_error err = { 0 };
+    aerie_model *model = NULL;
+    if (aerie_model_open(&model, path, NULL, &err)) return fail(&err, "open");
+    aerie_status status =
+        aerie_score_replies(model, "Which city?", replies, 2, NULL, NULL, NULL, &err);
+    aerie_model_close(model);
+    return status != AERIE_BAD_ARGUMENT || !strstr(err.message, "no head that scores");
+}
+
 static int count_steps(void *user, const aerie_train_progress *p)
 {
     int *steps = user;
@@ -132,7 +146,7 @@ int main(int argc, char **argv)
     aerie_model *none = NULL;
     if (argc != 3) return 2;
     if (chat(argv[1], NULL) || train(argv[1], argv[2], adapter, sizeof adapter) ||
-        chat(argv[1], adapter) || many(argv[1]))
+        chat(argv[1], adapter) || many(argv[1]) || score(argv[1]))
         return 1;
     /* A failure is a value with a sentence, and leaves nothing behind. */
     if (aerie_model_open(&none, "/nowhere/at/all.gguf", NULL, &err) == AERIE_OK || none ||
