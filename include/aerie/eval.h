@@ -48,6 +48,7 @@ typedef struct {
     double kl_mean, kl_median, kl_p99, kl_max; /* KL(reference || model) of a token, natural */
     double same_top; /* share of the tokens for which both have the same most likely one */
     double cosine;   /* mean over the tokens, of the logits */
+    double logit_max, logit_mean; /* |difference| of a logit: the largest, and the mean */
     double ppl, reference_ppl, ppl_ratio;
 } aerie_divergence_result;
 

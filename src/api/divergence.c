@@ -258,6 +258,8 @@ static aerie_divergence_result result_of(ae_divergence *d)
                                       .kl_max = ae_divergence_quantile(d, 1),
                                       .same_top = (double)d->same_top / n,
                                       .cosine = d->cosine / n,
+                                      .logit_max = d->logit_max,
+                                      .logit_mean = d->logit_sum / n,
                                       .ppl = exp(d->nll / n),
                                       .reference_ppl = exp(d->reference_nll / n),
                                       .ppl_ratio = exp((d->nll - d->reference_nll) / n) };

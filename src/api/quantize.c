@@ -1,5 +1,5 @@
 /* quantize.c -- the public face of quantizing. */
-#include "aerie/quantize.h"
+#include "api/quantize.h"
 
 #include "base/base.h"
 #include "model/model.h"
@@ -88,6 +88,7 @@ typedef struct {
     ae_imatrix *imatrix; /* NULL: none */
     ae_model *model;     /* of a folder; NULL: the input is a GGUF file */
     int64_t *order;      /* of one tensor's rows */
+    const ae_fold *fold; /* NULL: none */
 } run;
 
 /* Before anything is written: some tensor must be known, and none of another size. */
@@ -130,15 +131,47 @@ static aerie_status order_of(const int64_t **out, void *user, const ae_stored_te
 }
 
 /* llama.cpp's keys: the file says what decided where its bits went. */
-static void annotate(void *user, ae_gguf_writer *w)
+static void annotate_imatrix(const run *r, ae_gguf_writer *w)
 {
-    const run *r = user;
     const char *path = r->options->imatrix, *slash = strrchr(path, '/');
 
     ae_gguf_set_text(w, "quantize.imatrix.file", slash ? slash + 1 : path);
     ae_gguf_set_text(w, "quantize.imatrix.dataset", ae_imatrix_dataset(r->imatrix));
     ae_gguf_set_u32(w, "quantize.imatrix.entries_count", (uint32_t)ae_imatrix_len(r->imatrix));
     ae_gguf_set_u32(w, "quantize.imatrix.chunks_count", (uint32_t)ae_imatrix_chunks(r->imatrix));
+}
+
+static void annotate(void *user, ae_gguf_writer *w)
+{
+    const run *r = user;
+
+    if (r->imatrix) annotate_imatrix(r, w);
+    if (r->fold) r->fold->annotate(r->fold->user, w);
+}
+
+static int64_t change_of(void *user, const ae_stored_tensor *t)
+{
+    const ae_fold *fold = ((run *)user)->fold;
+
+    return fold->change_of(fold->user, t);
+}
+
+static void change(void *user, int64_t handle, int64_t row, float *x)
+{
+    const ae_fold *fold = ((run *)user)->fold;
+
+    fold->change(fold->user, handle, row, x);
+}
+
+static void take_fold(ae_quantize_options *q, const ae_fold *fold)
+{
+    if (!fold) return;
+    q->change_of = change_of;
+    q->change = change;
+    q->drop_key = fold->key;
+    q->added.name = fold->added_name;
+    q->added.values = fold->added;
+    q->added.n = fold->n_added;
 }
 
 static bool on_progress(void *user, double part, const ae_quantized *q)
@@ -186,13 +219,15 @@ static void warn_of_blocks(const ae_gguf *g)
     }
 }
 
-aerie_status aerie_quantize(const char *in_path, const char *out_path, const char *type,
-                            const aerie_quantize_options *options, aerie_quantize_summary *summary,
-                            aerie_error *err)
+aerie_status ae_api_quantize(const char *in_path, const char *out_path, const char *type,
+                             const aerie_quantize_options *options, const ae_fold *fold,
+                             aerie_quantize_summary *summary, aerie_error *err)
 {
     aerie_quantize_options o = options ? *options : (aerie_quantize_options){ 0 };
-    run t = { .options = options };
-    ae_quantize_options q = { .types = { .pure = o.pure }, .progress = on_progress, .user = &t };
+    run t = { .options = options, .fold = fold };
+    ae_quantize_options q = {
+        .types = { .pure = o.pure }, .progress = on_progress, .annotate = annotate, .user = &t
+    };
     double begun = ae_clock_seconds();
     ae_pool *pool = NULL;
     ae_gguf *in = NULL;
@@ -207,10 +242,10 @@ aerie_status aerie_quantize(const char *in_path, const char *out_path, const cha
     if (t.model) q.order = order_of;
     if (!status && o.imatrix) {
         q.importance = importance_of;
-        q.annotate = annotate;
         status = ae_imatrix_open(&t.imatrix, o.imatrix, err);
         if (!status) status = check_imatrix(t.imatrix, in, o.imatrix, err);
     }
+    take_fold(&q, fold);
     if (!status) status = ae_pool_open(&pool, o.threads, err);
     if (!status) {
         warn_of_blocks(in);
@@ -226,4 +261,11 @@ aerie_status aerie_quantize(const char *in_path, const char *out_path, const cha
         t.sum.bits_per_weight = 8 * (double)t.sum.bytes / (double)t.sum.n_elements;
     if (summary && !status) *summary = t.sum;
     return status;
+}
+
+aerie_status aerie_quantize(const char *in_path, const char *out_path, const char *type,
+                            const aerie_quantize_options *options, aerie_quantize_summary *summary,
+                            aerie_error *err)
+{
+    return ae_api_quantize(in_path, out_path, type, options, NULL, summary, err);
 }

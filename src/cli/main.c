@@ -19,6 +19,7 @@ static const command commands[] = {
     { "lint", cli_lint, "what would go wrong in training, before it does" },
     { "convert", cli_convert, "Hugging Face folder to GGUF, and back" },
     { "quantize", cli_quantize, "a model in fewer bits" },
+    { "merge", cli_merge, "adapters folded into a model, and what that cost" },
     { "imatrix", cli_imatrix, "which columns of the weights matter, for quantize" },
     { "perplexity", cli_perplexity, "how well a model predicts a text" },
     { "logits", cli_logits, "a text's logits, for parity checks" },

@@ -56,6 +56,19 @@ static double cosine_of(const float *a, const float *b, int64_t n)
     return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : aa == bb;
 }
 
+static void add_differences(ae_divergence *d, const float *a, const float *b, int64_t n)
+{
+    double sum = 0, most = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        double off = fabs((double)a[i] - b[i]);
+        sum += off;
+        if (off > most) most = off;
+    }
+    if (most > d->logit_max) d->logit_max = most;
+    d->logit_sum += sum / (double)n;
+}
+
 double ae_divergence_add(ae_divergence *d, const float *reference, const float *logits,
                          int64_t vocab_size, int32_t token)
 {
@@ -67,6 +80,7 @@ double ae_divergence_add(ae_divergence *d, const float *reference, const float *
     d->kl[d->n++] = divergence_of(reference, logits, vocab_size, lse_a, lse_b);
     d->nll -= logp;
     d->reference_nll -= reference[token] - lse_a;
+    add_differences(d, reference, logits, vocab_size);
     d->cosine += cosine_of(reference, logits, vocab_size);
     d->same_top += top_of(reference, vocab_size) == top_of(logits, vocab_size);
     return logp;

@@ -10,6 +10,8 @@ typedef struct {
     int64_t n, capacity;
     double nll, reference_nll; /* sums of -log p(the token that came) */
     double cosine;
+    double logit_max,
+        logit_sum; /* of |difference|: the largest, and the sum of the tokens' means */
     int64_t same_top;
 } ae_divergence;
 

@@ -23,6 +23,22 @@ double ae_adapter_scale(const ae_adapter *a)
     return a->scale;
 }
 
+const ae_tensor *ae_adapter_score(const ae_adapter *a)
+{
+    return a->score;
+}
+
+aerie_status ae_adapters_merged_chain(ae_bytes *out, const ae_model *m, ae_adapter *const *adapters,
+                                      int n, aerie_error *err)
+{
+    ae_adapter probe = { 0 }; /* what one trained over all of them would say */
+    aerie_status status = ae_adapter_set_beneath(&probe, adapters, n, err);
+
+    if (!status) status = ae_adapter_chain_text(&probe, m, out, err);
+    ae_arena_free(&probe.arena);
+    return status;
+}
+
 aerie_status ae_adapter_set_beneath(ae_adapter *a, ae_adapter *const *beneath, int n,
                                     aerie_error *err)
 {

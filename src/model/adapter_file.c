@@ -9,7 +9,7 @@
 #define OWN "aerie.adapter."
 
 /* llama.cpp's name of a model's head that ranks; it refuses adapters that bring one. */
-static const char score_name[] = "cls.output.weight";
+static const char score_name[] = AE_GGUF_SCORE;
 
 /* llama.cpp has no DoRA: the third suffix is this project's, and makes it refuse the file. */
 static void gguf_name(const ae_param_site *site, ae_lora_part part, char out[AE_PARAM_NAME + 64])

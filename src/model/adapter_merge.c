@@ -30,8 +30,22 @@ static void add_lora(float *row, const ae_lora *l, int64_t r)
     }
 }
 
-void ae_adapters_merge_row(float *row, int64_t site, int64_t r, ae_adapter *const *adapters, int n)
+/* Which row of the adapter belongs to row r of a GGUF file. */
+static int64_t row_of(int64_t r, int64_t site, const ae_model *m)
 {
+    bool interleaved = ae_family_of(&m->config)->gguf_interleaved;
+    ae_param_site at =
+        ae_param_of_projection(&m->config, &m->weights, site / AE_N_PROJ, (int)(site % AE_N_PROJ));
+
+    if (!at.param->permuted || m->config.rope_interleaved == interleaved) return r;
+    return ae_rope_row(r, m->config.head_dim, interleaved);
+}
+
+void ae_adapters_merge_row(float *row, int64_t site, int64_t gguf_row, const ae_model *m,
+                           ae_adapter *const *adapters, int n)
+{
+    int64_t r = row_of(gguf_row, site, m);
+
     for (int i = 0; i < n; i++) {
         const ae_lora *l = &adapters[i]->loras[site];
         if (!l->a) continue;

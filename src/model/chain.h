@@ -4,9 +4,6 @@
 
 #include "model/model.h"
 
-/* GGUF's key, and that of safetensors' __metadata__. */
-#define AE_CHAIN_KEY "aerie.chain"
-
 /* Reads a chain whose texts live in `arena`. Every hash is checked to be one. `path`: for messages.
  */
 aerie_status ae_chain_read(ae_chain *out, ae_arena *arena, ae_span json, const char *path,

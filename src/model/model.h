@@ -286,9 +286,17 @@ double ae_adapter_scale(const ae_adapter *a);
 /* Where the weight of that name stands for ae_adapters_merge_row(); -1: none of them changes it. */
 int64_t ae_adapters_site(const char *gguf_name, const ae_model *m, ae_adapter *const *adapters,
                          int n);
-/* Makes of row r of the base's weight what the net with the adapters computes with. Rows stand in
- * the order of the model's file. DoRA's norms are made. */
-void ae_adapters_merge_row(float *row, int64_t site, int64_t r, ae_adapter *const *adapters, int n);
+/* Makes of a row of the base's weight, as a GGUF file of the model has it, what the net with the
+ * adapters computes with. DoRA's norms are made. */
+void ae_adapters_merge_row(float *row, int64_t site, int64_t gguf_row, const ae_model *m,
+                           ae_adapter *const *adapters, int n);
+/* The chain of a model into which they are merged, as JSON; under AE_CHAIN_KEY. */
+#define AE_CHAIN_KEY "aerie.chain"
+aerie_status ae_adapters_merged_chain(ae_bytes *out, const ae_model *m, ae_adapter *const *adapters,
+                                      int n, aerie_error *err);
+/* A head of its own that scores, [1, D]; NULL: none. GGUF's name of such. */
+const ae_tensor *ae_adapter_score(const ae_adapter *a);
+#define AE_GGUF_SCORE "cls.output.weight"
 /* 64 hex digits over its numbers. */
 void ae_adapter_hash(const ae_adapter *a, char out[65]);
 /* Rank, alpha and targets; for showing. */

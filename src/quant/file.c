@@ -74,6 +74,8 @@ typedef struct {
     const float *importance;
     const int64_t *order; /* NULL: as they lie */
     int64_t rows_per_matrix;
+    const ae_quantize_options *options;
+    int64_t change;             /* handle; -1: none */
     int64_t first;              /* the row of the tensor that `out` begins with */
     size_t in_bytes, out_bytes; /* of a row */
     uint8_t *out;
@@ -105,6 +107,7 @@ static void quantize_rows(void *job, int64_t begin, int64_t end, int worker)
         bool fits = true;
         ae_dtype_decode_row(b->from->dtype,
                             (const uint8_t *)b->from->data + (size_t)from * b->in_bytes, cols, x);
+        if (b->change >= 0) b->options->change(b->options->user, b->change, row, x);
         for (int64_t c = 0; c < cols; c++) fits = fits && fabsf(x[c]) < most;
         if (fits) {
             ae_quantize_row(b->type, x, cols, importance, out);
@@ -163,9 +166,11 @@ static aerie_status one_batch(run *r, batch *b, int64_t n, ae_quantized *q, aeri
 }
 
 static aerie_status requantize(run *r, const ae_stored_tensor *t, const int64_t *order,
-                               ae_quantized *q, aerie_error *err)
+                               int64_t change, ae_quantized *q, aerie_error *err)
 {
-    batch b = { .from = t, .type = q->type, .order = order };
+    batch b = {
+        .from = t, .type = q->type, .order = order, .options = r->options, .change = change
+    };
     aerie_status status = AERIE_OK;
 
     if (r->options->importance)
@@ -202,19 +207,22 @@ static void copy_rows(run *r, const ae_stored_tensor *t, const int64_t *order)
 static aerie_status one_tensor(run *r, const ae_stored_tensor *t, ae_dtype type, aerie_error *err)
 {
     ae_arena_mark here = ae_arena_here(&r->arena);
-    ae_quantized q = { .from = t, .type = type, .is_copy = type == t->dtype };
+    const ae_quantize_options *o = r->options;
+    int64_t change = o->change_of ? o->change_of(o->user, t) : -1;
+    ae_quantized q = { .from = t, .type = type, .is_copy = type == t->dtype && change < 0 };
     const int64_t *order = NULL;
     aerie_status status = AERIE_OK;
     size_t bytes = 0;
 
     ae_dtype_bytes(&bytes, type, t->rows, t->cols);
     q.bytes = bytes;
-    if (r->options->order) status = r->options->order(&order, r->options->user, t, err);
+    if (o->order) status = o->order(&order, o->user, t, err);
     if (!status && q.is_copy)
         copy_rows(r, t, order);
     else if (!status)
-        status = requantize(r, t, order, &q, err);
+        status = requantize(r, t, order, change, &q, err);
     ae_arena_reset(&r->arena, here);
+    ae_gguf_forget(r->in, t->data, t->bytes);
     if (!status && !go_on(r, &q)) status = interrupted(r, err);
     return status;
 }
@@ -230,6 +238,7 @@ static void put_metadata(run *r)
         bool is_ours = !strcmp(key, "general.file_type") ||
                        !strcmp(key, "general.quantization_version") || !strncmp(key, "split.", 6) ||
                        !strncmp(key, "quantize.imatrix.", 17);
+        if (r->options->drop_key && !strcmp(key, r->options->drop_key)) continue;
         if (!is_ours) ae_gguf_set_copy(r->writer, g, i);
     }
     ae_gguf_set_u32(r->writer, "general.file_type", r->options->mix->file_type);
@@ -269,6 +278,7 @@ static aerie_status plan(run *r, ae_mix_tensor **out, aerie_error *err)
 static aerie_status write_all(run *r, const ae_mix_tensor *plan_of, aerie_error *err)
 {
     const ae_tensor_list *list = ae_gguf_tensors(r->in);
+    const char *added = r->options->added.name;
     aerie_status status = AERIE_OK;
 
     put_metadata(r);
@@ -276,8 +286,12 @@ static aerie_status write_all(run *r, const ae_mix_tensor *plan_of, aerie_error 
         const ae_stored_tensor *t = ae_tensor_list_at(list, i);
         ae_gguf_writer_tensor_dims(r->writer, t->name, plan_of[i].result, t->dims, t->n_dims);
     }
+    if (added) ae_gguf_writer_tensor(r->writer, added, AE_F32, 1, r->options->added.n);
     for (size_t i = 0; i < ae_tensor_list_len(list) && !status; i++)
         status = one_tensor(r, ae_tensor_list_at(list, i), plan_of[i].result, err);
+    if (added && !status)
+        ae_gguf_writer_add(r->writer, r->options->added.values,
+                           (size_t)r->options->added.n * sizeof(float));
     return status;
 }
 

@@ -8,10 +8,11 @@
 /* ---- rows ---- */
 
 /* A row of n elements of F32 as any type but IQ4_NL and IQ4_XS. What is made small is the sum of
- * importance[i] * error^2 ([n], finite and not negative; NULL: large numbers weigh a little more than
- * small ones); F32, F16, BF16 and Q8_0 are ae_dtype_encode_row()'s. Every number must be finite. A
- * block whose scale passes what a half holds is cut to the largest. The same bits on every processor.
- * False for another type, or when n is no multiple of the block. `out` may be unaligned. */
+ * importance[i] * error^2 ([n], finite and not negative; NULL: large numbers weigh a little more
+ * than small ones); F32, F16, BF16 and Q8_0 are ae_dtype_encode_row()'s. Every number must be
+ * finite. A block whose scale passes what a half holds is cut to the largest. The same bits on
+ * every processor. False for another type, or when n is no multiple of the block. `out` may be
+ * unaligned. */
 bool ae_quantize_row(ae_dtype dtype, const float *in, int64_t n, const float *importance,
                      void *out);
 
@@ -128,7 +129,17 @@ typedef struct {
      * call. May fail. */
     aerie_status (*order)(const int64_t **out, void *user, const ae_stored_tensor *t,
                           aerie_error *err);
-    void *user; /* of all; each may be NULL */
+    /* Weights that change on the way, before they are rounded: a handle (-1: this tensor does not),
+     * and a row of the result, by several threads at once. Both or neither. */
+    int64_t (*change_of)(void *user, const ae_stored_tensor *t);
+    void (*change)(void *user, int64_t handle, int64_t row, float *x);
+    void *user;           /* of all; each may be NULL */
+    const char *drop_key; /* metadata that is not taken over; NULL: all is */
+    struct {
+        const char *name; /* NULL: nothing */
+        const float *values;
+        int64_t n;
+    } added; /* a vector that `in` does not have */
 } ae_quantize_options;
 
 /* Writes `in` as another file, tensor by tensor: all metadata, with file type and quantization
