@@ -124,6 +124,12 @@ AERIE_API aerie_status aerie_compare_weights(const char *path, const char *again
                                              aerie_weight_difference_fn *each, void *user,
                                              aerie_error *err);
 
+/* Writes an adapter of the model at `model_path` as another file: `to` "gguf" (NULL), which
+ * llama.cpp and Ollama read, or "hf", PEFT's folder. any_base: as aerie_model_options has it. */
+AERIE_API aerie_status aerie_convert_adapter(const char *in_path, const char *model_path,
+                                             const char *out_path, const char *to, bool any_base,
+                                             aerie_error *err);
+
 /* Writes a model as another file: `to` "gguf" or "hf"; `type` "f32", "f16", "bf16" or "q8_0" (GGUF
  * only). NULL type: f16. Nothing appears at `out_path` unless all of it could be written. */
 AERIE_API aerie_status aerie_convert(const char *in_path, const char *out_path, const char *to,

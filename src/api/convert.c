@@ -34,3 +34,32 @@ aerie_status aerie_convert(const char *in_path, const char *out_path, const char
     ae_model_close(m);
     return status;
 }
+
+/* One trained over others is converted by itself. */
+static aerie_status open_adapter(ae_adapter **out, const char *path, const ae_model *m,
+                                 bool any_base, aerie_error *err)
+{
+    aerie_status status = ae_adapter_open(out, path, m, false, any_base ? NULL : err);
+
+    return status && any_base ? ae_adapters_open(out, &path, 1, m, true, err) : status;
+}
+
+aerie_status aerie_convert_adapter(const char *in_path, const char *model_path,
+                                   const char *out_path, const char *to, bool any_base,
+                                   aerie_error *err)
+{
+    ae_model *m = NULL;
+    ae_adapter *a = NULL;
+    bool hf;
+    ae_dtype unused;
+    aerie_status status = parse_target(to, NULL, &hf, &unused, err);
+
+    if (!status) status = ae_model_open(&m, model_path, err);
+    if (!status) status = open_adapter(&a, in_path, m, any_base, err);
+    if (!status)
+        status =
+            hf ? ae_adapter_save_peft(a, out_path, m, err) : ae_adapter_save(a, out_path, m, err);
+    ae_adapter_close(a);
+    ae_model_close(m);
+    return status;
+}

@@ -101,6 +101,11 @@ size_t ae_dataset_left_out(const ae_dataset *d);
 /* The shape found in the first file: "messages", "prompt and completion", "hh-rlhf"... */
 const char *ae_dataset_shape(const ae_dataset *d);
 
+/* The files that a recipe's path stands for: itself; those of a folder; those that match a
+ * pattern with * ? [. In the order of their names. The list and its texts are the arena's. */
+aerie_status ae_files_of(const char ***out, size_t *n, const char *path, ae_arena *arena,
+                         aerie_error *err);
+
 /* ---- tokens ----------------------------------------------------------------------------- */
 
 typedef enum {

@@ -22,9 +22,4 @@ typedef struct {
 /* An empty line is no row. */
 aerie_status ae_rows_next(ae_rows *r, ae_row *out, aerie_error *err);
 
-/* files.c: the files that a recipe's path stands for: itself; those of a folder; those that match a
- * pattern with * ? [. In the order of their names. The list and its texts are the arena's. */
-aerie_status ae_files_of(const char ***out, size_t *n, const char *path, ae_arena *arena,
-                         aerie_error *err);
-
 #endif

@@ -27,14 +27,14 @@ static aerie_status hash_recipe(char out[65], const ae_recipe *r, aerie_error *e
     return status;
 }
 
-/* As sha256sum tells it. False: no file that can be read. */
+/* As sha256sum tells it. False: no file that can be read (any more). */
 static bool hash_file(char out[65], const char *path)
 {
     enum { CHUNK = 1 << 24 };
     ae_file file = { 0 };
     ae_sha256 s;
 
-    if (ae_file_is_folder(path) || ae_file_open(&file, path, NULL)) return false;
+    if (ae_file_open(&file, path, NULL)) return false;
     ae_sha256_start(&s);
     for (size_t at = 0; at < file.size; at += CHUNK) {
         size_t n = file.size - at < CHUNK ? file.size - at : CHUNK;
@@ -44,6 +44,23 @@ static bool hash_file(char out[65], const char *path)
     ae_sha256_hex(&s, out);
     ae_file_close(&file);
     return true;
+}
+
+enum { MOST_FILES = 256 };
+
+/* A folder's files, or a pattern's, one by one. Samples that were made in memory have none. */
+static void hash_source(ae_chain *out, const char *source, ae_arena *arena)
+{
+    const char **paths;
+    size_t n;
+
+    if (ae_files_of(&paths, &n, source, arena, NULL)) return;
+    for (size_t i = 0; i < n && out->n_data < MOST_FILES; i++) {
+        const char *slash = strrchr(paths[i], '/');
+        ae_chain_link *link = &out->data[out->n_data];
+        link->name = slash && slash[1] ? slash + 1 : paths[i];
+        out->n_data += hash_file(link->hash, paths[i]);
+    }
 }
 
 static const char *word_of(const char *key, int value)
@@ -57,13 +74,8 @@ aerie_status ae_origin_of(ae_chain *out, const ae_recipe *r, ae_arena *arena, ae
 {
     *out = (ae_chain){ .method = word_of("method", r->method) };
     if (r->load_in != AE_LOAD_AS_STORED) out->load_in = word_of("load_in", r->load_in);
-    out->data = ae_arena_take(arena, (size_t)r->data.n, sizeof *out->data);
+    out->data = ae_arena_take(arena, MOST_FILES, sizeof *out->data);
     if (!out->data) return no_memory(err);
-    for (int64_t i = 0; i < r->data.n; i++) {
-        const char *path = r->data.items[i].path, *slash = strrchr(path, '/');
-        ae_chain_link *link = &out->data[out->n_data];
-        link->name = slash && slash[1] ? slash + 1 : path;
-        out->n_data += hash_file(link->hash, path);
-    }
+    for (int64_t i = 0; i < r->data.n; i++) hash_source(out, r->data.items[i].path, arena);
     return hash_recipe(out->recipe, r, err);
 }
