@@ -1,11 +1,13 @@
 /* test_online_math.c -- slopes of the online methods' losses against the losses themselves, and
  * what their advantages must keep. The golden files (aerie selftest) have the values. */
 #include "train/online.h"
+#include "train/reward_source.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -163,6 +165,51 @@ static void test_scores_are_shaped(void **state)
     assert_true(same[0] == 2);
 }
 
+static double number_of(const char *text)
+{
+    return ae_reward_source_number(text, strlen(text));
+}
+
+/* GSM8K's: the last number, or the one after the mark. */
+static void test_numbers_in_replies(void **state)
+{
+    (void)state;
+    assert_true(number_of("She has 3 apples and 4 pears: 7.") == 7);
+    assert_true(number_of("It costs $1,234.50 in all") == 1234.5);
+    assert_true(number_of("so it is -12") == -12);
+    assert_true(number_of("4 + 4 = 8\n#### 8") == 8);
+    assert_true(number_of("#### 8 dollars, not 9") == 8);
+    assert_true(isnan(number_of("none")) && isnan(number_of("")) && isnan(number_of("####")));
+    assert_true(number_of("1.2.3") == 3);
+}
+
+static void test_built_in_scores(void **state)
+{
+    ae_recipe r = { .online = {
+                        .source = AE_REWARD_NUMBER, .length = 10, .begins = "<a>", .ends = "." } };
+    const ae_train_run run = { 0 };
+    aerie_reward_item items[] = {
+        { .row = "{\"answer\": \"3 + 4\\n#### 7\"}", .reply = "<a> 7.\n", .n_tokens = 12 },
+        { .row = "{\"answer\": 7}", .reply = "<a> 8", .n_tokens = 30 },
+    };
+    double scores[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) items[i].reply_len = strlen(items[i].reply);
+    assert_int_equal(ae_reward_source_score(scores, &r, &run, NULL, items, 2, NULL), AERIE_OK);
+    assert_true(scores[0] == 1 && scores[1] == 0);
+    r.online.source = AE_REWARD_LENGTH;
+    assert_int_equal(ae_reward_source_score(scores, &r, &run, NULL, items, 2, NULL), AERIE_OK);
+    assert_true(fabs(scores[0] - 0.8) < 1e-12 && scores[1] == 0);
+    r.online.source = AE_REWARD_FORMAT;
+    assert_int_equal(ae_reward_source_score(scores, &r, &run, NULL, items, 2, NULL), AERIE_OK);
+    assert_true(scores[0] == 1 && scores[1] == 0.5);
+    r.online.source = AE_REWARD_NUMBER;
+    items[0].row = "{\"answer\": \"no\"}";
+    assert_int_equal(ae_reward_source_score(scores, &r, &run, NULL, items, 1, NULL),
+                     AERIE_BAD_FILE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +220,8 @@ int main(void)
         cmocka_unit_test(test_groups_sum_to_nothing),
         cmocka_unit_test(test_gae_of_lambda_one_is_the_return),
         cmocka_unit_test(test_scores_are_shaped),
+        cmocka_unit_test(test_numbers_in_replies),
+        cmocka_unit_test(test_built_in_scores),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
