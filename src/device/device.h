@@ -116,8 +116,8 @@ struct ae_device {
      * for everybody else.
      *
      * The numbers of a packed product, on every device and for any T (docs/numerics.md):
-     *   x is rounded to 8 bits in blocks of 32 of a row: dx = max|x| / 127, rounded up to four
-     *   significant bits, q = x * (1 / dx) to the nearest whole number, ties to even; an output
+     *   x is rounded to 8 bits in blocks of 32 of a row: dx = max|x| / 127.4375, rounded up to
+     *   five significant bits, q = x * (1 / dx) to the nearest whole number, ties to even; an output
      *   starts from 0 and adds its blocks of weights (16 or 32 of a row) in order, each the exact
      *   integer sum of products times (weight scale * dx), fused; a type with minima then adds
      *   -(minimum) * (dx * sum of q), fused; the bias comes last. */

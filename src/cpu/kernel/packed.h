@@ -103,14 +103,17 @@ static inline int64_t ae_packed_panel_bytes(const ae_packed_format *f, int64_t c
     return (bytes + 63) / 64 * 64;
 }
 
-/* 32 columns of one row of x, rounded to 8 bits: dx is max|x| / 127, rounded up to four significant
+/* The most that x / dx may be: it still rounds to 127. */
+#define AE_MOST_QUANT 127.4375f
+
+/* 32 columns of one row of x, rounded to 8 bits: dx is max|x| / 127.4375, up to five significant
  * bits; q = x * (1 / dx) to the nearest whole number, ties to even; all zeros where max|x| is below
  * 2^-90. Where something is not finite, dx is no number, so that every output of the row becomes
  * none.
  *
- * Four bits, so that for many rows of x a kernel looks scale * dx up, where dx = 2^exponent *
- * (1 + eighths / 8): it has eight multiples of every scale and moves one's exponent, off the units
- * that multiply. The errors of rounding x grow by 5 % for it. */
+ * Five bits, so that for many rows of x a kernel looks scale * dx up, where dx = 2^exponent *
+ * (1 + sixteenths / 16): it has sixteen multiples of every scale and moves one's exponent, off the
+ * units that multiply. The squares of what rounding x changes grow by 5 % for it. */
 typedef struct {
     int8_t q[AE_BLOCK];
     float dx;
@@ -135,9 +138,9 @@ static inline float ae_packed_exponent(float dx)
     return dx > 0 ? (float)((int)(ae_packed_bits(dx) >> 23) - 127) : dx;
 }
 
-static inline uint32_t ae_packed_eighths(const ae_packed_x *x)
+static inline uint32_t ae_packed_sixteenths(const ae_packed_x *x)
 {
-    return ae_packed_bits(x->dx) >> 20 & 7;
+    return ae_packed_bits(x->dx) >> 19 & 15;
 }
 
 /* One row of blocks * 32 floats to out[0], out[stride], ... */

@@ -116,17 +116,17 @@ static ALWAYS_INLINE reg_scale scale_of(const ae_packed_format f, const reg_plac
     return r;
 }
 
-/* A block's scales times 8 / 8 .. 15 / 8: see ae_packed_x.dx. */
+/* A block's scales times 16 / 16 .. 31 / 16: see ae_packed_x.dx. */
 typedef struct {
-    reg_floats at[8][2][REGS];
+    reg_floats at[16][2][REGS];
 } reg_table;
 
 static ALWAYS_INLINE void multiply_scales(const ae_packed_format f, const int regs, reg_table *out,
                                           reg_scale (*s)[2])
 {
-    UNROLL for (int h = 0; h < AE_BLOCK / f.group; h++) UNROLL for (int m = 0; m < 8; m++)
+    UNROLL for (int h = 0; h < AE_BLOCK / f.group; h++) UNROLL for (int m = 0; m < 16; m++)
         UNROLL for (int g = 0; g < regs; g++)
-            out->at[m][h][g] = s[g][h].scale * (1 + 0.125f * (float)m);
+            out->at[m][h][g] = s[g][h].scale * (1 + 0.0625f * (float)m);
 }
 
 /* scale * dx, of group h and register g; table may be NULL. */
@@ -134,7 +134,7 @@ static ALWAYS_INLINE reg_floats scaled(reg_floats scale, const reg_table *table,
                                        const int g, const ae_packed_x *x)
 {
 #if LOOKS_UP
-    if (table) return reg_ldexp(table->at[ae_packed_eighths(x)][h][g], x->exponent);
+    if (table) return reg_ldexp(table->at[ae_packed_sixteenths(x)][h][g], x->exponent);
 #endif
     (void)table, (void)h, (void)g;
     return scale * x->dx;
@@ -268,13 +268,13 @@ static ALWAYS_INLINE void packed_product(const ae_packed_format f, float *y, int
     }
 AE_PACKED_TYPES(PRODUCT)
 
-/* x, above zero, to the next float of four significant bits. */
+/* x, above zero, to the next float of five significant bits. */
 static ALWAYS_INLINE float round_up(float x)
 {
     uint32_t bits;
 
     memcpy(&bits, &x, sizeof bits);
-    bits = (bits + 0xfffff) & ~(uint32_t)0xfffff;
+    bits = (bits + 0x7ffff) & ~(uint32_t)0x7ffff;
     memcpy(&x, &bits, sizeof x);
     return x;
 }
@@ -298,7 +298,7 @@ static ALWAYS_INLINE void round_block(ae_packed_x *restrict out, const float *re
         out->dx = most >= 0x7f800000 ? NAN : 0;
         return;
     }
-    out->dx = round_up(max / 127);
+    out->dx = round_up(max / AE_MOST_QUANT);
     scale = 1 / out->dx;
     for (int i = 0; i < AE_BLOCK; i++) {
         union {

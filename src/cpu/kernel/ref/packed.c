@@ -12,10 +12,10 @@ static uint32_t bits_of(float x)
     return bits;
 }
 
-/* x, above zero, to the next float of four significant bits. */
+/* x, above zero, to the next float of five significant bits. */
 static float round_up(float x)
 {
-    uint32_t bits = (bits_of(x) + 0xfffff) & ~(uint32_t)0xfffff;
+    uint32_t bits = (bits_of(x) + 0x7ffff) & ~(uint32_t)0x7ffff;
 
     memcpy(&x, &bits, sizeof x);
     return x;
@@ -34,7 +34,7 @@ static float round_block(int8_t *q, const float *x)
     memset(q, 0, AE_BLOCK);
     if (!finite) return NAN;
     if (most < 0x1p-90f) return 0;
-    dx = round_up(most / 127);
+    dx = round_up(most / AE_MOST_QUANT);
     scale = 1 / dx;
     for (int i = 0; i < AE_BLOCK; i++) q[i] = (int8_t)rintf(x[i] * scale);
     return dx;
