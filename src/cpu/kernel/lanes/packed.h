@@ -121,12 +121,15 @@ typedef struct {
     reg_floats at[16][2][REGS];
 } reg_table;
 
-static ALWAYS_INLINE void multiply_scales(const ae_packed_format f, const int regs, reg_table *out,
+/* Of group h of the block. */
+static ALWAYS_INLINE void multiply_scales(const int regs, const int h, reg_table *out,
                                           reg_scale (*s)[2])
 {
-    UNROLL for (int h = 0; h < AE_BLOCK / f.group; h++) UNROLL for (int m = 0; m < 16; m++)
-        UNROLL for (int g = 0; g < regs; g++)
-            out->at[m][h][g] = s[g][h].scale * (1 + 0.0625f * (float)m);
+    UNROLL for (int m = 0; m < 16; m++)
+    {
+        const float by = 1 + 0.0625f * (float)m;
+        UNROLL for (int g = 0; g < regs; g++) out->at[m][h][g] = s[g][h].scale * by;
+    }
 }
 
 /* scale * dx, of group h and register g; table may be NULL. */
@@ -189,7 +192,8 @@ static ALWAYS_INLINE void block_of(const ae_packed_format f, const int regs, con
         if (f.group == 16) s[g][1] = scale_of(f, &p[g], 1);
     }
     if (LOOKS_UP && T >= WORTH_A_TABLE) {
-        multiply_scales(f, regs, &multiples, s);
+        multiply_scales(regs, 0, &multiples, s);
+        if (f.group == 16) multiply_scales(regs, 1, &multiples, s);
         rows_of(f, regs, w, s, &multiples, x, T, c, ldc);
     } else {
         rows_of(f, regs, w, s, NULL, x, T, c, ldc);
