@@ -2,6 +2,7 @@
  * than was allowed. Seeds: 1 (weights), 5 (prompts). */
 #include "infer/infer.h"
 #include "infer/prefix.h"
+#include "scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { N_PROMPTS = 40, MAX_PROMPT = 400, MAX_NEW = 24, MAX_REPLIES = 3, LOTS = 100000 };
 
@@ -30,9 +30,7 @@ typedef struct {
 
 static aerie_status random_model(ae_model **out, const char *window, aerie_error *err)
 {
-    char folder[] = "/tmp/aerie-prefix-XXXXXX", path[64], text[512];
-    if (!mkdtemp(folder)) return AERIE_IO;
-    snprintf(path, sizeof path, "%s/config.json", folder);
+    char *folder = scratch_make(), *path = ae_path_join(folder, "config.json"), text[512];
     snprintf(text, sizeof text,
              "{\"architectures\":[\"MistralForCausalLM\"],\"model_type\":\"mistral\","
              "\"hidden_size\":32,\"intermediate_size\":48,\"num_hidden_layers\":2,"
@@ -42,8 +40,8 @@ static aerie_status random_model(ae_model **out, const char *window, aerie_error
              window);
     aerie_status status = ae_file_write(path, text, strlen(text), err);
     if (!status) status = ae_model_random(out, folder, 1, err);
-    unlink(path);
-    rmdir(folder);
+    ae_free(path);
+    scratch_remove(folder);
     return status;
 }
 

@@ -106,14 +106,14 @@ static inline int64_t ae_packed_panel_bytes(const ae_packed_format *f, int64_t c
 /* The most that x / dx may be: it still rounds to 127. */
 #define AE_MOST_QUANT 127.4375f
 
-/* 32 columns of one row of x, rounded to 8 bits: dx is max|x| / 127.4375, up to five significant
- * bits; q = x * (1 / dx) to the nearest whole number, ties to even; all zeros where max|x| is below
- * 2^-90. Where something is not finite, dx is no number, so that every output of the row becomes
- * none.
+/* 32 columns of one row of x, rounded to 8 bits: dx is max|x| / 127.4375, rounded up to five
+ * significant bits; q = x * (1 / dx) to the nearest whole number, ties to even; all zeros where
+ * max|x| is below 2^-90. Where something is not finite, dx is no number, so that every output of
+ * the row becomes none.
  *
  * Five bits, so that for many rows of x a kernel looks scale * dx up, where dx = 2^exponent *
  * (1 + sixteenths / 16): it has sixteen multiples of every scale and moves one's exponent, off the
- * units that multiply. The squares of what rounding x changes grow by 5 % for it. */
+ * units that multiply. The squares of what rounding x changes grow by 4 % for it. */
 typedef struct {
     int8_t q[AE_BLOCK];
     float dx;

@@ -5,7 +5,7 @@
  * for one row of x). Thus one text serves decoding, where memory is the limit, and a prompt, where
  * the dot products are: shared by 128 rows of x, unpacking is a hundredth of the work, so a panel
  * needs no expanded copy. What bounds it then is the arithmetic in float32 after every group, on
- * the units of the dot products; of their peak 61 (groups of 16 with minima) to 79 % is reached on
+ * the units of the dot products; of their peak 60 (groups of 16 with minima) to 79 % is reached on
  * Zen 5.
  *
  * A table.c says before what a register is:
