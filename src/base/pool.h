@@ -1,4 +1,4 @@
-/* pool.h -- the only door to threads: a fixed crew that runs one loop at a time.
+/* pool.h -- loops over data by a fixed crew of threads that runs one loop at a time.
  *
  * Results must not depend on how a loop is split: a task writes what belongs to its own indices
  * and never adds into what another index writes. */
