@@ -17,7 +17,7 @@ foreach(kind static shared)
   set_target_properties(aerie_${kind} PROPERTIES OUTPUT_NAME aerie EXPORT_NAME aerie_${kind})
   target_include_directories(aerie_${kind} INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_libraries(aerie_${kind} PRIVATE ae_parts)
+  target_link_libraries(aerie_${kind} PRIVATE ae_parts PkgConfig::CURL)
 endforeach()
 set_target_properties(aerie_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
 

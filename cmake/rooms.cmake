@@ -8,6 +8,7 @@ pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 
 add_library(ae_flags INTERFACE)
@@ -33,6 +34,8 @@ add_library(ae_parts INTERFACE)
 target_link_libraries(ae_parts INTERFACE m Threads::Threads ZLIB::ZLIB PkgConfig::JANSSON
   PkgConfig::YAML PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::ZSTD)
 
+# libcurl is for programs with the room http alone: loading it and what it needs takes a while.
+
 # ae_room(base alloc.c arena.c ...): the objects of one folder.
 function(ae_room name)
   add_library(ae_${name} OBJECT ${ARGN})
@@ -49,6 +52,9 @@ function(ae_program name)
   endforeach()
   add_executable(${name} ${P_FILES} ${objects})
   target_link_libraries(${name} PRIVATE ae_flags ae_parts)
+  if("http" IN_LIST P_ROOMS)
+    target_link_libraries(${name} PRIVATE PkgConfig::CURL)
+  endif()
 endfunction()
 
 # ae_test(test_gguf FILES test_gguf.c ROOMS format tensor base [ARGS ...]): a cmocka program run by
