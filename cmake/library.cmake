@@ -1,4 +1,4 @@
-# The library from the rooms' objects (all but cli), the program, and what an installation holds.
+# The library from the rooms' objects (all but cli and serve), the program, and what an installation holds.
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -6,7 +6,7 @@ include(CMakePackageConfigHelpers)
 get_property(rooms GLOBAL PROPERTY AE_ROOMS)
 set(objects)
 foreach(room ${rooms})
-  if(NOT room STREQUAL "cli")
+  if(NOT room MATCHES "^(cli|serve)$")
     list(APPEND objects $<TARGET_OBJECTS:ae_${room}>)
   endif()
 endforeach()
@@ -21,8 +21,8 @@ foreach(kind static shared)
 endforeach()
 set_target_properties(aerie_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
 
-add_executable(aerie $<TARGET_OBJECTS:ae_cli>)
-target_link_libraries(aerie PRIVATE aerie_static ae_flags ae_parts PkgConfig::EDIT)
+add_executable(aerie $<TARGET_OBJECTS:ae_cli> $<TARGET_OBJECTS:ae_serve>)
+target_link_libraries(aerie PRIVATE aerie_static ae_flags ae_parts PkgConfig::EDIT PkgConfig::EVENT)
 set_target_properties(aerie PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 
 install(TARGETS aerie RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
