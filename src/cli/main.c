@@ -15,6 +15,7 @@ typedef struct {
 
 static const command commands[] = {
     { "run", cli_run, "chat with a model" },
+    { "serve", cli_serve, "models over HTTP, for clients of Ollama and of OpenAI" },
     { "train", cli_train, "run one training stage of a recipe" },
     { "lint", cli_lint, "what would go wrong in training, before it does" },
     { "convert", cli_convert, "Hugging Face folder to GGUF, and back" },

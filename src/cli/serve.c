@@ -1,0 +1,115 @@
+/* serve.c -- `aerie serve`: models over HTTP. */
+#include "serve/serve.h"
+
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_KEYS = 256 };
+
+typedef struct {
+    cli_list hosts, keys, names, origins;
+    const char *key_file, *models;
+    int64_t port, drain;
+    bool no_key;
+    char *file_keys[MAX_KEYS]; /* owned */
+    int n_file_keys;
+    const char *all_keys[MAX_KEYS + 64];
+} serve_words;
+
+static aerie_status add_key(serve_words *w, ae_span line, aerie_error *err)
+{
+    while (line.len && strchr(" \t\r", line.data[line.len - 1])) line.len--;
+    if (line.len == 0 || line.data[0] == '#') return AERIE_OK;
+    if (w->n_file_keys == MAX_KEYS)
+        return aerie_fail(err, AERIE_BAD_FILE, "%s: more than %d keys", w->key_file, MAX_KEYS);
+    if (!(w->file_keys[w->n_file_keys] = ae_strndup(line.data, line.len)))
+        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the keys");
+    w->n_file_keys++;
+    return AERIE_OK;
+}
+
+/* A key a line; empty lines and those that begin with # are not keys. */
+static aerie_status read_keys(serve_words *w, aerie_error *err)
+{
+    ae_bytes text = { 0 };
+    aerie_status status = ae_file_read(&text, w->key_file, 1 << 20, err);
+    ae_span rest = ae_span_of(&text);
+    while (!status && rest.len) {
+        const char *end = memchr(rest.data, '\n', rest.len);
+        size_t len = end ? (size_t)(end - rest.data) : rest.len, step = len + (end != NULL);
+        status = add_key(w, (ae_span){ rest.data, len }, err);
+        rest.data += step;
+        rest.len -= step;
+    }
+    if (!status && !w->n_file_keys)
+        status = aerie_fail(err, AERIE_BAD_FILE, "%s: there is no key in it", w->key_file);
+    ae_bytes_free(&text);
+    return status;
+}
+
+static void say_ready(void *user, const char *url)
+{
+    const cli_common *common = user;
+    if (!common->quiet) fprintf(stderr, "aerie: serving at %s\n", url);
+}
+
+static aerie_status serve(serve_words *w, const cli_common *common, aerie_error *err)
+{
+    aerie_places places = *cli_places();
+    size_t n = 0;
+    if (w->models) places.store = w->models;
+    for (int i = 0; i < w->keys.n; i++) w->all_keys[n++] = w->keys.items[i];
+    for (int i = 0; i < w->n_file_keys; i++) w->all_keys[n++] = w->file_keys[i];
+    const ae_serve_options o = { .hosts = w->hosts.items,
+                                 .n_hosts = (size_t)w->hosts.n,
+                                 .port = w->port == 0 ? -1 : (int)w->port,
+                                 .places = &places,
+                                 .keys = w->all_keys,
+                                 .n_keys = n,
+                                 .no_key = w->no_key,
+                                 .names = w->names.items,
+                                 .n_names = (size_t)w->names.n,
+                                 .origins = w->origins.items,
+                                 .n_origins = (size_t)w->origins.n,
+                                 .drain_seconds = (int)w->drain,
+                                 .ready = say_ready,
+                                 .user = (void *)(uintptr_t)common };
+    return ae_serve(&o, err);
+}
+
+int cli_serve(int argc, char **argv)
+{
+    serve_words w = { .port = 11434, .drain = 30 };
+    cli_common common = { 0 };
+    aerie_error err = { 0 };
+    int code;
+    const cli_option options[] = {
+        { "--host", 0, CLI_LIST, &w.hosts, "ADDRESS",
+          "listen here (default 127.0.0.1); repeatable" },
+        { "--port", 0, CLI_INT, &w.port, "N", "at this port (default 11434); 0: one that is free" },
+        { "--api-key", 0, CLI_LIST, &w.keys, "KEY",
+          "who asks must have it; repeatable. Others on this machine can read it in the list of "
+          "processes" },
+        { "--api-key-file", 0, CLI_TEXT, &w.key_file, "FILE", "the same, a key a line" },
+        { "--no-api-key", 0, CLI_FLAG, &w.no_key, NULL,
+          "listen at an address that others can reach without asking for a key" },
+        { "--name", 0, CLI_LIST, &w.names, "NAME",
+          "a name that it may be asked by, beside this machine's; repeatable" },
+        { "--origin", 0, CLI_LIST, &w.origins, "URL",
+          "a page that may ask, \"https://chat.example.org\"; repeatable" },
+        { "--models", 0, CLI_TEXT, &w.models, "DIR", "the store (default $AERIE_HOME)" },
+        { "--drain", 0, CLI_INT, &w.drain, "SECONDS",
+          "for replies under way when it is to stop (default 30)" },
+        { 0 },
+    };
+    cli_call call = { .usage = "aerie serve [options]",
+                      .about = "Serves models over HTTP, for clients of Ollama and of OpenAI.",
+                      .options = options };
+    if (!cli_read(&call, &common, argc, argv, &code)) return code;
+    aerie_status status = w.key_file ? read_keys(&w, &err) : AERIE_OK;
+    if (!status) status = serve(&w, &common, &err);
+    for (int i = 0; i < w.n_file_keys; i++) ae_free(w.file_keys[i]);
+    return status ? cli_fail(&err) : CLI_DONE;
+}
