@@ -9,6 +9,7 @@ pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 pkg_check_modules(EVENT REQUIRED IMPORTED_TARGET libevent)
 
@@ -33,7 +34,8 @@ endif()
 # What the rooms need from outside; every room and test may use these.
 add_library(ae_parts INTERFACE)
 target_link_libraries(ae_parts INTERFACE m Threads::Threads ZLIB::ZLIB PkgConfig::JANSSON
-  PkgConfig::YAML PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::ZSTD)
+  PkgConfig::YAML PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::ZSTD
+  PkgConfig::SQLITE)
 
 # libcurl is for programs with the room http alone: loading it and what it needs takes a while.
 

@@ -73,6 +73,7 @@ typedef struct {
     const char *cpu;            /* "auto", "avx2", ...; NULL: auto */
     int threads;                /* 0: the recipe's, else one per processor */
     const aerie_places *places; /* where a model's name is looked up; NULL: models are paths */
+    const char *runs;           /* the file where runs are recorded (aerie/runs.h); NULL: nowhere */
     aerie_train_progress_fn *progress;
     void *user;
     aerie_reward_fn *reward; /* NULL: the recipe's built-in sources alone */
@@ -86,9 +87,9 @@ typedef struct {
     int64_t tokens;
     double seconds;
     size_t memory_bytes; /* what the run is expected to need, about */
-    size_t peak_bytes; /* largest resident size of the process */
-    char output[1024]; /* what was written */
-    char plan[8192];   /* a text for people: settings, samples, steps, memory */
+    size_t peak_bytes;   /* largest resident size of the process */
+    char output[1024];   /* what was written */
+    char plan[8192];     /* a text for people: settings, samples, steps, memory */
 } aerie_train_summary;
 
 /* Runs one stage. `recipe_path` may be NULL when the settings say everything. `options` and
@@ -101,7 +102,7 @@ typedef struct {
     const char *check; /* "double_bos", "eos_not_trained"...: docs/recipes.md lists them */
     bool wrong;        /* training would go wrong; else it is worth knowing */
     int64_t count;
-    const char *what; /* a sentence with a remedy */
+    const char *what;      /* a sentence with a remedy */
     const char *places[5]; /* the first ones: "pairs.jsonl:12", "train.parquet: row 3" */
     int n_places;
 } aerie_lint_finding;

@@ -110,7 +110,8 @@ aerie_status aerie_train(const char *recipe_path, const aerie_train_options *opt
                          .progress = with->progress,
                          .user = with->user,
                          .reward = with->reward,
-                         .reward_user = with->reward_user };
+                         .reward_user = with->reward_user,
+                         .runs = with->runs };
     aerie_train_summary unwanted;
     opened o = { 0 };
     aerie_status status;

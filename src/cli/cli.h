@@ -60,6 +60,8 @@ int cli_misused(const char *format, ...) AERIE_PRINTF(1, 2);
 
 /* The store ($AERIE_HOME, default ~/.aerie) and the models installed with the program. */
 const aerie_places *cli_places(void);
+/* The record of runs in it. */
+const char *cli_runs_path(void);
 /* The path of a MODEL word; to be freed with aerie_free(). */
 aerie_status cli_find(const char *model, char **path, aerie_error *err);
 /* Finds and opens a MODEL with the common options. */
@@ -109,7 +111,7 @@ const char *cli_seconds(char out[32], double seconds);
 
 /* The commands, one file each; argv[0] is the command's name. */
 typedef int cli_command_fn(int argc, char **argv);
-cli_command_fn cli_merge, cli_serve;
+cli_command_fn cli_merge, cli_runs, cli_serve;
 cli_command_fn cli_bench, cli_convert, cli_imatrix, cli_inspect, cli_lint, cli_logits,
     cli_perplexity, cli_quantize, cli_render, cli_run, cli_score, cli_selftest, cli_tokenize,
     cli_train;

@@ -133,6 +133,7 @@ int cli_train(int argc, char **argv)
                               .cpu = common.cpu,
                               .threads = (int)common.threads,
                               .places = cli_places(),
+                              .runs = cli_runs_path(),
                               .progress = on_progress,
                               .user = &view,
                               .reward = cli_reward_ask,

@@ -1,4 +1,5 @@
-/* metrics.c -- one JSON line a step, flushed: a run that is killed leaves whole lines behind. */
+/* metrics.c -- one JSON line a step, flushed: a run that is killed leaves whole lines behind. The
+ * same numbers go to the record of runs. */
 #include "train/metrics.h"
 
 #include <errno.h>
@@ -78,69 +79,93 @@ void ae_metrics_of_sums(aerie_train_progress *p, const ae_loss_sums *sums)
     p->mean_reward = sums->n_scores > 0 ? sums->scores / sums->n_scores : NAN;
 }
 
-/* JSON has no NaN. */
-static void add_number(ae_bytes *line, const char *name, double value)
+/* What is told of a step, in the order of its line. */
+typedef struct {
+    ae_run_value items[40];
+    size_t n;
+} told;
+
+static void add(told *t, const char *name, double value)
 {
-    if (isfinite(value))
-        ae_bytes_printf(line, ", \"%s\": %.9g", name, value);
-    else
-        ae_bytes_printf(line, ", \"%s\": null", name);
+    t->items[t->n++] = (ae_run_value){ name, value };
 }
 
-static void add_rewards(ae_bytes *line, const aerie_train_progress *p, const ae_loss_sums *sums)
+static void add_rewards(told *t, const aerie_train_progress *p, const ae_loss_sums *sums)
 {
-    add_number(line, "reward_chosen", p->reward_chosen);
-    add_number(line, "reward_rejected", p->reward_rejected);
-    add_number(line, "margin", p->margin);
-    add_number(line, "accuracy", p->accuracy);
+    add(t, "reward_chosen", p->reward_chosen);
+    add(t, "reward_rejected", p->reward_rejected);
+    add(t, "margin", p->margin);
+    add(t, "accuracy", p->accuracy);
     if (sums->n_scores > 0) {
-        add_number(line, "reward", p->mean_reward);
+        add(t, "reward", p->mean_reward);
         return;
     }
-    add_number(line, "logps_chosen", sums->logp_chosen / sums->n_chosen);
-    add_number(line, "logps_rejected", sums->logp_rejected / sums->n_rejected);
-    if (sums->nll_share > 0) add_number(line, "nll", sums->nll / sums->nll_share);
+    add(t, "logps_chosen", sums->logp_chosen / sums->n_chosen);
+    add(t, "logps_rejected", sums->logp_rejected / sums->n_rejected);
+    if (sums->nll_share > 0) add(t, "nll", sums->nll / sums->nll_share);
 }
 
-static void add_replies(ae_bytes *line, const ae_online_sums *s)
+static void add_replies(told *t, const ae_online_sums *s)
 {
     double n = s->n_tokens > 0 ? s->n_tokens : 1;
 
-    add_number(line, "reward", s->reward);
-    add_number(line, "reward_std", s->reward_std);
-    add_number(line, "kl", s->kl);
-    add_number(line, "kl_coef", s->kl_coef);
-    add_number(line, "entropy", s->entropy);
-    add_number(line, "reply_tokens", s->reply_tokens);
-    add_number(line, "eos_rate", s->eos_rate);
-    add_number(line, "clip_fraction", s->n_clipped / n);
-    add_number(line, "approx_kl", s->apart / n);
-    add_number(line, "policy_loss", s->policy_loss / n);
-    add_number(line, "value_loss", s->value_loss / n);
+    add(t, "reward", s->reward);
+    add(t, "reward_std", s->reward_std);
+    add(t, "kl", s->kl);
+    add(t, "kl_coef", s->kl_coef);
+    add(t, "entropy", s->entropy);
+    add(t, "reply_tokens", s->reply_tokens);
+    add(t, "eos_rate", s->eos_rate);
+    add(t, "clip_fraction", s->n_clipped / n);
+    add(t, "approx_kl", s->apart / n);
+    add(t, "policy_loss", s->policy_loss / n);
+    add(t, "value_loss", s->value_loss / n);
+}
+
+static told tell(const ae_metrics *m, bool training, const aerie_train_progress *p,
+                 const ae_loss_sums *sums)
+{
+    told t = { 0 };
+
+    add(&t, "loss", p->loss);
+    if (training) {
+        add(&t, "lr", p->learning_rate);
+        add(&t, "grad_norm", p->grad_norm);
+        add(&t, "tokens", (double)p->tokens);
+        add(&t, "tokens_per_second", p->tokens_per_second);
+    }
+    if (p->has_rewards) add_rewards(&t, p, sums);
+    if (m->level_name) add(&t, m->level_name, sums->level);
+    if (p->has_replies) add_replies(&t, &sums->online);
+    return t;
+}
+
+/* JSON has no NaN. Tokens are a whole number, of any size. */
+static void print_value(ae_bytes *line, const ae_run_value *v)
+{
+    int digits = strcmp(v->name, "tokens") == 0 ? 15 : 9;
+
+    if (isfinite(v->value))
+        ae_bytes_printf(line, ", \"%s\": %.*g", v->name, digits, v->value);
+    else
+        ae_bytes_printf(line, ", \"%s\": null", v->name);
 }
 
 aerie_status ae_metrics_write(ae_metrics *m, const char *event, const aerie_train_progress *p,
                               const ae_loss_sums *sums, aerie_error *err)
 {
     bool training = strcmp(event, "train") == 0;
+    told t = tell(m, training, p, sums);
     ae_bytes line = { 0 };
     aerie_status status;
 
     ae_bytes_printf(&line, "{\"event\": \"%s\", \"step\": %lld", event, (long long)p->step);
-    add_number(&line, "loss", p->loss);
-    if (training) {
-        add_number(&line, "lr", p->learning_rate);
-        add_number(&line, "grad_norm", p->grad_norm);
-        ae_bytes_printf(&line, ", \"tokens\": %lld", (long long)p->tokens);
-        add_number(&line, "tokens_per_second", p->tokens_per_second);
-    }
-    if (p->has_rewards) add_rewards(&line, p, sums);
-    if (m->level_name) add_number(&line, m->level_name, sums->level);
-    if (p->has_replies) add_replies(&line, &sums->online);
+    for (size_t i = 0; i < t.n; i++) print_value(&line, &t.items[i]);
     ae_bytes_add_text(&line, "}\n");
     status = ae_bytes_status(&line, err);
     if (!status && (fwrite(line.data, 1, line.len, m->stream) != line.len || fflush(m->stream)))
         status = aerie_fail(err, AERIE_IO, "%s: cannot be written: %s", m->path, strerror(errno));
     ae_bytes_free(&line);
+    if (!status) ae_run_record(m->log, training ? "" : "eval_", p->step, t.items, t.n);
     return status;
 }

@@ -2,6 +2,7 @@
 #ifndef AE_TRAIN_METRICS_H
 #define AE_TRAIN_METRICS_H
 
+#include "runs/runs.h"
 #include "train/objective.h"
 
 #include <stdio.h>
@@ -9,7 +10,9 @@
 typedef struct {
     char *path;
     FILE *stream;
-    const char *level_name; /* the objective's; set after opening */
+    /* Set after opening. */
+    const char *level_name; /* the objective's */
+    ae_run_log *log;        /* where they go too; NULL: nowhere */
 } ae_metrics;
 
 /* Starts the file anew, or, when resuming, keeps its lines up to `step`. */

@@ -338,6 +338,9 @@ static aerie_status read_file(ae_recipe *recipe, const char *path, aerie_error *
 
     status = ae_file_read(&text, path, MAX_RECIPE_BYTES, err);
     if (status) goto done;
+    recipe->text = text.data ? ae_arena_strndup(&recipe->arena, text.data, text.len) : "";
+    if (!recipe->text) status = no_memory(err);
+    if (status) goto done;
     status = parse_yaml(&document, text.data ? text.data : "", text.len, path, err);
     if (status) goto done;
     r.document = &document;
@@ -409,6 +412,7 @@ aerie_status ae_recipe_load(ae_recipe *out, const char *path, const char *const 
     if (!status)
         out->path =
             ae_arena_strndup(&out->arena, path ? path : "recipe", strlen(path ? path : "recipe"));
+    out->text = "";
     if (!status && !out->path) status = no_memory(err);
     if (!status && path) status = read_file(out, path, err);
     for (size_t i = 0; i < n_settings && !status; i++) {

@@ -168,6 +168,7 @@ typedef struct {
 typedef struct {
     ae_arena arena;
     const char *path;  /* for messages */
+    const char *text;  /* the file's; "" without one */
     uint64_t given[4]; /* bit i: key i of the table is said by the recipe itself */
     int method;        /* ae_method */
     const char *model, *model_config, *output, *template_name;
@@ -256,6 +257,7 @@ typedef struct {
     void *user;
     aerie_reward_fn *reward; /* may be NULL */
     void *reward_user;
+    const char *runs; /* the record of runs; NULL: none */
 } ae_train_run;
 
 /* The loop, given what it needs. `eval` may be NULL; `summary` not. Sets and model stay the

@@ -299,12 +299,25 @@ static aerie_status train(ae_trainer *t, aerie_error *err)
     if (!status && t->run->resume)
         status =
             ae_checkpoint_read(t->checkpoint_path, &t->at, t->identity.data, &t->optimizer, err);
+    if (!status) ae_trainer_record(t);
     if (!status) status = make_references(t, err);
     if (!status) status = ae_metrics_open(&t->metrics, t->metrics_path, t->at.step, err);
     t->metrics.level_name = t->objective->level_name;
+    t->metrics.log = t->log;
     if (!status) status = run_steps(t, err);
     if (!status) status = evaluate_and_tell(t, err);
     return status ? status : finish(t, err);
+}
+
+static void end_record(ae_trainer *t, aerie_status status, const aerie_error *err)
+{
+    aerie_run_state state = status == AERIE_OK            ? AERIE_RUN_DONE
+                            : status == AERIE_INTERRUPTED ? AERIE_RUN_INTERRUPTED
+                                                          : AERIE_RUN_FAILED;
+    const char *why = err && err->message[0] ? err->message : aerie_status_name(status);
+
+    ae_run_end(t->log, state, status ? why : NULL);
+    t->log = NULL;
 }
 
 static void describe(const ae_trainer *t, aerie_train_summary *summary)
@@ -338,6 +351,7 @@ aerie_status ae_train(const ae_recipe *recipe, ae_device *device, ae_model *mode
         describe(&t, summary);
     }
     if (!status && !run->dry_run) status = train(&t, err);
+    end_record(&t, status, err);
     ae_trainer_close(&t);
     summary->peak_bytes = ae_peak_rss_bytes();
     return status;

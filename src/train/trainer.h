@@ -32,6 +32,7 @@ typedef struct {
     ae_reference reference, eval_reference;
     ae_checkpoint at;
     ae_metrics metrics;
+    ae_run_log *log; /* owned; NULL: nothing is recorded */
     ae_expectation expectation;
     char *checkpoint_path, *reference_path, *metrics_path;
     ae_bytes identity;       /* of a checkpoint */
@@ -63,6 +64,11 @@ aerie_status ae_online_step(ae_trainer *t, aerie_train_progress *p, ae_loss_sums
                             aerie_error *err);
 /* Whether the method trains a value function beside the policy. */
 bool ae_online_has_values(const ae_recipe *recipe);
+
+/* ---- recording.c ---- */
+
+/* The run's entry in the record that ae_train_run names, if any; its metrics go there. */
+void ae_trainer_record(ae_trainer *t);
 
 /* A text for people about what will be done. */
 void ae_trainer_describe(const ae_trainer *t, ae_bytes *out);
