@@ -191,7 +191,8 @@ static aerie_status show_sample(const viewer *v, int64_t i, const ae_sample *s, 
 
     if (s->kind == AE_EXAMPLE_RANKED) return show_ranked(v, i, s, stop, err);
     if (!pair && s->kind != AE_EXAMPLE_UNPAIRED)
-        return show_run(v, i, "sample", s, 0, s->n, stop, err);
+        return show_run(v, i, s->kind == AE_EXAMPLE_PROMPT ? "prompt" : "sample", s, 0, s->n, stop,
+                        err);
     status = show_run(v, i, "prompt", s, 0, s->n_prompt, stop, err);
     if (!status && !*stop) status = show_run(v, i, reply, s, s->n_prompt, s->n_chosen, stop, err);
     if (!status && !*stop && pair)

@@ -20,14 +20,15 @@ typedef enum {
     AE_EXAMPLE_CHAT,     /* a conversation */
     AE_EXAMPLE_PAIR,     /* a conversation and two replies to it, the first one preferred */
     AE_EXAMPLE_RANKED,   /* a conversation and any number of replies to it, each with a rank */
-    AE_EXAMPLE_UNPAIRED  /* a conversation and one reply, wanted or not */
+    AE_EXAMPLE_UNPAIRED, /* a conversation and one reply, wanted or not */
+    AE_EXAMPLE_PROMPT    /* a conversation to which replies will be sampled */
 } ae_example_kind;
 
 /* Borrowed from the dataset. Messages are arrays of {"role", "content", ...}. */
 typedef struct {
     ae_example_kind kind;
     ae_span text;              /* text */
-    json_t *messages;          /* chat: all of it; pair: what both replies answer */
+    json_t *messages;          /* chat, prompt: all of it; pair: what both replies answer */
     json_t *chosen, *rejected; /* pair: what follows; usually one assistant message. Unpaired:
                                   `chosen` is the reply, whatever is thought of it */
     bool undesirable;          /* unpaired: the reply is not wanted */
@@ -37,6 +38,7 @@ typedef struct {
     double gap;            /* pair: the difference of the answers' scores; NaN: they have none */
     double margin;         /* ranked, of a pair with that column: by how much; else 0 */
     json_t *tools;         /* or NULL */
+    json_t *row;           /* prompt: all that the row holds, for whoever judges the replies */
     const char *condition; /* the row's class, or NULL */
     const char *file;      /* where it came from, for messages */
     size_t line;           /* from 1 */
@@ -78,7 +80,10 @@ typedef struct ae_dataset ae_dataset;
  * gzipped. A path may be a folder of such files (of one split), or a pattern with * ? [. A row that
  * does not fit fails with its file, line and a remedy. A pair's file may be asked for as
  * AE_EXAMPLE_CHAT: the conversation with the chosen reply. Asked for as AE_EXAMPLE_UNPAIRED it
- * gives its pairs: see ae_samples_unpair(). The options' columns must outlive it. */
+ * gives its pairs: see ae_samples_unpair(). Asked for as AE_EXAMPLE_PROMPT, conversations
+ * ('messages', 'conversations', or 'prompt' as messages) lose a reply at their end, and a text
+ * ('prompt', 'question', 'instruction') is what a person says. The options' columns must outlive
+ * it. */
 aerie_status ae_dataset_open(ae_dataset **out, const char *const *paths, size_t n_paths,
                              const ae_dataset_options *options, aerie_error *err);
 /* The same of a text in memory; `name` is what errors call it, and its end says what it holds. */
@@ -89,13 +94,16 @@ aerie_status ae_dataset_open_text(ae_dataset **out, const char *name, ae_span te
 aerie_status ae_dataset_start(ae_dataset **out, const char *const *paths, size_t n_paths,
                               const ae_dataset_options *options, aerie_error *err);
 /* Forgets the records that are held, and reads the next n, or a few more where one row has several.
- * Fewer: the end. */
+ * Fewer: the end. After a failure those before the bad row are held, and the next call reads on
+ * behind it. */
 aerie_status ae_dataset_more(ae_dataset *d, size_t n, aerie_error *err);
 bool ae_dataset_ended(const ae_dataset *d);              /* nothing is left to be read */
 void ae_dataset_close(ae_dataset *d);                    /* NULL is fine */
 size_t ae_dataset_len(const ae_dataset *d);              /* held now */
 ae_example ae_dataset_at(const ae_dataset *d, size_t i); /* i < len */
 const char *ae_dataset_file(const ae_dataset *d);        /* the first one's path */
+/* The sentence of a set of which no sample is left, out of so many records. */
+aerie_status ae_dataset_none_left(const ae_dataset *d, size_t n_records, aerie_error *err);
 /* Rows that hold no pair: all replies alike, or of a benchmark (see AE_RANKED_BEST_RANDOM). */
 size_t ae_dataset_left_out(const ae_dataset *d);
 /* The shape found in the first file: "messages", "prompt and completion", "hh-rlhf"... */
@@ -148,7 +156,9 @@ typedef struct {
     bool no_bos;        /* otherwise BOS where the vocabulary wants one and the text has none */
     int32_t max_length; /* tokens of a sample, or of a prompt with either reply; 0: no bound */
     const ae_conditions *conditions; /* chat: NULL: classes mean nothing */
-    int32_t max_prompt_length; /* what a pair's prompt is cut to when too long; 0: max_length / 2 */
+    int32_t max_prompt_length; /* what a pair's prompt is cut to when too long; 0: max_length / 2.
+                                  A prompt alone that is longer is dropped: cut, it would ask
+                                  something else; 0: no bound */
     int32_t max_reply_length;  /* ranked: tokens of a reply; 0: no bound of its own */
     ae_keep keep;
 } ae_encode_options;
@@ -161,6 +171,7 @@ typedef struct {
  *               the tokens of the whole conversation, and so are prompt and rejected: the two
  *               replies branch from one prefix.
  *   ranked:     ids = prompt, reply, reply, ..., in the same way
+ *   prompt:     ids[0..n), all of them the prompt; what opens the reply is there
  * weight[t] is that of predicting ids[t] from what is before it: 0 for prompts, and for ids[0]. Of
  * ranked replies it is 1 where a score is read, at each one's last token. */
 typedef struct {
@@ -168,13 +179,13 @@ typedef struct {
     int32_t *ids;
     float *weight;
     int32_t n;
-    int32_t n_prompt, n_chosen, n_rejected; /* pair, unpaired; ranked: n_prompt */
+    int32_t n_prompt, n_chosen, n_rejected; /* pair, unpaired; ranked, prompt: n_prompt */
     int32_t n_replies;                      /* ranked */
     int32_t *reply_n;                       /* ranked: tokens of each; may be 0 */
     float *rank;                            /* ranked: 1 the best */
     float margin;                           /* ranked */
     bool undesirable;                       /* unpaired: the reply is not wanted */
-    const char *row; /* of ae_prompts_read(): the record as JSON; else NULL */
+    const char *row; /* prompt: the record as JSON; else NULL */
     bool dropped;    /* nothing is left to learn from after truncation; n is 0 */
     bool truncated;
 } ae_sample;
@@ -210,14 +221,7 @@ typedef struct {
     ae_arena arena;
 } ae_samples;
 
-/* The records of a file as prompts, to which replies will be sampled: conversations up to a reply
- * ('messages', 'conversations', or 'prompt' as messages), or a text ('prompt', 'question',
- * 'instruction') that a person says. Prompts longer than max_prompt_length (0: no bound) are
- * dropped. `dataset` names columns. */
-aerie_status ae_prompts_read(ae_samples *out, const char *path, const ae_dataset_options *dataset,
-                             const ae_encode_options *options, aerie_error *err);
-
-/* What comes before the reply in such a record: a new list of messages. */
+/* What comes before the reply in a prompt's record: a new list of messages. */
 aerie_status ae_prompt_messages(json_t **out, json_t *row, const ae_dataset_options *dataset,
                                 aerie_error *err);
 
@@ -225,6 +229,8 @@ aerie_status ae_prompt_messages(json_t **out, json_t *row, const ae_dataset_opti
  * `pool` may be NULL. Fails when nothing is left. */
 aerie_status ae_samples_encode(ae_samples *out, ae_dataset *d, const ae_encode_options *options,
                                ae_pool *pool, aerie_error *err);
+/* Copies one to the end of the set; it is not dropped. */
+aerie_status ae_samples_add(ae_samples *out, const ae_sample *s, aerie_error *err);
 void ae_samples_free(ae_samples *s);
 
 /* Zephyr's SFT: all samples one after the other, cut into blocks of exactly `length` tokens; the

@@ -105,12 +105,15 @@ static aerie_status read_record(ae_dataset *d, size_t nth, bool *more, aerie_err
         status = join_chosen(r, err);
     if (!status && r->kind == AE_EXAMPLE_PAIR && d->options.kind == AE_EXAMPLE_RANKED)
         status = rank_pair(r, &d->src, err);
-    if (!status && r->kind == AE_EXAMPLE_TEXT) r->row = json_incref(d->src.row);
+    if (!status && (r->kind == AE_EXAMPLE_TEXT || r->kind == AE_EXAMPLE_PROMPT))
+        r->row = json_incref(d->src.row);
     return status;
 }
 
+/* A row that fails leaves no record. */
 static aerie_status read_row(ae_dataset *d, const ae_row *row, aerie_error *err)
 {
+    size_t before = d->n;
     bool more = true;
 
     d->src.row = row->json;
@@ -123,6 +126,7 @@ static aerie_status read_row(ae_dataset *d, const ae_row *row, aerie_error *err)
     if (!d->shape) d->shape = d->file_shape;
     aerie_status status = AERIE_OK;
     for (size_t nth = 0; more && !status; nth++) status = read_record(d, nth, &more, err);
+    while (status && d->n > before) ae_record_free(&d->records[--d->n]);
     d->n_rows++;
     return status;
 }
@@ -327,6 +331,7 @@ ae_example ae_dataset_at(const ae_dataset *d, size_t i)
                          .margin = r->margin,
                          .gap = r->gap,
                          .tools = r->tools,
+                         .row = r->row,
                          .condition = json_string_value(r->condition),
                          .file = r->file,
                          .line = r->line,
@@ -336,6 +341,20 @@ ae_example ae_dataset_at(const ae_dataset *d, size_t i)
 const char *ae_dataset_file(const ae_dataset *d)
 {
     return d->n_files ? d->files[0] : "data";
+}
+
+aerie_status ae_dataset_none_left(const ae_dataset *d, size_t n_records, aerie_error *err)
+{
+    if (d->options.kind == AE_EXAMPLE_PROMPT)
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: no prompt is left: all %zu are empty or longer than "
+                          "'max_prompt_length'",
+                          ae_dataset_file(d), n_records);
+    return aerie_fail(err, AERIE_BAD_FILE,
+                      "%s: nothing is left to train on: all %zu records are empty or lose their "
+                      "reply to max_length%s",
+                      ae_dataset_file(d), n_records,
+                      n_records ? "" : ", or no row has an answer that is better than another");
 }
 
 size_t ae_dataset_left_out(const ae_dataset *d)

@@ -215,6 +215,7 @@ aerie_status ae_encode(ae_sample *out, const ae_example *e, const ae_encode_opti
         status = e->kind == AE_EXAMPLE_PAIR       ? ae_encode_pair(out, &r, arena, err)
                  : e->kind == AE_EXAMPLE_RANKED   ? ae_encode_ranked(out, &r, arena, err)
                  : e->kind == AE_EXAMPLE_UNPAIRED ? ae_encode_unpaired(out, &r, arena, err)
+                 : e->kind == AE_EXAMPLE_PROMPT   ? ae_encode_prompt(out, &r, arena, err)
                                                   : encode_chat(out, &r, arena, err);
     ae_renderer_close(&r);
     return ae_example_fail(e, status, err);

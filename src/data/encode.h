@@ -57,6 +57,8 @@ int32_t ae_pieces_shared(const ae_pieces *a, const ae_pieces *b, size_t boundary
 aerie_status ae_encode_ranked(ae_sample *out, ae_renderer *r, ae_arena *arena, aerie_error *err);
 aerie_status ae_encode_pair(ae_sample *out, ae_renderer *r, ae_arena *arena, aerie_error *err);
 aerie_status ae_encode_unpaired(ae_sample *out, ae_renderer *r, ae_arena *arena, aerie_error *err);
+/* prompts.c */
+aerie_status ae_encode_prompt(ae_sample *out, ae_renderer *r, ae_arena *arena, aerie_error *err);
 /* Room for n ids and weights. */
 aerie_status ae_sample_new(ae_sample *out, ae_example_kind kind, int64_t n, ae_arena *arena,
                            aerie_error *err);

@@ -65,6 +65,7 @@ aerie_status ae_sample_print(ae_bytes *out, const ae_sample *s, const ae_tokeniz
                         : s->kind == AE_EXAMPLE_CHAT   ? "chat"
                         : s->kind == AE_EXAMPLE_PAIR   ? "pair"
                         : s->kind == AE_EXAMPLE_RANKED ? "ranked"
+                        : s->kind == AE_EXAMPLE_PROMPT ? "prompt"
                                                        : "unpaired",
                         s->n);
         if (s->kind == AE_EXAMPLE_PAIR || s->kind == AE_EXAMPLE_UNPAIRED)

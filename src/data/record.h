@@ -47,7 +47,7 @@ const ae_shape *ae_shape_detect(const ae_row_source *src, aerie_error *err);
 bool ae_fits_responses(const ae_row_source *src);
 aerie_status ae_read_responses(ae_record *out, const ae_row_source *src, aerie_error *err);
 extern const ae_shape ae_unpaired_shapes[], ae_pair_shapes[], ae_ranked_shapes[], ae_chat_shapes[],
-    ae_text_shapes[];
+    ae_text_shapes[], ae_prompt_shapes[];
 
 /* row.c: columns of a row, by our name. */
 const char *ae_row_column(const ae_row_source *src, const char *ours); /* the file's name for it */

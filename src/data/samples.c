@@ -46,6 +46,12 @@ static aerie_status keep_replies(ae_sample *copy, ae_arena *arena, aerie_error *
     return AERIE_OK;
 }
 
+static aerie_status keep_row(ae_sample *copy, ae_arena *arena, aerie_error *err)
+{
+    copy->row = ae_arena_strndup(arena, copy->row, strlen(copy->row));
+    return copy->row ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "no room for a prompt's record");
+}
+
 /* The table doubles: what is given up of it is less than what stays. */
 static aerie_status make_room(ae_samples *out, aerie_error *err)
 {
@@ -61,7 +67,7 @@ static aerie_status make_room(ae_samples *out, aerie_error *err)
     return AERIE_OK;
 }
 
-static aerie_status keep(ae_samples *out, const ae_sample *s, aerie_error *err)
+aerie_status ae_samples_add(ae_samples *out, const ae_sample *s, aerie_error *err)
 {
     aerie_status status = make_room(out, err);
     ae_sample *copy = status ? NULL : &out->items[out->n];
@@ -75,6 +81,7 @@ static aerie_status keep(ae_samples *out, const ae_sample *s, aerie_error *err)
     copy->ids = ids;
     copy->weight = weight;
     status = keep_replies(copy, &out->arena, err);
+    if (!status && s->row) status = keep_row(copy, &out->arena, err);
     if (status) return status;
     out->n++;
     out->n_truncated += s->truncated;
@@ -94,7 +101,7 @@ static aerie_status gather(ae_samples *out, const slot *slots, size_t n, aerie_e
         else if (slots[i].sample.dropped)
             out->n_dropped++;
         else
-            status = keep(out, &slots[i].sample, err);
+            status = ae_samples_add(out, &slots[i].sample, err);
     }
     return status;
 }
@@ -142,12 +149,7 @@ aerie_status ae_samples_encode(ae_samples *out, ae_dataset *d, const ae_encode_o
                      : aerie_fail(err, AERIE_NO_MEMORY, "no room to encode samples");
     for (size_t i = 0; b.slots && i < AT_ONCE; i++) ae_arena_free(&b.slots[i].arena);
     ae_free(b.slots);
-    if (!status && out->n == 0)
-        status = aerie_fail(err, AERIE_BAD_FILE,
-                            "%s: nothing is left to train on: all %zu records are empty or lose "
-                            "their reply to max_length%s",
-                            ae_dataset_file(d), n,
-                            n ? "" : ", or no row has an answer that is better than another");
+    if (!status && out->n == 0) status = ae_dataset_none_left(d, n, err);
     if (status) ae_samples_free(out);
     return status;
 }

@@ -36,6 +36,7 @@ static const ae_shape *find_pairs(const ae_row_source *src)
 static const ae_shape *find_for(ae_example_kind kind, const ae_row_source *src)
 {
     const ae_shape *shape = NULL;
+    if (kind == AE_EXAMPLE_PROMPT) return find(ae_prompt_shapes, src);
     if (kind == 0 || kind == AE_EXAMPLE_UNPAIRED) shape = find(ae_unpaired_shapes, src);
     if (!shape && kind != AE_EXAMPLE_CHAT && kind != AE_EXAMPLE_TEXT) shape = find_pairs(src);
     if (!shape && (kind == 0 || kind == AE_EXAMPLE_CHAT)) shape = find(ae_chat_shapes, src);
@@ -52,6 +53,8 @@ static const char *wanted_columns(ae_example_kind kind)
     case AE_EXAMPLE_CHAT:
         return "'messages', 'conversations', 'prompt' and 'completion', or 'instruction' and "
                "'output'";
+    case AE_EXAMPLE_PROMPT:
+        return "'messages', 'conversations', 'prompt', 'question' or 'instruction'";
     case AE_EXAMPLE_UNPAIRED:
         return "'prompt', 'completion' and 'label', or pairs: 'chosen' and 'rejected'";
     case AE_EXAMPLE_PAIR:
@@ -64,10 +67,10 @@ static const char *wanted_columns(ae_example_kind kind)
 }
 
 static const char *const our_columns[] = {
-    "messages",    "conversations", "prompt",  "completion", "chosen", "rejected",
-    "instruction", "input",         "output",  "history",    "system", "tools",
-    "text",        "completions",   "answers", "responses",  "scores", "ranks",
-    "margin",      "label",         "items",   "condition",
+    "messages",    "conversations", "prompt",  "completion", "chosen",   "rejected",
+    "instruction", "input",         "output",  "history",    "system",   "tools",
+    "text",        "completions",   "answers", "responses",  "scores",   "ranks",
+    "margin",      "label",         "items",   "condition",  "question",
 };
 
 /* A column of the row that looks like a slip of one of ours, and what it should be; NULL: none. */

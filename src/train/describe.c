@@ -69,6 +69,7 @@ void ae_trainer_describe(const ae_trainer *t, ae_bytes *out)
 {
     int64_t n = t->objective->count(t->data), tokens = 0;
     bool of_scores = t->objective->of_scores;
+    ae_example_kind kind = ae_method_of(t->recipe)->kind;
     double learned = 0;
 
     for (int64_t i = 0; i < n; i++) {
@@ -79,9 +80,10 @@ void ae_trainer_describe(const ae_trainer *t, ae_bytes *out)
     }
     ae_recipe_print(t->recipe, false, out);
     ae_bytes_printf(out, "\n%s: %lld (%zu dropped, %zu truncated)\n",
-                    of_scores                                          ? "rankings"
-                    : ae_method_of(t->recipe)->kind == AE_EXAMPLE_PAIR ? "pairs"
-                                                                       : "samples",
+                    of_scores                   ? "rankings"
+                    : kind == AE_EXAMPLE_PAIR   ? "pairs"
+                    : kind == AE_EXAMPLE_PROMPT ? "prompts"
+                                                : "samples",
                     (long long)n, t->data->n_dropped, t->data->n_truncated);
     if (t->data->n_left_out)
         ae_bytes_printf(out,

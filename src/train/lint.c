@@ -2,7 +2,6 @@
 #include "train/lint.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -23,6 +22,7 @@ static const struct {
     [AE_LINT_SOME_EOS] = { "reply_without_end", false,
                            "these learn no token that ends a reply: set 'append_eos: true' if they "
                            "should" },
+    [AE_LINT_REFUSED] = { "refused", true, NULL },
     [AE_LINT_LONG_PROMPT] = { "prompt_too_long", true,
                               "the prompt alone fills max_length and loses a part; raise it, or "
                               "remove these rows" },
@@ -31,6 +31,12 @@ static const struct {
                           "is "
                           "dropped; raise max_length, or remove these rows" },
     [AE_LINT_EMPTY] = { "empty_answer", true, "an answer is empty; remove or mend these rows" },
+    [AE_LINT_EMPTY_PROMPT] = { "empty_prompt", true,
+                               "the prompt asks nothing; remove or mend these rows" },
+    [AE_LINT_NO_ANSWER] = { "no_reference_answer", true,
+                            "'reward: {source: number}' compares a reply with the number in the "
+                            "record's 'answer', and these have none: add it, remove these rows, or "
+                            "name another source of rewards" },
     [AE_LINT_IDENTICAL] = { "identical_answers", true,
                             "two answers are the same: there is nothing to prefer; remove these "
                             "rows" },
@@ -46,6 +52,9 @@ static const struct {
     [AE_LINT_LEFT_OUT] = { "no_pair", false,
                            "rows in which no answer is enough better than another; they are left "
                            "out" },
+    [AE_LINT_PROMPT_LEFT_OUT] = { "prompt_left_out", false,
+                                  "the prompt is longer than 'max_prompt_length'; these rows are "
+                                  "left out" },
 };
 
 void ae_lint_note(ae_lint_run *l, ae_lint_check check, const ae_example *e)
@@ -61,13 +70,9 @@ void ae_lint_note(ae_lint_run *l, ae_lint_check check, const ae_example *e)
     f->count++;
 }
 
-/* ---- the data ---- */
-
 enum { MOST_UNREADABLE = 100 };
 
-/* A row that cannot be used is counted, and its sentence kept; where the file itself is damaged the
- * same sentence comes again, and the file is left. False: leave it. */
-static bool note_unreadable(ae_lint_run *l, aerie_error *problem)
+bool ae_lint_note_unreadable(ae_lint_run *l, const aerie_error *problem)
 {
     ae_lint_finding *f = &l->found[AE_LINT_UNREADABLE];
     size_t last = (size_t)(f->count < AE_LINT_PLACES ? f->count : AE_LINT_PLACES);
@@ -80,75 +85,6 @@ static bool note_unreadable(ae_lint_run *l, aerie_error *problem)
         f->places[f->count] =
             ae_arena_strndup(&l->names, problem->message, strlen(problem->message));
     return ++f->count < MOST_UNREADABLE;
-}
-
-static aerie_status add_prompt(ae_lint_run *l, const ae_example *e, aerie_error *err)
-{
-    if (l->n_prompts == l->cap_prompts) {
-        size_t cap = l->cap_prompts ? 2 * l->cap_prompts : 1024;
-        uint64_t *grown = ae_realloc(l->prompts, l->cap_prompts, cap, sizeof *grown);
-        if (!grown)
-            return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the prompts of eval_data");
-        l->prompts = grown;
-        l->cap_prompts = cap;
-    }
-    l->prompts[l->n_prompts++] = ae_lint_prompt(e);
-    return AERIE_OK;
-}
-
-static aerie_status look_at(ae_lint_run *l, const ae_dataset *d, bool is_eval, aerie_error *err)
-{
-    aerie_status status = AERIE_OK;
-
-    for (size_t i = 0; i < ae_dataset_len(d) && !status; i++) {
-        ae_example e = ae_dataset_at(d, i);
-        l->n_records++;
-        status = is_eval ? add_prompt(l, &e, err) : ae_lint_record(l, &e, err);
-    }
-    return status;
-}
-
-/* One record at a time: a bad one takes no good ones with it. */
-static aerie_status walk(ae_lint_run *l, const ae_source *source, bool is_eval, aerie_error *err)
-{
-    ae_dataset_options options = ae_recipe_dataset_options(l->recipe, source);
-    ae_dataset *d = NULL;
-    aerie_error problem = { 0 };
-    aerie_status status = ae_dataset_start(&d, &source->path, 1, &options, &problem);
-
-    if (status && !note_unreadable(l, &problem)) goto done;
-    while (d && !ae_dataset_ended(d)) {
-        problem = (aerie_error){ 0 };
-        status = ae_dataset_more(d, 1, &problem);
-        if (!status) status = look_at(l, d, is_eval, &problem);
-        if (status && !note_unreadable(l, &problem)) break;
-    }
-done:
-    if (d) l->found[AE_LINT_LEFT_OUT].count += (int64_t)ae_dataset_left_out(d);
-    ae_dataset_close(d);
-    return problem.status == AERIE_NO_MEMORY
-               ? aerie_fail(err, AERIE_NO_MEMORY, "%s", problem.message)
-               : AERIE_OK;
-}
-
-static int by_hash(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static aerie_status walk_all(ae_lint_run *l, aerie_error *err)
-{
-    const ae_recipe *r = l->recipe;
-    aerie_status status = AERIE_OK;
-
-    for (int64_t i = 0; i < r->eval_data.n && !status; i++)
-        status = walk(l, &r->eval_data.items[i], true, err);
-    if (l->n_prompts) qsort(l->prompts, l->n_prompts, sizeof *l->prompts, by_hash);
-    for (int64_t i = 0; i < r->data.n && !status; i++)
-        status = walk(l, &r->data.items[i], false, err);
-    return status;
 }
 
 /* ---- the run ---- */
@@ -167,33 +103,51 @@ static void check_context(ae_lint_run *l)
         (long long)l->recipe->max_length, (long long)context);
 }
 
-/* Plans the run as --dry-run does. Data that is no good was told of already. */
-static void check_memory(ae_lint_run *l, ae_device *device, const char *template_source)
+/* Plans the run as --dry-run does, over the samples that were read. */
+static void check_plan(ae_lint_run *l, ae_device *device)
 {
     uint64_t left = ae_memory_left().resident;
-    ae_lint_finding *f = &l->found[AE_LINT_MEMORY];
-    ae_recipe_samples data = { 0 };
+    ae_lint_finding *memory = &l->found[AE_LINT_MEMORY], *refused = &l->found[AE_LINT_REFUSED];
     aerie_train_summary summary;
     aerie_error problem = { 0 };
     ae_train_run run = { .dry_run = true };
-    aerie_status status =
-        ae_recipe_read(&data, l->recipe, &l->recipe->data, l->model, template_source, &problem);
+    aerie_status status = ae_model_check_scales(l->model, &problem);
 
-    if (status) {
-        note_unreadable(l, &problem);
-        return;
-    }
-    status = ae_train(l->recipe, device, l->model, &data.all, NULL, &run, &summary, &problem);
-    ae_recipe_samples_free(&data);
+    if (!status)
+        status =
+            ae_train(l->recipe, device, l->model, &l->data.all, NULL, &run, &summary, &problem);
     if (status == AERIE_NO_MEMORY || (!status && summary.memory_bytes > left)) {
-        f->count = 1;
-        snprintf(f->what, sizeof f->what,
+        memory->count = 1;
+        snprintf(memory->what, sizeof memory->what,
                  "training takes about %.1f GB and %.1f GB can be had: lower micro_batch_tokens or "
                  "max_length, set 'recompute: true', or train an adapter, 'lora: {r: 16}'",
                  status ? 0 : (double)summary.memory_bytes / 1e9, (double)left / 1e9);
     } else if (status) {
-        note_unreadable(l, &problem);
+        refused->count = 1;
+        snprintf(refused->what, sizeof refused->what, "%s", problem.message);
     }
+}
+
+/* Not where training would refuse what was told of already. */
+static bool can_be_planned(const ae_lint_run *l)
+{
+    bool no_room = ae_method_of(l->recipe)->online && l->found[AE_LINT_LONG_PROMPT].count > 0;
+
+    return l->found[AE_LINT_UNREADABLE].count == 0 && l->found[AE_LINT_NO_ANSWER].count == 0 &&
+           !no_room;
+}
+
+static void word_room(ae_lint_run *l)
+{
+    int64_t context = ae_model_config(l->model)->max_position;
+    int64_t most = l->recipe->online.max_new_tokens;
+    ae_lint_finding *f = &l->found[AE_LINT_LONG_PROMPT];
+
+    if (!ae_method_of(l->recipe)->online) return;
+    snprintf(f->what, sizeof f->what,
+             "the prompt and 'rollout.max_new_tokens' (%lld) are more than the model's context of "
+             "%lld; lower that, or set 'max_prompt_length: %lld' to leave these rows out",
+             (long long)most, (long long)context, (long long)(context - most));
 }
 
 static void open_own(ae_lint_run *l)
@@ -233,7 +187,7 @@ static void tell(const ae_lint_run *l, aerie_lint_fn *show, void *user, aerie_li
         aerie_lint_finding told = { .check = checks[i].name,
                                     .wrong = is_wrong(l, i),
                                     .count = f->count,
-                                    .what = checks[i].what ? checks[i].what : f->what };
+                                    .what = f->what[0] ? f->what : checks[i].what };
         if (f->count == 0) continue;
         for (int k = 0; k < AE_LINT_PLACES && f->places[k]; k++)
             told.places[told.n_places++] = f->places[k];
@@ -253,16 +207,17 @@ aerie_status ae_lint(const ae_recipe *recipe, ae_device *device, ae_model *model
     if (status) return status;
     open_own(&l);
     check_context(&l);
-    /* A method that samples its replies has prompts alone, which the plan below reads. */
-    if (!ae_method_of(recipe)->online) status = walk_all(&l, err);
+    word_room(&l);
+    status = ae_pool_open(&l.pool, (int)device->n_threads, err);
+    if (!status) status = ae_lint_read(&l, err);
     settle_ends(&l);
-    if (!status && l.found[AE_LINT_UNREADABLE].count == 0)
-        check_memory(&l, device, template_source);
+    if (!status && can_be_planned(&l)) check_plan(&l, device);
     if (!status) tell(&l, show, user, summary);
+    ae_recipe_samples_free(&l.data);
+    ae_pool_close(l.pool);
     ae_template_free(l.own);
     ae_free(l.prompts);
     ae_arena_free(&l.names);
-    ae_arena_free(&l.tokens);
     ae_recipe_encoder_close(&encoder);
     return status;
 }

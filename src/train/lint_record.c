@@ -1,18 +1,24 @@
 /* lint_record.c -- what can be wrong with one record. */
 #include "train/lint.h"
 
-#include <math.h>
+#include "train/reward_source.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_COMPARED = 200 };
 
 static const char *role_of(json_t *message)
 {
     const char *role = json_string_value(json_object_get(message, "role"));
 
     return role ? role : "";
+}
+
+int ae_lint_by_hash(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
 }
 
 uint64_t ae_lint_prompt(const ae_example *e)
@@ -81,12 +87,21 @@ static bool has_ties(const ae_example *e)
     return e->rejected && e->gap == 0;
 }
 
-static void look_at_texts(ae_lint_run *l, const ae_example *e)
+/* A prompt that asks nothing. */
+static bool asks_nothing(const ae_example *e)
 {
-    if (has_empty(e)) ae_lint_note(l, AE_LINT_EMPTY, e);
-    if (has_twins(e)) ae_lint_note(l, AE_LINT_IDENTICAL, e);
-    if (has_ties(e)) ae_lint_note(l, AE_LINT_TIED, e);
-    if (e->rejected && e->gap < 0) ae_lint_note(l, AE_LINT_REVERSED, e);
+    json_t *last = json_array_get(e->messages, json_array_size(e->messages) - 1);
+
+    return e->kind == AE_EXAMPLE_PROMPT && is_blank(json_object_get(last, "content"));
+}
+
+static void look_at_texts(ae_lint_seen *out, const ae_example *e)
+{
+    out->found[AE_LINT_EMPTY] = has_empty(e);
+    out->found[AE_LINT_EMPTY_PROMPT] = asks_nothing(e);
+    out->found[AE_LINT_IDENTICAL] = has_twins(e);
+    out->found[AE_LINT_TIED] = has_ties(e);
+    out->found[AE_LINT_REVERSED] = e->rejected && e->gap < 0;
 }
 
 /* ---- its tokens ---- */
@@ -115,25 +130,45 @@ static int32_t prompt_tokens(const ae_sample *s)
     return n == s->n ? 0 : n;
 }
 
-static void look_at_tokens(ae_lint_run *l, const ae_example *e, const ae_sample *whole,
-                           const ae_sample *cut)
+/* A prompt to which replies are sampled: there must be room for one, and what it is compared with.
+ */
+static void look_at_prompt(ae_lint_seen *out, const ae_lint_run *l, const ae_sample *whole)
 {
-    const ae_tokenizer *t = l->encoder->encode.tokenizer;
-    int32_t most = l->encoder->encode.max_length;
-    bool too_long = most > 0 && prompt_tokens(whole) >= most;
+    const ae_sample *s = &out->sample;
+    int64_t context = ae_model_config(l->model)->max_position;
+    int64_t most = l->recipe->online.max_new_tokens;
 
-    if (has_double_bos(whole, ae_tokenizer_vocab(t)->bos)) ae_lint_note(l, AE_LINT_DOUBLE_BOS, e);
-    if (cut->dropped && !whole->dropped)
-        ae_lint_note(l, AE_LINT_EMPTIED, e);
-    else if (too_long)
-        ae_lint_note(l, AE_LINT_LONG_PROMPT, e);
-    if (whole->kind == AE_EXAMPLE_RANKED || whole->dropped) return;
-    if (learns_end(whole, t)) {
-        l->n_ended++;
-    } else {
-        l->n_unended++;
-        ae_lint_note(l, AE_LINT_SOME_EOS, e);
+    if (s->dropped) {
+        out->found[AE_LINT_PROMPT_LEFT_OUT] = whole->n > 0;
+        return;
     }
+    out->found[AE_LINT_LONG_PROMPT] = context > 0 && s->n + most > context;
+    out->found[AE_LINT_NO_ANSWER] = ae_reward_source_check(l->recipe, s->row, NULL) != AERIE_OK;
+}
+
+static void look_at_replies(ae_lint_seen *out, const ae_lint_run *l, const ae_sample *whole)
+{
+    int32_t most = l->encoder->encode.max_length;
+
+    if (out->sample.dropped && !whole->dropped)
+        out->found[AE_LINT_EMPTIED] = true;
+    else
+        out->found[AE_LINT_LONG_PROMPT] = most > 0 && prompt_tokens(whole) >= most;
+    if (whole->kind == AE_EXAMPLE_RANKED || whole->dropped) return;
+    out->ended = learns_end(whole, l->encoder->encode.tokenizer);
+    out->unended = out->found[AE_LINT_SOME_EOS] = !out->ended;
+}
+
+/* whole: as if there were no bounds. */
+static void look_at_tokens(ae_lint_seen *out, const ae_lint_run *l, const ae_sample *whole)
+{
+    int32_t bos = ae_tokenizer_vocab(l->encoder->encode.tokenizer)->bos;
+
+    out->found[AE_LINT_DOUBLE_BOS] = has_double_bos(whole, bos);
+    if (whole->kind == AE_EXAMPLE_PROMPT)
+        look_at_prompt(out, l, whole);
+    else
+        look_at_replies(out, l, whole);
 }
 
 /* ---- its rendering ---- */
@@ -147,7 +182,11 @@ static aerie_status render(ae_bytes *out, const ae_lint_run *l, const ae_templat
     ae_span eos = v->eos >= 0 ? ae_tokenizer_piece(tokenizer, v->eos) : (ae_span){ "", 0 };
     char bos_text[64], eos_text[64];
     ae_template_input in = {
-        .messages = messages, .tools = e->tools, .bos_token = bos_text, .eos_token = eos_text
+        .messages = messages,
+        .tools = e->tools,
+        .bos_token = bos_text,
+        .eos_token = eos_text,
+        .add_generation_prompt = e->kind == AE_EXAMPLE_PROMPT,
     };
 
     snprintf(bos_text, sizeof bos_text, "%.*s", (int)bos.len, bos.data);
@@ -173,36 +212,36 @@ static bool drifts(const ae_lint_run *l, const ae_example *e)
     return differs;
 }
 
-static void look_at_template(ae_lint_run *l, const ae_example *e)
+bool ae_lint_compares(const ae_lint_run *l, const ae_example *e)
 {
-    if (!l->own || !l->encoder->chat_template || !e->messages || l->n_compared >= MOST_COMPARED)
-        return;
-    l->n_compared++;
-    if (drifts(l, e)) ae_lint_note(l, AE_LINT_DRIFT, e);
+    return l->own && l->encoder->chat_template && e->messages;
 }
 
-static int by_hash(const void *a, const void *b)
+/* Without bounds. What nothing was cut off is that already. */
+static aerie_status encode_whole(ae_sample *whole, ae_lint_seen *out, const ae_lint_run *l,
+                                 const ae_example *e)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    ae_encode_options options = l->encoder->encode;
 
-    return x < y ? -1 : x > y;
+    *whole = out->sample;
+    if (!whole->truncated && !whole->dropped) return AERIE_OK;
+    options.max_length = options.max_prompt_length = options.max_reply_length = 0;
+    return ae_encode(whole, e, &options, &out->arena, &out->problem);
 }
 
-aerie_status ae_lint_record(ae_lint_run *l, const ae_example *e, aerie_error *err)
+void ae_lint_look(ae_lint_seen *out, const ae_lint_run *l, const ae_example *e, bool compare)
 {
-    ae_encode_options whole_options = l->encoder->encode;
     uint64_t prompt = ae_lint_prompt(e);
-    ae_sample whole = { 0 }, cut = { 0 };
-    aerie_status status;
+    ae_arena arena = out->arena;
+    ae_sample whole;
 
-    whole_options.max_length = whole_options.max_prompt_length = whole_options.max_reply_length = 0;
-    ae_arena_reset_all(&l->tokens);
-    look_at_texts(l, e);
-    look_at_template(l, e);
-    if (l->n_prompts && bsearch(&prompt, l->prompts, l->n_prompts, sizeof prompt, by_hash))
-        ae_lint_note(l, AE_LINT_IN_BOTH, e);
-    status = ae_encode(&whole, e, &whole_options, &l->tokens, err);
-    if (!status) status = ae_encode(&cut, e, &l->encoder->encode, &l->tokens, err);
-    if (!status) look_at_tokens(l, e, &whole, &cut);
-    return status;
+    ae_arena_reset_all(&arena);
+    *out = (ae_lint_seen){ .arena = arena };
+    look_at_texts(out, e);
+    out->found[AE_LINT_DRIFT] = compare && drifts(l, e);
+    out->found[AE_LINT_IN_BOTH] =
+        l->n_prompts && bsearch(&prompt, l->prompts, l->n_prompts, sizeof prompt, ae_lint_by_hash);
+    if (ae_encode(&out->sample, e, &l->encoder->encode, &out->arena, &out->problem)) return;
+    if (encode_whole(&whole, out, l, e)) return;
+    look_at_tokens(out, l, &whole);
 }

@@ -58,6 +58,11 @@ aerie_status ae_recipe_encoder_open(ae_recipe_encoder *out, const ae_recipe *rec
                                     aerie_error *err);
 void ae_recipe_encoder_close(ae_recipe_encoder *e);
 ae_dataset_options ae_recipe_dataset_options(const ae_recipe *recipe, const ae_source *source);
+/* After a source was read: only its fraction stays. */
+void ae_recipe_took(ae_samples *s, const ae_source *source, const ae_dataset *dataset);
+/* Parts that were read become `all`, as the method wants its samples. */
+aerie_status ae_recipe_join(ae_recipe_samples *s, const ae_recipe *recipe, const ae_model *model,
+                            aerie_error *err);
 /* Fills in what depends on other keys, and refuses what contradicts itself. */
 aerie_status ae_recipe_check(ae_recipe *recipe, aerie_error *err);
 

@@ -120,14 +120,10 @@ ae_dataset_options ae_recipe_dataset_options(const ae_recipe *r, const ae_source
                                  .max_answers = (size_t)r->max_ranked_answers };
 }
 
-static aerie_status read_prompts(ae_samples *out, const ae_source *source,
-                                 const ae_dataset_options *options, const ae_encode_options *encode,
-                                 aerie_error *err)
+void ae_recipe_took(ae_samples *s, const ae_source *source, const ae_dataset *dataset)
 {
-    aerie_status status = ae_prompts_read(out, source->path, options, encode, err);
-
-    if (!status) out->n = (size_t)ceil((double)out->n * source->fraction);
-    return status;
+    s->n_left_out = ae_dataset_left_out(dataset);
+    s->n = (size_t)ceil((double)s->n * source->fraction);
 }
 
 static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_source *source,
@@ -135,14 +131,11 @@ static aerie_status read_source(ae_samples *out, const ae_recipe *r, const ae_so
 {
     ae_dataset_options options = ae_recipe_dataset_options(r, source);
     ae_dataset *dataset = NULL;
-
-    if (ae_method_of(r)->online) return read_prompts(out, source, &options, encode, err);
     aerie_status status = ae_dataset_start(&dataset, &source->path, 1, &options, err);
 
     if (!status) status = ae_samples_encode(out, dataset, encode, pool, err);
-    if (!status) out->n_left_out = ae_dataset_left_out(dataset);
+    if (!status) ae_recipe_took(out, source, dataset);
     ae_dataset_close(dataset);
-    if (!status) out->n = (size_t)ceil((double)out->n * source->fraction);
     return status;
 }
 
@@ -176,6 +169,18 @@ static aerie_status wrap(ae_recipe_samples *s, int64_t length, aerie_error *err)
     ae_samples_free(&s->all);
     s->all = blocks;
     return AERIE_OK;
+}
+
+aerie_status ae_recipe_join(ae_recipe_samples *s, const ae_recipe *recipe, const ae_model *model,
+                            aerie_error *err)
+{
+    aerie_status status = gather(s, err);
+
+    if (!status && ae_method_of(recipe)->kind == AE_EXAMPLE_UNPAIRED)
+        status = ae_samples_unpair(&s->all, recipe->method == AE_METHOD_KTO,
+                                   (int32_t)max_length(recipe, model), err);
+    if (!status && recipe->packing) status = wrap(s, max_length(recipe, model), err);
+    return status;
 }
 
 aerie_status ae_recipe_encoder_open(ae_recipe_encoder *out, const ae_recipe *recipe,
@@ -227,11 +232,7 @@ aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
             read_source(&out->parts[i], recipe, &sources->items[i], &encoder.encode, pool, err);
         out->n_parts = i + 1;
     }
-    if (!status) status = gather(out, err);
-    if (!status && ae_method_of(recipe)->kind == AE_EXAMPLE_UNPAIRED)
-        status = ae_samples_unpair(&out->all, recipe->method == AE_METHOD_KTO,
-                                   (int32_t)max_length(recipe, model), err);
-    if (!status && recipe->packing) status = wrap(out, max_length(recipe, model), err);
+    if (!status) status = ae_recipe_join(out, recipe, model, err);
     ae_pool_close(pool);
     ae_recipe_encoder_close(&encoder);
     if (status) ae_recipe_samples_free(out);

@@ -96,6 +96,13 @@ static aerie_status score_number(double *score, const aerie_reward_item *item, a
     return status;
 }
 
+aerie_status ae_reward_source_check(const ae_recipe *recipe, const char *row, aerie_error *err)
+{
+    double wanted;
+
+    return recipe->online.source == AE_REWARD_NUMBER ? wanted_number(&wanted, row, err) : AERIE_OK;
+}
+
 static double score_length(const aerie_reward_item *item, int64_t wanted)
 {
     return fmax(0, 1 - fabs((double)(item->n_tokens - wanted)) / (double)wanted);

@@ -21,6 +21,9 @@ aerie_status ae_reward_source_score(double *scores, const ae_recipe *recipe,
                                     const ae_train_run *run, ae_reward_model *model,
                                     const aerie_reward_item *items, int64_t n, aerie_error *err);
 
+/* Refuses a prompt's record (JSON, or NULL) that lacks what the source compares replies with. */
+aerie_status ae_reward_source_check(const ae_recipe *recipe, const char *row, aerie_error *err);
+
 /* The last number in a text, as GSM8K's answers are compared: commas between digits and a dot at
  * the end are no part of it; NaN: there is none. After "####", when the text has it, the first. */
 double ae_reward_source_number(const char *text, size_t len);

@@ -100,7 +100,7 @@ static bool gather_group(ae_rollouts *r, int64_t g, const ae_sample *prompt, con
     ae_sample *s = &r->set.items[g];
     int32_t *at;
 
-    *s = (ae_sample){ .kind = AE_EXAMPLE_CHAT,
+    *s = (ae_sample){ .kind = AE_EXAMPLE_PROMPT,
                       .n = (int32_t)(prompt->n + n),
                       .n_prompt = prompt->n,
                       .row = prompt->row };

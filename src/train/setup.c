@@ -58,6 +58,16 @@ static aerie_status check_room(const ae_trainer *t, const ae_samples *prompts, a
     return AERIE_OK;
 }
 
+/* Before hours of work, not at the step that meets the record. */
+static aerie_status check_answers(const ae_trainer *t, const ae_samples *prompts, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    for (size_t i = 0; i < prompts->n && !status; i++)
+        status = ae_reward_source_check(t->recipe, prompts->items[i].row, err);
+    return status;
+}
+
 static aerie_status check_set(const ae_trainer *t, const ae_samples *set, aerie_error *err)
 {
     ae_example_kind kind = ae_method_of(t->recipe)->kind;
@@ -309,6 +319,7 @@ aerie_status ae_trainer_open(ae_trainer *t, aerie_error *err)
     status = check_set(t, t->data, err);
     if (!status && t->eval) status = check_set(t, t->eval, err);
     if (!status && ae_method_of(t->recipe)->online) status = check_room(t, t->data, err);
+    if (!status && ae_method_of(t->recipe)->online) status = check_answers(t, t->data, err);
     if (!status) status = name_files(t, err);
     if (!status) status = t->recipe->lora_r > 0 ? open_adapters(t, err) : open_copy(t, err);
     if (!status) status = open_optimizer(t, err);

@@ -7,6 +7,18 @@
 static ae_tokenizer *tokenizer;
 static ae_template *format;
 
+static aerie_status read_path(ae_samples *out, const char *path, const ae_encode_options *o,
+                              ae_pool *pool, aerie_error *err)
+{
+    const ae_dataset_options options = { .kind = AE_EXAMPLE_PROMPT };
+    ae_dataset *d = NULL;
+    aerie_status status = ae_dataset_start(&d, &path, 1, &options, err);
+
+    if (!status) status = ae_samples_encode(out, d, o, pool, err);
+    ae_dataset_close(d);
+    return status;
+}
+
 static aerie_status read_text(ae_samples *out, const char *text, int32_t max_length,
                               aerie_error *err)
 {
@@ -17,7 +29,7 @@ static aerie_status read_text(ae_samples *out, const char *text, int32_t max_len
     aerie_status status;
 
     assert_int_equal(ae_file_write(path, text, strlen(text), NULL), AERIE_OK);
-    status = ae_prompts_read(out, path, NULL, &o, err);
+    status = read_path(out, path, &o, NULL, err);
     ae_free(path);
     scratch_remove(folder);
     return status;
@@ -71,13 +83,13 @@ static void test_long_ones_are_left_out(void **state)
 static void test_what_is_no_prompt(void **state)
 {
     static const char *const cases[][2] = {
-        { "{\"text\": \"hi\"}", "columns text" },
+        { "{\"text\": \"hi\"}", "columns are text" },
         { "{\"prompt\": \"hi\"}\n{\"prompt\": 3}", ":2:" },
         { "{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\"}]}", "before the reply" },
         { "{\"messages\": []}", "list of messages" },
         { "{\"prompt\": \"hi\"", "no JSON" },
         { "[1]", "object" },
-        { "", "no prompt" },
+        { "", "no records" },
     };
 
     (void)state;
@@ -88,6 +100,43 @@ static void test_what_is_no_prompt(void **state)
         if (!strstr(err.message, cases[i][1]))
             fail_msg("'%s': '%s', wanted '%s'", cases[i][0], err.message, cases[i][1]);
     }
+}
+
+/* Of every format that holds rows, in the files' order whatever the number of threads. */
+static void test_files_of_any_format(void **state)
+{
+    static const char line[] = "{\"prompt\": \"%d\", \"answer\": %d}\n";
+    ae_encode_options o = { .tokenizer = tokenizer, .chat_template = format };
+    char *folder = scratch_make();
+    ae_bytes files[2] = { 0 };
+    ae_pool *pool = NULL;
+    ae_samples s;
+    aerie_error err = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 300; i++) ae_bytes_printf(&files[i >= 200], line, i, i);
+    for (int i = 0; i < 2; i++) {
+        char *path = ae_path_join(folder, i ? "b.jsonl" : "a.jsonl");
+        assert_int_equal(ae_file_write(path, files[i].data, files[i].len, NULL), AERIE_OK);
+        ae_bytes_free(&files[i]);
+        ae_free(path);
+    }
+    assert_int_equal(ae_pool_open(&pool, 3, NULL), AERIE_OK);
+    if (read_path(&s, folder, &o, pool, &err)) fail_msg("%s", err.message);
+    assert_int_equal(s.n, 300);
+    for (int i = 0; i < 300; i++) {
+        char row[64];
+        snprintf(row, sizeof row, "{\"prompt\":\"%d\",\"answer\":%d}", i, i);
+        assert_string_equal(s.items[i].row, row);
+    }
+    ae_samples_free(&s);
+    if (read_path(&s, "test/format/parquet/ultrachat_snappy.parquet", &o, pool, &err))
+        fail_msg("%s", err.message);
+    assert_true(s.n > 1);
+    assert_non_null(strstr(s.items[0].row, "\"messages\":["));
+    ae_samples_free(&s);
+    ae_pool_close(pool);
+    scratch_remove(folder);
 }
 
 /* The n-th allocation fails: a status each time, and nothing is left behind. */
@@ -104,7 +153,7 @@ static void test_out_of_memory(void **state)
     for (long n = 1; failed; n++) {
         ae_samples s;
         ae_alloc_fail_at(n);
-        aerie_status status = ae_prompts_read(&s, path, NULL, &o, NULL);
+        aerie_status status = read_path(&s, path, &o, NULL, NULL);
         failed = ae_alloc_has_failed();
         ae_alloc_fail_at(0);
         if (!status) ae_samples_free(&s);
@@ -121,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_spellings_are_one_prompt),
         cmocka_unit_test(test_long_ones_are_left_out),
         cmocka_unit_test(test_what_is_no_prompt),
+        cmocka_unit_test(test_files_of_any_format),
         cmocka_unit_test(test_out_of_memory),
     };
 

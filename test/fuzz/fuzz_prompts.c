@@ -19,6 +19,18 @@ static void look(const ae_samples *prompts)
     }
 }
 
+static aerie_status read_prompts(ae_samples *out, const char *path,
+                                 const ae_encode_options *options, aerie_error *err)
+{
+    const ae_dataset_options prompts = { .kind = AE_EXAMPLE_PROMPT };
+    ae_dataset *d = NULL;
+    aerie_status status = ae_dataset_start(&d, &path, 1, &prompts, err);
+
+    if (!status) status = ae_samples_encode(out, d, options, NULL, err);
+    ae_dataset_close(d);
+    return status;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static ae_tokenizer *tokenizer;
@@ -32,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options = (ae_encode_options){ .tokenizer = tokenizer,
                                    .chat_template = format,
                                    .max_prompt_length = size & 1 ? 40 : 0 };
-    if (ae_prompts_read(&prompts, as_file(data, size), NULL, &options, &err)) {
+    if (read_prompts(&prompts, as_file(data, size), &options, &err)) {
         if (!err.message[0]) __builtin_trap();
         return 0;
     }
