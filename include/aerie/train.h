@@ -24,7 +24,8 @@ typedef enum {
     AERIE_TRAIN_REFERENCE, /* log-probabilities under the starting weights; step counts pairs */
     AERIE_TRAIN_STEP,      /* an optimizer step is done; step counts from 1 */
     AERIE_TRAIN_EVAL,      /* loss (and margin, accuracy) over eval_data */
-    AERIE_TRAIN_SAVING     /* writing the output */
+    AERIE_TRAIN_SAVING,    /* writing the output */
+    AERIE_TRAIN_WITHIN /* before each forward pass of a step: nothing new but a chance to stop */
 } aerie_train_phase;
 
 typedef struct {
@@ -43,8 +44,10 @@ typedef struct {
     double reply_tokens; /* mean length */
 } aerie_train_progress;
 
-/* Called after every step. Anything but 0 stops: a checkpoint is written and aerie_train() returns
- * AERIE_INTERRUPTED. */
+/* Called after every step, and within it. Anything but 0 stops: a checkpoint is written and
+ * aerie_train() returns AERIE_INTERRUPTED. A step that was stopped within is done again when the
+ * run goes on, to the same bits. (Within a step of several updates the later ones are waited for,
+ * unless an adapter is trained.) */
 typedef int aerie_train_progress_fn(void *user, const aerie_train_progress *progress);
 
 /* A sampled reply that waits for its score. Borrowed for the call. */

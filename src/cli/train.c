@@ -54,6 +54,8 @@ static void draw(train_view *v, const aerie_train_progress *p)
     case AERIE_TRAIN_REFERENCE:
         cli_progress_draw(&v->bar, done, "reference log-probabilities");
         return;
+    case AERIE_TRAIN_WITHIN:
+        return;
     case AERIE_TRAIN_SAVING:
         cli_progress_draw(&v->bar, 1, "saving");
         return;

@@ -142,8 +142,8 @@ static aerie_status changed(const cursor *c, const char *then, size_t len, const
         if (a != b || memcmp(then, now, a) != 0)
             return aerie_fail(
                 c->err, AERIE_BAD_ARGUMENT,
-                "%s: it was written with '%.*s', the recipe now says '%.*s'; undo the "
-                "change, or start again without resuming",
+                "%s: it was written with '%.*s', and this run has '%.*s'; undo the change, or "
+                "start again without resuming",
                 c->file->path, (int)(a < 100 ? a : 100), then, (int)(b < 100 ? b : 100), now);
         then += a < len ? a + 1 : a;
         len -= a < len ? a + 1 : a;

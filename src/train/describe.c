@@ -43,19 +43,24 @@ static double megabytes(size_t bytes)
     return (double)bytes / 1048576;
 }
 
+/* Values, gradients, moments, and where a step keeps them a copy of all but the gradients. */
+static size_t trained_bytes(const ae_trainer *t)
+{
+    int copies = 2 + t->optimizer.n_moments;
+
+    if (ae_online_keeps(t->recipe)) copies += 1 + t->optimizer.n_moments;
+    return (size_t)t->optimizer.n_values * (size_t)copies * sizeof(float);
+}
+
 size_t ae_trainer_memory(const ae_trainer *t)
 {
-    size_t values = (size_t)t->optimizer.n_values * (size_t)(2 + t->optimizer.n_moments);
-
-    return ae_model_weight_bytes(t->model) + values * sizeof(float) +
-           ae_row_bytes(t, t->net.recompute);
+    return ae_model_weight_bytes(t->model) + trained_bytes(t) + ae_row_bytes(t, t->net.recompute);
 }
 
 static void describe_memory(const ae_trainer *t, ae_bytes *out)
 {
-    size_t trained =
-        (size_t)t->optimizer.n_values * (size_t)(2 + t->optimizer.n_moments) * sizeof(float);
-    size_t weights = ae_model_weight_bytes(t->model), row = ae_row_bytes(t, t->net.recompute);
+    size_t weights = ae_model_weight_bytes(t->model), trained = trained_bytes(t);
+    size_t row = ae_row_bytes(t, t->net.recompute);
 
     ae_bytes_printf(
         out,

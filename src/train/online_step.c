@@ -19,6 +19,8 @@ typedef struct {
     double *rewards; /* [n_tokens] */
     double *shaped;  /* [n_replies]: scores as the method sees them */
     int64_t *order;  /* [n_groups] */
+    int64_t updates; /* of the run, before this step */
+    bool kept;       /* see ae_online_keeps() */
 } stepping;
 
 static aerie_status no_memory(aerie_error *err)
@@ -41,6 +43,12 @@ bool ae_online_has_values(const ae_recipe *recipe)
     return ae_method_of(recipe)->online && !uses_groups(recipe) && recipe->online.value_head;
 }
 
+bool ae_online_keeps(const ae_recipe *recipe)
+{
+    return ae_method_of(recipe)->online && recipe->lora_r > 0 &&
+           recipe->online.epochs * recipe->online.minibatches > 1;
+}
+
 static ae_rollout_share share_of(const ae_recipe *r)
 {
     if (r->method != AE_METHOD_GRPO) return AE_PER_TOKEN;
@@ -58,6 +66,7 @@ static ae_pass pass_over(const stepping *s, const ae_net *net, bool values)
     pass.net = net;
     pass.temperature = (float)s->o->temperature;
     pass.values = values;
+    pass.run = s->t->run;
     return pass;
 }
 
@@ -82,6 +91,7 @@ static aerie_status sample(stepping *s, aerie_error *err)
     ae_trainer *t = s->t;
     const ae_tokenizer *tokenizer = ae_model_tokenizer(t->model);
     ae_rollout_call call = { .recipe = t->recipe,
+                             .run = t->run,
                              .device = t->device,
                              .net = &t->net,
                              .tokenizer = tokenizer,
@@ -201,6 +211,7 @@ static aerie_status one_epoch(stepping *s, int64_t epoch, aerie_train_progress *
         int64_t first = n * k / parts, last = n * (k + 1) / parts;
         ae_loss_sums part = { 0 };
         if (first == last) continue;
+        if (s->t->at.updates > s->updates && !s->kept) pass.run = NULL;
         status = ae_trainer_update(s->t, &pass, s->order + first, last - first,
                                    s->t->at.updates + 1, p, &part, err);
         if (!status) s->t->at.updates++;
@@ -246,7 +257,9 @@ static aerie_status run(stepping *s, aerie_train_progress *p, ae_loss_sums *sums
         group_advantages(s);
     else
         token_advantages(s);
+    if (s->kept) status = ae_optimizer_keep(&t->optimizer, err);
     for (int64_t e = 0; e < s->o->epochs && !status; e++) status = one_epoch(s, e, p, sums, err);
+    if (status == AERIE_INTERRUPTED && s->kept) ae_optimizer_put_back(&t->optimizer);
     if (status) return status;
     if (s->o->kl_target > 0 && takes_kl(t->recipe))
         t->at.kl_coef = ae_adapted_kl_coef(t->at.kl_coef, sums->online.kl, s->o->kl_target,
@@ -263,6 +276,8 @@ aerie_status ae_online_step(ae_trainer *t, aerie_train_progress *p, ae_loss_sums
     stepping s = { .t = t,
                    .o = &t->recipe->online,
                    .first = first,
+                   .updates = t->at.updates,
+                   .kept = ae_online_keeps(t->recipe),
                    .n = t->plan.first[step + 1] - first,
                    .seed = ae_mix64((uint64_t)t->recipe->seed ^ ae_mix64((uint64_t)step)) };
     aerie_status status = ae_trainer_follow(t, err);

@@ -46,7 +46,40 @@ void ae_optimizer_free(ae_optimizer *o)
     ae_free(o->m);
     ae_free(o->v);
     ae_free(o->memory);
+    ae_free(o->kept);
     *o = (ae_optimizer){ 0 };
+}
+
+/* Moments lie one after the other; behind them, values are kept. */
+static size_t moments_bytes(const ae_optimizer *o)
+{
+    return (size_t)o->n_values * (size_t)o->n_moments * sizeof *o->memory;
+}
+
+aerie_status ae_optimizer_keep(ae_optimizer *o, aerie_error *err)
+{
+    float *values;
+
+    if (!o->kept)
+        o->kept = ae_alloc((size_t)o->n_values, (size_t)(o->n_moments + 1) * sizeof *o->kept);
+    if (!o->kept)
+        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a copy of what is trained");
+    memcpy(o->kept, o->memory, moments_bytes(o));
+    values = o->kept + o->n_values * o->n_moments;
+    for (int64_t i = 0; i < o->n; values += size_of(o->params[i++].tensor))
+        memcpy(values, o->params[i].tensor->data,
+               (size_t)size_of(o->params[i].tensor) * sizeof *values);
+    return AERIE_OK;
+}
+
+void ae_optimizer_put_back(ae_optimizer *o)
+{
+    const float *values = o->kept + o->n_values * o->n_moments;
+
+    memcpy(o->memory, o->kept, moments_bytes(o));
+    for (int64_t i = 0; i < o->n; values += size_of(o->params[i++].tensor))
+        memcpy(o->params[i].tensor->data, values,
+               (size_t)size_of(o->params[i].tensor) * sizeof *values);
 }
 
 void ae_optimizer_zero_grads(const ae_optimizer *o)

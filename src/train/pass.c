@@ -8,6 +8,14 @@ typedef struct {
     int64_t *first; /* [n + 1], see ae_loss_call */
 } laid_row;
 
+aerie_status ae_run_ask(const ae_train_run *run, aerie_error *err)
+{
+    const aerie_train_progress within = { .phase = AERIE_TRAIN_WITHIN };
+
+    if (!run || !run->progress || !run->progress(run->user, &within)) return AERIE_OK;
+    return aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+}
+
 static aerie_status lay_row(const ae_pass *p, laid_row *out, const int64_t *items, int64_t n,
                             aerie_error *err)
 {
@@ -89,7 +97,8 @@ static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *
     aerie_status status;
 
     ae_arena_reset_all(p->arena);
-    status = lay_row(p, &laid, items, n, err);
+    status = ae_run_ask(p->run, err);
+    if (!status) status = lay_row(p, &laid, items, n, err);
     if (status) return status;
     if (laid.row.n_predictions == 0) return AERIE_OK; /* nothing to learn here */
     cx.dropout_rows = laid.row.dropout_rows;

@@ -16,10 +16,14 @@ typedef struct {
     uint64_t dropout_key;     /* 0: off */
     const ae_dpo_term *terms; /* see ae_loss_call; ae_pass_items() sets these two */
     double nll_share;
-    ae_running *running; /* see ae_couple_call */
-    bool values;         /* the score head's numbers too */
-    float temperature;   /* of the distribution that log-probabilities are of; 0: 1 */
+    ae_running *running;     /* see ae_couple_call */
+    bool values;             /* the score head's numbers too */
+    float temperature;       /* of the distribution that log-probabilities are of; 0: 1 */
+    const ae_train_run *run; /* asked before every row whether to stop; NULL: it cannot */
 } ae_pass;
+
+/* Asks the caller of a run (which may be NULL): AERIE_INTERRUPTED, or AERIE_OK to go on. */
+aerie_status ae_run_ask(const ae_train_run *run, aerie_error *err);
 
 typedef enum {
     AE_PASS_TRAIN,    /* adds to the gradients of what has one, and to the sums */

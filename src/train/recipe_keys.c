@@ -277,10 +277,10 @@ const ae_key ae_recipe_keys[] = {
     TEXT("reward.command", online.command, true,
          "a program that reads JSON lines {reply, row, tokens, ended} and answers each with a "
          "number or {score}; started once"),
-    TEXT("reward.model", online.model, true,
+    TEXT("reward.model", online.model, false,
          "the reward model that `model` asks: a file or folder; default: the policy's starting "
          "model, under reward.adapter"),
-    TEXT("reward.adapter", online.adapter, true,
+    TEXT("reward.adapter", online.adapter, false,
          "an adapter of `method: reward`, with its head, over that model"),
     COUNT("reward.length", online.length, 1, 1e6, "64", true, "tokens that `length` asks for"),
     TEXT("reward.begins", online.begins, true, "what `format` wants a reply to begin with"),

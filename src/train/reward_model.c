@@ -3,6 +3,7 @@
 #include "train/reward_model.h"
 
 #include "infer/infer.h"
+#include "train/pass.h"
 
 #include <string.h>
 
@@ -92,6 +93,19 @@ void ae_reward_model_close(ae_reward_model *m)
     ae_free(m);
 }
 
+aerie_status ae_reward_model_identify(const ae_reward_model *m, ae_bytes *out, aerie_error *err)
+{
+    char hash[65];
+    aerie_status status = ae_model_hash(m->model, hash, err);
+
+    if (status) return status;
+    ae_bytes_printf(out, "reward model's hash: %.16s\n", hash);
+    if (!m->adapter) return ae_bytes_status(out, err);
+    ae_adapter_hash(m->adapter, hash);
+    ae_bytes_printf(out, "reward adapter's hash: %.16s\n", hash);
+    return ae_bytes_status(out, err);
+}
+
 /* Replies as rankings have them: lists of one message each, all ranked alike. */
 static bool add_replies(json_t *replies, json_t *ranks, const aerie_reward_item *items, int64_t n)
 {
@@ -154,14 +168,15 @@ static aerie_status score_group(double *scores, ae_reward_model *m, const aerie_
     return status;
 }
 
-aerie_status ae_reward_model_score(double *scores, ae_reward_model *m,
+aerie_status ae_reward_model_score(double *scores, ae_reward_model *m, const ae_train_run *run,
                                    const aerie_reward_item *items, int64_t n, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
 
     for (int64_t i = 0, end; i < n && !status; i = end) {
         for (end = i + 1; end < n && items[end].row == items[i].row;) end++;
-        status = score_group(scores + i, m, items + i, end - i, err);
+        status = ae_run_ask(run, err);
+        if (!status) status = score_group(scores + i, m, items + i, end - i, err);
     }
     return status;
 }

@@ -149,7 +149,7 @@ aerie_status ae_reward_source_score(double *scores, const ae_recipe *recipe,
     if (o->source == AE_REWARD_CALLER || o->source == AE_REWARD_COMMAND)
         status = ask_caller(scores, o, run, items, n, err);
     else if (o->source == AE_REWARD_MODEL)
-        status = ae_reward_model_score(scores, model, items, n, err);
+        status = ae_reward_model_score(scores, model, run, items, n, err);
     else
         for (int64_t i = 0; i < n && !status; i++)
             status = score_one(&scores[i], o, &items[i], err);

@@ -2,6 +2,7 @@
 #include "train/rollout.h"
 
 #include "infer/infer.h"
+#include "train/pass.h"
 #include "train/reward_source.h"
 
 #include <string.h>
@@ -14,6 +15,7 @@ typedef struct {
 } growing;
 
 typedef struct {
+    const ae_train_run *run;
     int64_t size;
     growing *replies;
 } sampling;
@@ -34,6 +36,14 @@ static void on_finish(void *user, int64_t request, int64_t reply, ae_finish why)
     s->replies[request * s->size + reply].ended = why == AE_FINISH_STOP;
 }
 
+/* Before every forward pass. */
+static bool on_stop(void *user)
+{
+    const sampling *s = user;
+
+    return ae_run_ask(s->run, NULL) != AERIE_OK;
+}
+
 static aerie_status no_memory(aerie_error *err)
 {
     return aerie_fail(err, AERIE_NO_MEMORY,
@@ -51,7 +61,9 @@ static aerie_status run_engine(const ae_rollout_call *call, const ae_request *re
                                   .max_sequences = ae_max64(o->parallel, o->samples),
                                   .kv_type = AE_F32,
                                   .speculate = AE_SPECULATE_OFF };
-    ae_engine_events events = { .user = s, .drawn = on_drawn, .finish = on_finish };
+    ae_engine_events events = {
+        .user = s, .stop = on_stop, .drawn = on_drawn, .finish = on_finish
+    };
     ae_engine *engine = NULL;
     aerie_status status = ae_engine_open(&engine, &options, err);
 
@@ -156,7 +168,8 @@ static bool begin(ae_rollouts *r, const ae_rollout_call *call)
 aerie_status ae_rollouts_make(ae_rollouts *out, const ae_rollout_call *call, aerie_error *err)
 {
     bool begun = begin(out, call);
-    sampling s = { .size = out->size,
+    sampling s = { .run = call->run,
+                   .size = out->size,
                    .replies = ae_alloc((size_t)out->n_replies, sizeof *s.replies) };
     aerie_status status = begun && s.replies ? sample(call, &s, err) : no_memory(err);
 

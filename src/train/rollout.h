@@ -37,6 +37,7 @@ static inline const ae_rollouts *ae_rollouts_of(const ae_samples *set)
 
 typedef struct {
     const ae_recipe *recipe;
+    const ae_train_run *run; /* asked whether to stop; may be NULL */
     ae_device *device;
     const ae_net *net;             /* the policy as it stands */
     const ae_tokenizer *tokenizer; /* NULL: no token ends a reply */

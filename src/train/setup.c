@@ -271,6 +271,8 @@ static aerie_status identify(ae_trainer *t, aerie_error *err)
     ae_bytes_printf(&t->identity, "adapters' hash: %016llx\n",
                     (unsigned long long)hash_adapters(t));
     ae_bytes_printf(&t->identity, "data's hash: %016llx\n", (unsigned long long)hash_set(t->data));
+    if (t->reward_model) status = ae_reward_model_identify(t->reward_model, &t->identity, err);
+    if (status) return status;
     ae_bytes_printf(&t->start_identity, "%s %016llx %s %d %.17g %d", model,
                     (unsigned long long)hash_adapters(t), t->device->name, t->recipe->shared_prefix,
                     t->recipe->ld_alpha, t->recipe->load_in);

@@ -147,6 +147,7 @@ static aerie_status train_step(ae_trainer *t, aerie_train_progress *p, ae_loss_s
     ae_pass pass = ae_trainer_pass(t, t->data);
     aerie_status status;
 
+    pass.run = t->run;
     pass.dropout_key = ae_mix64((uint64_t)t->recipe->seed ^ ae_mix64((uint64_t)step)) | 1;
     *sums = (ae_loss_sums){ 0 };
     status = ae_trainer_update(t, &pass, items, n, step + 1, p, sums, err);
@@ -199,6 +200,21 @@ static aerie_status after_step(ae_trainer *t, const aerie_train_progress *p,
     return AERIE_OK;
 }
 
+/* The step under way has changed nothing, and is done again. */
+static aerie_status stop_within(ae_trainer *t, const ae_checkpoint *before, aerie_error *err)
+{
+    aerie_status status;
+
+    if (err) *err = (aerie_error){ 0 };
+    t->at = *before;
+    status = save_checkpoint(t, err);
+    if (status) return status;
+    return aerie_fail(err, AERIE_INTERRUPTED,
+                      "stopped within step %lld of %lld, which will be done again; --resume goes "
+                      "on from %s",
+                      (long long)t->at.step + 1, (long long)t->plan.n_steps, t->checkpoint_path);
+}
+
 /* A step that fails has not changed the weights unless it was done: its number says which. A failed
  * step leaves the checkpoint of an earlier one; trouble after a step first keeps that step. */
 static aerie_status one_step(const running *r, aerie_error *err)
@@ -207,9 +223,11 @@ static aerie_status one_step(const running *r, aerie_error *err)
     aerie_train_progress p = { 0 };
     ae_loss_sums sums;
     aerie_error trouble = { 0 };
+    const ae_checkpoint before = t->at;
     aerie_status status = ae_method_of(t->recipe)->online ? ae_online_step(t, &p, &sums, err)
                                                           : train_step(t, &p, &sums, err);
 
+    if (status == AERIE_INTERRUPTED) return stop_within(t, &before, err);
     if (status) {
         aerie_error_prefix(err, "step %lld", (long long)t->at.step + 1);
         return status;

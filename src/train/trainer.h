@@ -62,6 +62,10 @@ aerie_status ae_trainer_update(ae_trainer *t, const ae_pass *pass, const int64_t
 /* Replies, scores, advantages, updates; then the step is done. */
 aerie_status ae_online_step(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
                             aerie_error *err);
+/* Whether a step keeps what is trained as it was before: several updates cannot be stopped between
+ * unless the first ones can be undone. Of an adapter they can; a copy of a whole model's numbers
+ * would take as much memory again. */
+bool ae_online_keeps(const ae_recipe *recipe);
 /* Whether the method trains a value function beside the policy. */
 bool ae_online_has_values(const ae_recipe *recipe);
 

@@ -356,6 +356,25 @@ static void test_resume_is_bit_exact(void **state)
     check_resume("apa", "lora.r=2", "rollout.minibatches=2");
 }
 
+/* While replies are sampled, looked up and learned from. Of a whole model the second update and
+ * those after it are waited for. */
+static void test_a_step_is_stopped_within(void **state)
+{
+    tiny_run adapter =
+        RUN("within.gguf", "ppo", "max_steps=2", "rollout.samples=2", "lora.r=2",
+            "rollout.epochs=2", "batch_size=2", "reward.scale=running", "kl.target=0.1");
+    tiny_run whole = RUN("within.gguf", "grpo", "max_steps=1", "rollout.samples=2",
+                         "rollout.epochs=2", "batch_size=2");
+    tiny_run once = RUN("within.gguf", "grpo", "max_steps=1", "rollout.samples=2",
+                        "rollout.epochs=1", "batch_size=2");
+
+    (void)state;
+    int64_t n = tiny_assert_stops_within(&t, &once);
+    assert_true(n >= 9 + 1 + 1);
+    assert_int_equal(tiny_assert_stops_within(&t, &whole), n);
+    assert_int_equal(tiny_assert_stops_within(&t, &adapter), 2 * (n + 2));
+}
+
 static void test_rewards_rise(void **state)
 {
     static const char *const methods[] = { "grpo", "rloo", "ppo", "apa", "awr" };
@@ -435,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_gradients_are_slopes),
         cmocka_unit_test(test_rows_threads_and_parallel_change_no_bit),
         cmocka_unit_test(test_resume_is_bit_exact),
+        cmocka_unit_test(test_a_step_is_stopped_within),
         cmocka_unit_test(test_rewards_rise),
         cmocka_unit_test(test_the_output_has_no_value_head),
         cmocka_unit_test(test_what_cannot_be_is_a_sentence),

@@ -131,6 +131,20 @@ static void test_an_interruption_keeps_the_last_step(void **state)
     ae_bytes_free(&two);
 }
 
+/* Between any two micro-batches. */
+static void test_a_step_is_stopped_within(void **state)
+{
+    tiny_run sft = RUN("within.gguf", "sft", "max_steps=2", "micro_batch_tokens=1");
+    tiny_run dpo = RUN("within.gguf", "dpo", "max_steps=2", "micro_batch_tokens=1", "lora.r=2");
+    tiny_run bco = RUN("within.gguf", "bco", "max_steps=2", "micro_batch_tokens=1");
+
+    (void)state;
+    assert_int_equal(tiny_assert_stops_within(&t, &sft), 10);
+    assert_int_equal(tiny_assert_stops_within(&t, &dpo), 10);
+    /* The step's log-probabilities come first. */
+    assert_int_equal(tiny_assert_stops_within(&t, &bco), 20);
+}
+
 static void make_checkpoint(const char *name)
 {
     ending e = { 3, 0 };
@@ -161,7 +175,7 @@ static void test_what_does_not_fit_is_refused(void **state)
     (void)state;
     make_checkpoint("fit.gguf");
     other.run.resume = other_model.run.resume = missing.run.resume = other_data.run.resume = true;
-    expect_refusal(&other, "'weight_decay: 0', the recipe now says 'weight_decay: 0.5'");
+    expect_refusal(&other, "'weight_decay: 0', and this run has 'weight_decay: 0.5'");
     expect_refusal(&other_model, "lora.r");
     expect_refusal(&missing, "no checkpoint to go on from");
     fewer.n--;
@@ -255,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_ten_steps_are_six_a_kill_and_four),
         cmocka_unit_test(test_metrics_go_on),
         cmocka_unit_test(test_an_interruption_keeps_the_last_step),
+        cmocka_unit_test(test_a_step_is_stopped_within),
         cmocka_unit_test(test_what_does_not_fit_is_refused),
         cmocka_unit_test(test_a_damaged_checkpoint_is_refused),
         cmocka_unit_test(test_a_full_disk_loses_nothing),

@@ -175,6 +175,42 @@ ae_bytes tiny_output(const tiny *t, const tiny_run *r, aerie_train_summary *summ
     return bytes;
 }
 
+typedef struct {
+    int64_t at, seen;
+} stopping;
+
+static int stop_within(void *user, const aerie_train_progress *p)
+{
+    stopping *s = user;
+
+    return p->phase == AERIE_TRAIN_WITHIN && ++s->seen == s->at;
+}
+
+int64_t tiny_assert_stops_within(const tiny *t, const tiny_run *r)
+{
+    ae_bytes whole = tiny_output(t, r, NULL);
+    aerie_train_summary summary;
+    stopping s = { 0 };
+
+    for (;;) {
+        tiny_run part = *r;
+        aerie_error err = { 0 };
+        s = (stopping){ .at = s.at + 1 };
+        part.run.progress = stop_within;
+        part.run.user = &s;
+        if (tiny_train(t, &part, &summary, &err) == AERIE_OK) break;
+        assert_int_equal(err.status, AERIE_INTERRUPTED);
+        if (!strstr(err.message, "stopped within step")) fail_msg("'%s'", err.message);
+        part.run.progress = NULL;
+        part.run.resume = true;
+        ae_bytes parts = tiny_output(t, &part, &summary);
+        tiny_assert_same(&whole, &parts, r->method);
+        ae_bytes_free(&parts);
+    }
+    ae_bytes_free(&whole);
+    return s.at - 1;
+}
+
 void tiny_assert_same(const ae_bytes *a, const ae_bytes *b, const char *what)
 {
     size_t i = 0;

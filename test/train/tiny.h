@@ -38,6 +38,9 @@ aerie_status tiny_train(const tiny *t, const tiny_run *r, aerie_train_summary *s
                         aerie_error *err);
 /* The same, and it must succeed. The bytes of the output, the caller's. */
 ae_bytes tiny_output(const tiny *t, const tiny_run *r, aerie_train_summary *summary);
+/* Stops the run at every chance that it has within a step, one after the other, and goes on each
+ * time: to the bytes of the run that was not stopped. The number of chances. */
+int64_t tiny_assert_stops_within(const tiny *t, const tiny_run *r);
 char *tiny_path(const tiny *t, const char *name, const char *suffix);
 void tiny_assert_same(const ae_bytes *a, const ae_bytes *b, const char *what);
 /* All that was learned: an adapter also names its base and its recipe, which may differ. */
