@@ -119,6 +119,21 @@ AERIE_API aerie_status aerie_generate(aerie_model *model, const aerie_prompt *pr
                                       aerie_reply **replies, aerie_error *err);
 AERIE_API void aerie_replies_free(aerie_reply *replies, size_t n);
 
+/* How likely a model finds a reply: the sum over its tokens of their natural log-probabilities. The
+ * mean of the difference between two models' sums, over replies that the first one sampled at
+ * temperature 1, is an estimate of the KL divergence of the first from the second. */
+typedef struct {
+    double logprob;
+    int64_t n_tokens;
+} aerie_reply_likelihood;
+
+/* The reply's text is tokenized anew; `ended`: with the token that ends a reply. chat_template as
+ * in aerie_session_options. */
+AERIE_API aerie_status aerie_reply_logprob(aerie_model *m, const aerie_message *messages,
+                                           size_t n_messages, const char *reply, bool ended,
+                                           const char *chat_template, aerie_reply_likelihood *out,
+                                           aerie_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
 /* use.c -- a stranger's program: knows the installed headers and library alone. Opens a model,
  * chats, trains ten steps, opens what it trained. usage: use MODEL.gguf WORK_FOLDER */
+#include <aerie/eval.h>
 #include <aerie/model.h>
 #include <aerie/score.h>
 #include <aerie/session.h>
@@ -81,6 +82,46 @@ static int many(const char *path)
     return failed;
 }
 
+typedef struct {
+    double last[512];
+    int n;
+} logprobs;
+
+static bool keep_logprob(void *user, int32_t id, double logprob)
+{
+    logprobs *all = user;
+    (void)id;
+    if (all->n < 512) all->last[all->n++] = logprob;
+    return true;
+}
+
+/* A reply's log-probability is that of its tokens behind the prompt; its end is one token more. */
+static int likelihood(const char *path)
+{
+    static const char text[] = "A cow lives on a farm. It eats grass.";
+    const aerie_message said = { "user", "A cow lives" };
+    aerie_error err = { 0 };
+    aerie_model *model = NULL;
+    aerie_perplexity_result unwanted;
+    aerie_reply_likelihood open = { 0 }, ended = { 0 };
+    logprobs all = { 0 };
+    double sum = 0;
+    if (aerie_model_open(&model, path, NULL, &err)) return fail(&err, "open");
+    aerie_status status =
+        aerie_perplexity(model, text, strlen(text), 0, keep_logprob, &all, &unwanted, &err);
+    if (!status)
+        status = aerie_reply_logprob(model, &said, 1, text + strlen(said.content), false,
+                                     "{{ messages[0]['content'] }}", &open, &err);
+    if (!status)
+        status = aerie_reply_logprob(model, &said, 1, text + strlen(said.content), true,
+                                     "{{ messages[0]['content'] }}", &ended, &err);
+    aerie_model_close(model);
+    if (status) return fail(&err, "likelihood");
+    for (int64_t i = all.n - open.n_tokens; i >= 0 && i < all.n; i++) sum += all.last[i];
+    return open.n_tokens < 3 || sum - open.logprob > 1e-9 || open.logprob - sum > 1e-9 ||
+           ended.n_tokens != open.n_tokens + 1 || ended.logprob >= open.logprob;
+}
+
 /* A model without a head that scores says so. */
 static int score(const char *path)
 {
@@ -146,7 +187,7 @@ int main(int argc, char **argv)
     aerie_model *none = NULL;
     if (argc != 3) return 2;
     if (chat(argv[1], NULL) || train(argv[1], argv[2], adapter, sizeof adapter) ||
-        chat(argv[1], adapter) || many(argv[1]) || score(argv[1]))
+        chat(argv[1], adapter) || many(argv[1]) || score(argv[1]) || likelihood(argv[1]))
         return 1;
     /* A failure is a value with a sentence, and leaves nothing behind. */
     if (aerie_model_open(&none, "/nowhere/at/all.gguf", NULL, &err) == AERIE_OK || none ||
