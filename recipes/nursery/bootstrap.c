@@ -26,7 +26,8 @@ static double mean_of(const double *scores, const uint32_t *draw, size_t n)
 }
 
 void nu_bootstrap(nu_interval *means, nu_interval *gains, const double *const *scores,
-                  size_t n_models, size_t n_prompts, size_t n_draws, uint64_t seed)
+                  const size_t *starts, size_t n_models, size_t n_prompts, size_t n_draws,
+                  uint64_t seed)
 {
     nu_chance c = nu_chance_seed(seed, "bootstrap");
     uint32_t *draw = calloc(n_prompts, sizeof *draw);
@@ -38,9 +39,9 @@ void nu_bootstrap(nu_interval *means, nu_interval *gains, const double *const *s
         for (size_t m = 0; m < n_models; m++)
             all[m * n_draws + d] = mean_of(scores[m], draw, n_prompts);
     }
-    for (size_t m = 1; m < n_models; m++) {
+    for (size_t m = 0; m < n_models; m++) {
         for (size_t d = 0; d < n_draws; d++)
-            gain[d] = all[m * n_draws + d] - all[(m - 1) * n_draws + d];
+            gain[d] = all[m * n_draws + d] - all[starts[m] * n_draws + d];
         gains[m] = middle(gain, n_draws);
     }
     for (size_t m = 0; m < n_models; m++) means[m] = middle(all + m * n_draws, n_draws);

@@ -18,15 +18,20 @@ static const command commands[] = {
     { "prompts", nu_cmd_prompts,
       "--seed S --n N --split train|heldout: prompts with their checks" },
     { "sample", nu_cmd_sample,
-      "MODEL --file PROMPTS.jsonl [--n N --replies K --temp T --seed S --threads N]: replies" },
+      "MODEL --file PROMPTS.jsonl [--n N --replies K --temp T --seed S --start MODEL --threads N]: "
+      "replies" },
     { "train", nu_cmd_train,
       "RECIPE.yaml [--set KEY=VALUE ... --resume --threads N]: aerie train, rewarded by the "
       "checker" },
     { "reward", nu_cmd_reward, "answers JSON lines {reply, row} with scores: a reward command" },
     { "score", nu_cmd_score, "--file REPLIES.jsonl [--each]: replies scored by the checker" },
     { "pairs", nu_cmd_pairs, "--file REPLIES.jsonl --seed S: the best against a random worse one" },
+    { "rank", nu_cmd_rank, "--file REPLIES.jsonl: every prompt's replies, ranked by the checker" },
+    { "accuracy", nu_cmd_accuracy,
+      "REWARD_MODEL --file RANKED.jsonl: how often it agrees with the ranks" },
     { "report", nu_cmd_report,
-      "--file BASE.jsonl --file SFT.jsonl ... [--json OUT --seconds T]: models compared" },
+      "--file BASE.jsonl --file SFT.jsonl ... [--judge ACCURACY.json --time STAGE=S ... --json OUT "
+      "--seconds T]: models compared" },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -74,8 +79,12 @@ static bool take_count(nu_options *o, const char *name, const char *value)
 static bool take_text(nu_options *o, const char *name, const char *value)
 {
     if (strcmp(name, "--split") == 0) return o->split = value, true;
+    if (strcmp(name, "--start") == 0) return o->start = value, true;
     if (strcmp(name, "--out") == 0) return o->out = value, true;
     if (strcmp(name, "--json") == 0) return o->json = value, true;
+    if (strcmp(name, "--judge") == 0) return o->judge = value, true;
+    if (strcmp(name, "--time") == 0 && o->n_times < sizeof o->times / sizeof *o->times)
+        return o->times[o->n_times++] = value, true;
     if (strcmp(name, "--set") == 0 && o->n_settings < sizeof o->settings / sizeof *o->settings)
         return o->settings[o->n_settings++] = value, true;
     if (strcmp(name, "--file") != 0 || o->n_files == sizeof o->files / sizeof *o->files)

@@ -8,6 +8,10 @@
  */
 enum { FLAWED_PERCENT = 40, TALK_PERCENT = 8 };
 
+/* They come from two sources, of which nothing is known but that one is the more careful: a quarter
+ * of its demonstrations are flawed, of the other's more than half. */
+enum { GOOD_IS_CAREFUL_PERCENT = 63, FLAWED_IS_CAREFUL_PERCENT = 31 };
+
 int nu_cmd_text(const nu_options *o)
 {
     nu_chance c = nu_chance_seed(o->seed, "text");
@@ -44,7 +48,7 @@ static const nu_kind *kind_in_turn(size_t i)
 
 int nu_cmd_sft(const nu_options *o)
 {
-    nu_chance c = nu_chance_seed(o->seed, "sft");
+    nu_chance c = nu_chance_seed(o->seed, "sft"), source = nu_chance_seed(o->seed, "source");
     nu_split split = parse_split(o->split);
 
     if (!o->n) nu_die("sft wants --n DEMONSTRATIONS");
@@ -54,7 +58,10 @@ int nu_cmd_sft(const nu_options *o)
         nu_task_make(&t, talk ? nu_task_kind("talk") : kind_in_turn(i), &c, split);
         bool flawed = nu_chance_percent(&c, FLAWED_PERCENT);
         json_t *messages = nu_task_messages(&t, nu_text_str(flawed ? &t.flawed : &t.good));
-        nu_print_line(json_pack("{s:o}", "messages", messages));
+        bool careful = nu_chance_percent(&source, flawed ? FLAWED_IS_CAREFUL_PERCENT
+                                                         : GOOD_IS_CAREFUL_PERCENT);
+        nu_print_line(json_pack("{s:o,s:s}", "messages", messages, "condition",
+                                careful ? "careful" : "hasty"));
         nu_task_free(&t);
     }
     return 0;

@@ -146,6 +146,8 @@ void nu_task_make(nu_task *t, const nu_kind *kind, nu_chance *c, nu_split split)
 void nu_task_free(nu_task *t);
 json_t *nu_task_messages(const nu_task *t, const char *reply); /* reply NULL: the prompt alone */
 double nu_task_score(const char *kind, const json_t *check, const char *reply);
+/* Of the "replies" of a line of `nursery sample`, at most `max`; returns how many. */
+size_t nu_task_score_replies(double *scores, size_t max, const json_t *line);
 
 void nu_make_context(nu_task *t, nu_chance *c, nu_split split);
 void nu_make_bullets(nu_task *t, nu_chance *c, nu_split split);
@@ -173,6 +175,12 @@ const nu_topic *nu_task_topic(nu_chance *c, nu_split split, const char **key);
 size_t nu_task_count_said(const json_t *words, const char *reply);
 const char *nu_task_string(const json_t *check, const char *key); /* "" when missing */
 
+/* ---- rank.c ---- */
+
+/* Ranks as in sports: 1 and how many are better, so that equal scores share a rank. Returns how
+ * many pairs are tied. */
+size_t nu_rank(size_t *ranks, const double *scores, size_t n);
+
 /* ---- story.c, corpus.c: pre-training text ---- */
 void nu_story_make(nu_text *out, nu_chance *c);
 void nu_story_talk(nu_text *out, nu_chance *c);   /* two people speaking */
@@ -184,14 +192,19 @@ typedef struct {
     double low, high;
 } nu_interval;
 
-/* 95 % intervals of each model's mean, and of its gain over the model before (gains[0] is not set).
- * scores: [n_models][n_prompts]; the same draws serve every model. */
+/* 95 % intervals of each model's mean, and of its gain over the model starts[m], an index (over
+ * itself: 0). scores: [n_models][n_prompts]; the same draws serve every model. */
 void nu_bootstrap(nu_interval *means, nu_interval *gains, const double *const *scores,
-                  size_t n_models, size_t n_prompts, size_t n_draws, uint64_t seed);
+                  const size_t *starts, size_t n_models, size_t n_prompts, size_t n_draws,
+                  uint64_t seed);
 
 /* ---- the commands: each returns the program's exit code ---- */
 typedef struct {
     const char *model, *split, *out, *json;
+    const char *start;     /* of sample: the model that was started from */
+    const char *judge;     /* of report: what `nursery accuracy` wrote */
+    const char *times[16]; /* of report: "stage=seconds" */
+    size_t n_times;
     const char *files[8];
     size_t n_files;
     const char *settings[24]; /* of train: "key=value" */
@@ -212,6 +225,8 @@ int nu_cmd_sample(const nu_options *o);
 int nu_cmd_train(const nu_options *o);
 int nu_cmd_reward(const nu_options *o);
 int nu_cmd_pairs(const nu_options *o);
+int nu_cmd_rank(const nu_options *o);
+int nu_cmd_accuracy(const nu_options *o);
 int nu_cmd_report(const nu_options *o);
 
 /* Prints "nursery: ..." to stderr and ends the program with code 1. */

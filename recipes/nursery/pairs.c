@@ -12,20 +12,6 @@ typedef struct {
     double chosen, rejected; /* sums of scores */
 } pairing;
 
-static size_t score_replies(double *scores, json_t *line)
-{
-    json_t *replies = json_object_get(line, "replies");
-    size_t n = json_array_size(replies);
-
-    if (n > MAX_REPLIES) n = MAX_REPLIES;
-    for (size_t i = 0; i < n; i++) {
-        const char *reply = json_string_value(json_array_get(replies, i));
-        scores[i] = nu_task_score(nu_task_string(line, "kind"), json_object_get(line, "check"),
-                                  reply ? reply : "");
-    }
-    return n;
-}
-
 static json_t *conversation(json_t *line, size_t reply)
 {
     json_t *all = json_copy(json_object_get(line, "messages"));
@@ -39,7 +25,8 @@ static void take_line(json_t *line, void *user)
 {
     pairing *p = user;
     double scores[MAX_REPLIES];
-    size_t lower[MAX_REPLIES], n = score_replies(scores, line), best = 0, n_lower = 0;
+    size_t lower[MAX_REPLIES], n = nu_task_score_replies(scores, MAX_REPLIES, line), best = 0,
+                               n_lower = 0;
 
     for (size_t i = 1; i < n; i++)
         if (scores[i] > scores[best]) best = i;

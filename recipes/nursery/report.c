@@ -1,5 +1,6 @@
 /* report.c -- the table of models over the same held-out prompts: score with its interval, each
- * kind of instruction, valid JSON, length; and three prompts side by side. */
+ * kind of instruction, valid JSON, length, distance from the start; what every stage gained and
+ * took; three prompts side by side; and the verdict. */
 #include "nursery.h"
 
 #include <errno.h>
@@ -13,8 +14,20 @@ typedef struct {
     json_t *lines;  /* of nursery sample */
     double *scores; /* [n], the mean of a prompt's replies */
     double score, json_valid, mean_tokens;
-    nu_interval range, gain; /* gain: over the model before */
+    bool has_kl;
+    double kl; /* nats of a reply, from the model that this one was made of */
+    nu_interval range, gain;
+    size_t start; /* the model that `gain` is over; its own index: none */
 } judged;
+
+/* What is made of what. */
+static const struct {
+    const char *name, *start;
+} stages[] = { { "sft", "base" }, { "dpo", "sft" }, { "crlft", "base" }, { "apa", "crlft" } };
+static const struct {
+    const char *name, *model; /* what it ends with */
+} recipes[] = { { "Zephyr", "dpo" }, { "Starling", "apa" } };
+enum { N_STAGES = sizeof stages / sizeof *stages };
 
 static void take_line(json_t *line, void *user)
 {
@@ -39,13 +52,14 @@ static bool is_json_object(const char *reply)
 }
 
 typedef struct {
-    size_t replies, json, valid;
-    double score, tokens;
+    size_t replies, json, valid, ratios;
+    double score, tokens, log_ratio;
 } tally;
 
 static double judge_line(tally *t, json_t *line)
 {
     json_t *replies = json_object_get(line, "replies"), *tokens = json_object_get(line, "tokens");
+    json_t *ratios = json_object_get(line, "log_ratios");
     const char *kind = nu_task_string(line, "kind");
     size_t n = json_array_size(replies);
     double sum = 0;
@@ -55,13 +69,15 @@ static double judge_line(tally *t, json_t *line)
         if (!reply) reply = "";
         sum += nu_task_score(kind, json_object_get(line, "check"), reply);
         t->tokens += (double)json_integer_value(json_array_get(tokens, i));
+        t->log_ratio += json_number_value(json_array_get(ratios, i));
         if (strcmp(kind, "json") == 0) t->json++, t->valid += is_json_object(reply);
     }
     t->replies += n;
+    t->ratios += json_array_size(ratios);
     return n ? sum / (double)n : 0;
 }
 
-static void judge(judged *m, const char *path)
+static void judge_model(judged *m, const char *path)
 {
     tally t = { 0 };
 
@@ -78,6 +94,8 @@ static void judge(judged *m, const char *path)
     if (!t.replies) nu_die("%s: no replies in it", path);
     m->mean_tokens = t.tokens / (double)t.replies;
     m->json_valid = t.json ? (double)t.valid / (double)t.json : 0;
+    m->has_kl = t.ratios == t.replies;
+    m->kl = m->has_kl ? t.log_ratio / (double)t.ratios : 0;
 }
 
 static double kind_score(const judged *m, const char *kind)
@@ -104,17 +122,51 @@ static void check_paired(const judged *models, size_t n_models)
         }
 }
 
+static size_t find(const judged *models, size_t n_models, const char *name)
+{
+    for (size_t m = 0; m < n_models; m++)
+        if (strcmp(models[m].name, name) == 0) return m;
+    return SIZE_MAX;
+}
+
+/* What a model is compared with: its start, or when the report does not know it the one before. */
+static size_t start_of(const judged *models, size_t n_models, size_t m)
+{
+    for (size_t k = 0; k < N_STAGES; k++)
+        if (strcmp(models[m].name, stages[k].name) == 0) {
+            size_t start = find(models, n_models, stages[k].start);
+            if (start != SIZE_MAX) return start;
+        }
+    return m ? m - 1 : 0;
+}
+
 static void measure(judged *models, size_t n_models, uint64_t seed)
 {
     const double *scores[MAX_MODELS];
     nu_interval means[MAX_MODELS], gains[MAX_MODELS];
+    size_t starts[MAX_MODELS];
 
-    for (size_t m = 0; m < n_models; m++) scores[m] = models[m].scores;
-    nu_bootstrap(means, gains, scores, n_models, json_array_size(models[0].lines), N_DRAWS, seed);
+    for (size_t m = 0; m < n_models; m++) {
+        scores[m] = models[m].scores;
+        starts[m] = models[m].start = start_of(models, n_models, m);
+    }
+    nu_bootstrap(means, gains, scores, starts, n_models, json_array_size(models[0].lines), N_DRAWS,
+                 seed);
     for (size_t m = 0; m < n_models; m++) {
         models[m].range = means[m];
-        if (m) models[m].gain = gains[m];
+        models[m].gain = gains[m];
     }
+}
+
+/* By how much the second model is better than the first. */
+static nu_interval compare(const judged *first, const judged *second, uint64_t seed)
+{
+    const double *scores[2] = { first->scores, second->scores };
+    const size_t starts[2] = { 0, 0 };
+    nu_interval means[2], gains[2];
+
+    nu_bootstrap(means, gains, scores, starts, 2, json_array_size(first->lines), N_DRAWS, seed);
+    return gains[1];
 }
 
 /* ---- printing ---- */
@@ -125,30 +177,99 @@ static void print_table(const judged *models, size_t n_models)
            json_array_size(models[0].lines), "model", "score");
     for (size_t k = 0; k < nu_n_kinds; k++)
         if (nu_kinds[k].score) printf(" %7s", nu_kinds[k].name);
-    printf("  valid JSON  tokens\n");
+    printf("  valid JSON  tokens   KL\n");
     for (size_t m = 0; m < n_models; m++) {
         const judged *j = &models[m];
         printf("%-6s %.3f [%.3f, %.3f]", j->name, j->score, j->range.low, j->range.high);
         for (size_t k = 0; k < nu_n_kinds; k++)
             if (nu_kinds[k].score) printf(" %7.2f", kind_score(j, nu_kinds[k].name));
-        printf("  %9.0f%%  %6.1f\n", 100 * j->json_valid, j->mean_tokens);
+        printf("  %9.0f%%  %6.1f", 100 * j->json_valid, j->mean_tokens);
+        printf(j->has_kl ? " %4.1f\n" : "    -\n", j->kl);
     }
-    printf("\n");
+    printf("KL: nats of a reply, from the model that it started as\n\n");
 }
 
-/* True when every model beats the one before by more than both intervals. */
+static bool is_clear(const judged *models, size_t m)
+{
+    return models[m].range.low > models[models[m].start].range.high && models[m].gain.low > 0;
+}
+
+/* True when every model beats its start by more than both intervals. */
 static bool print_gains(const judged *models, size_t n_models)
 {
     bool all = true;
 
-    for (size_t m = 1; m < n_models; m++) {
-        bool clear = models[m].range.low > models[m - 1].range.high && models[m].gain.low > 0;
+    for (size_t m = 0; m < n_models; m++) {
+        const judged *start = &models[models[m].start];
+        bool clear = is_clear(models, m);
+        if (start == &models[m]) continue;
         all = all && clear;
-        printf("%s over %s: %+.3f [%+.3f, %+.3f]%s\n", models[m].name, models[m - 1].name,
-               models[m].score - models[m - 1].score, models[m].gain.low, models[m].gain.high,
+        printf("%s over %s: %+.3f [%+.3f, %+.3f]%s\n", models[m].name, start->name,
+               models[m].score - start->score, models[m].gain.low, models[m].gain.high,
                clear ? "" : "  -- not beyond the intervals");
     }
     return all;
+}
+
+static void print_judge(const json_t *judge)
+{
+    if (judge)
+        printf("reward model: the better of two replies to a held-out prompt scores higher in "
+               "%.3f of %lld pairs\n",
+               json_number_value(json_object_get(judge, "accuracy")),
+               (long long)json_integer_value(json_object_get(judge, "pairs")));
+}
+
+/* "sft=12": the name's length, and the seconds behind it. */
+static size_t read_time(const char *time, double *seconds)
+{
+    const char *equals = strchr(time, '=');
+
+    *seconds = equals ? strtod(equals + 1, NULL) : 0;
+    return equals ? (size_t)(equals - time) : strlen(time);
+}
+
+static void print_times(const nu_options *o)
+{
+    double seconds;
+
+    for (size_t i = 0; i < o->n_times; i++) {
+        size_t length = read_time(o->times[i], &seconds);
+        printf("%s%.*s %.0f s%s", i ? ", " : "time: ", (int)length, o->times[i], seconds,
+               i + 1 < o->n_times ? "" : "\n");
+    }
+}
+
+/* What a recipe's last stage gained; SIZE_MAX when its model is not in the table. */
+static size_t tell_recipe(nu_text *out, const judged *models, size_t n_models, size_t recipe)
+{
+    size_t m = find(models, n_models, recipes[recipe].model);
+
+    if (m == SIZE_MAX) return m;
+    nu_text_put(out, "%s%s's recipe ends at %.3f, %+.3f [%+.3f, %+.3f] over its start%s",
+                out->len ? "; " : "", recipes[recipe].name, models[m].score,
+                models[m].score - models[models[m].start].score, models[m].gain.low,
+                models[m].gain.high,
+                is_clear(models, m) ? "" : ", which is not beyond the intervals");
+    return m;
+}
+
+/* Everything in the sentence comes from the numbers. */
+static void tell_verdict(nu_text *out, const judged *models, size_t n_models, uint64_t seed)
+{
+    size_t first = tell_recipe(out, models, n_models, 0);
+    size_t second = tell_recipe(out, models, n_models, 1);
+
+    if (first != SIZE_MAX && second != SIZE_MAX) {
+        nu_interval gap = compare(&models[first], &models[second], seed);
+        bool level = gap.low <= 0 && gap.high >= 0;
+        bool better = models[second].score > models[first].score;
+        nu_text_put(out, "; %s%s (%s less %s: %+.3f [%+.3f, %+.3f])",
+                    level ? "neither is shown to be the better one" : recipes[better ? 1 : 0].name,
+                    level ? "" : "'s is the better one", recipes[1].name, recipes[0].name,
+                    models[second].score - models[first].score, gap.low, gap.high);
+    }
+    if (out->len) nu_text_put(out, ".");
 }
 
 static void print_indented(const char *label, const char *text)
@@ -182,46 +303,94 @@ static void print_side_by_side(const judged *models, size_t n_models)
         }
 }
 
-static json_t *as_json(const judged *models, size_t n_models, double seconds)
+static json_t *model_as_json(const judged *models, size_t m)
 {
-    json_t *list = json_array();
+    const judged *j = &models[m];
+    json_t *kinds = json_object(), *out;
 
-    for (size_t m = 0; m < n_models; m++) {
-        const judged *j = &models[m];
-        json_t *kinds = json_object();
-        for (size_t k = 0; k < nu_n_kinds; k++)
-            if (nu_kinds[k].score)
-                json_object_set_new(kinds, nu_kinds[k].name,
-                                    json_real(kind_score(j, nu_kinds[k].name)));
-        json_array_append_new(
-            list, json_pack("{s:s,s:f,s:f,s:f,s:o,s:f,s:f}", "name", j->name, "score", j->score,
-                            "score_low", j->range.low, "score_high", j->range.high, "kinds", kinds,
-                            "json_valid", j->json_valid, "mean_tokens", j->mean_tokens));
+    for (size_t k = 0; k < nu_n_kinds; k++)
+        if (nu_kinds[k].score)
+            json_object_set_new(kinds, nu_kinds[k].name,
+                                json_real(kind_score(j, nu_kinds[k].name)));
+    out = json_pack("{s:s,s:f,s:f,s:f,s:o,s:f,s:f}", "name", j->name, "score", j->score,
+                    "score_low", j->range.low, "score_high", j->range.high, "kinds", kinds,
+                    "json_valid", j->json_valid, "mean_tokens", j->mean_tokens);
+    if (j->has_kl) json_object_set_new(out, "kl", json_real(j->kl));
+    if (j->start == m) return out;
+    json_object_set_new(out, "start", json_string(models[j->start].name));
+    json_object_set_new(out, "gain", json_real(j->score - models[j->start].score));
+    json_object_set_new(out, "gain_low", json_real(j->gain.low));
+    json_object_set_new(out, "gain_high", json_real(j->gain.high));
+    json_object_set_new(out, "clear", json_boolean(is_clear(models, m)));
+    return out;
+}
+
+static json_t *times_as_json(const nu_options *o)
+{
+    json_t *times = json_object();
+    double seconds;
+
+    for (size_t i = 0; i < o->n_times; i++) {
+        char name[64];
+        size_t length = read_time(o->times[i], &seconds);
+        snprintf(name, sizeof name, "%.*s", (int)length, o->times[i]);
+        json_object_set_new(times, name, json_real(seconds));
     }
-    return json_pack("{s:I,s:o,s:f}", "prompts", (json_int_t)json_array_size(models[0].lines),
-                     "models", list, "seconds", seconds);
+    return times;
+}
+
+static json_t *as_json(const judged *models, size_t n_models, const json_t *judge,
+                       const char *verdict, const nu_options *o)
+{
+    json_t *list = json_array(), *out;
+
+    for (size_t m = 0; m < n_models; m++) json_array_append_new(list, model_as_json(models, m));
+    out = json_pack("{s:I,s:o,s:f,s:o,s:s}", "prompts",
+                    (json_int_t)json_array_size(models[0].lines), "models", list, "seconds",
+                    o->seconds, "stage_seconds", times_as_json(o), "verdict", verdict);
+    if (judge) json_object_set_new(out, "reward_model", json_deep_copy(judge));
+    return out;
+}
+
+static json_t *read_judge(const char *path)
+{
+    json_error_t where;
+    json_t *judge = path ? json_load_file(path, 0, &where) : NULL;
+
+    if (path && !judge) nu_die("%s: %s", path, where.text);
+    return judge;
+}
+
+static void write_json(const nu_options *o, json_t *table)
+{
+    if (!table || json_dump_file(table, o->json, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
+        nu_die("%s: could not be written: %s", o->json, strerror(errno));
+    json_decref(table);
 }
 
 int nu_cmd_report(const nu_options *o)
 {
     judged models[MAX_MODELS] = { 0 };
+    nu_text verdict = { 0 };
+    json_t *judge = read_judge(o->judge);
 
     if (!o->n_files) nu_die("report wants --file BASE.jsonl --file SFT.jsonl ...");
-    for (size_t m = 0; m < o->n_files; m++) judge(&models[m], o->files[m]);
+    for (size_t m = 0; m < o->n_files; m++) judge_model(&models[m], o->files[m]);
     check_paired(models, o->n_files);
     measure(models, o->n_files, o->seed);
+    tell_verdict(&verdict, models, o->n_files, o->seed);
     print_table(models, o->n_files);
     bool clear = print_gains(models, o->n_files);
+    print_judge(judge);
+    print_times(o);
     print_side_by_side(models, o->n_files);
-    if (o->json) {
-        json_t *table = as_json(models, o->n_files, o->seconds);
-        if (!table || json_dump_file(table, o->json, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
-            nu_die("%s: could not be written: %s", o->json, strerror(errno));
-        json_decref(table);
-    }
+    if (verdict.len) printf("\nVerdict: %s\n", verdict.data);
+    if (o->json) write_json(o, as_json(models, o->n_files, judge, nu_text_str(&verdict), o));
     for (size_t m = 0; m < o->n_files; m++) {
         json_decref(models[m].lines);
         free(models[m].scores);
     }
+    json_decref(judge);
+    nu_text_free(&verdict);
     return clear ? 0 : 1;
 }

@@ -1,4 +1,5 @@
-/* sample.c -- several replies to every prompt, through the library's packed batch. */
+/* sample.c -- several replies to every prompt, through the library's packed batch, and how much
+ * more likely they are than under the model that was started from. */
 #include "nursery.h"
 
 #include <aerie/session.h>
@@ -65,6 +66,32 @@ static bool show_progress(void *user, int64_t done, int64_t total)
     return true;
 }
 
+/* By how much more likely one model finds a reply than another. */
+static double log_ratio(aerie_model *model, aerie_model *start, const aerie_prompt *prompt,
+                        const aerie_reply *reply)
+{
+    aerie_reply_likelihood now, then;
+    aerie_error err = { 0 };
+    bool ended = reply->finish == AERIE_FINISH_STOP;
+
+    if (aerie_reply_logprob(model, prompt->messages, prompt->n_messages, reply->text, ended, NULL,
+                            &now, &err) ||
+        aerie_reply_logprob(start, prompt->messages, prompt->n_messages, reply->text, ended, NULL,
+                            &then, &err))
+        nu_die("%s", err.message);
+    return now.logprob - then.logprob;
+}
+
+static void add_log_ratios(json_t *line, const aerie_prompt *prompt, const aerie_reply *replies,
+                           size_t n, aerie_model *model, aerie_model *start)
+{
+    json_t *list = json_array();
+
+    for (size_t j = 0; j < n; j++)
+        json_array_append_new(list, json_real(log_ratio(model, start, prompt, &replies[j])));
+    json_object_set_new(line, "log_ratios", list);
+}
+
 /* The record of a prompt again, with "replies" and the "tokens" of each. */
 static void print_replies(json_t *line, const aerie_reply *replies, size_t n)
 {
@@ -82,7 +109,7 @@ static void print_replies(json_t *line, const aerie_reply *replies, size_t n)
 int nu_cmd_sample(const nu_options *o)
 {
     aerie_error err = { 0 };
-    aerie_model *model = NULL;
+    aerie_model *model = NULL, *start = NULL;
     aerie_reply *replies = NULL;
     prompt_set set;
     aerie_model_options opening = { .threads = o->threads };
@@ -100,11 +127,17 @@ int nu_cmd_sample(const nu_options *o)
     options.sampling.seed = o->seed;
     read_prompts(&set, o->files[0], o->n);
     if (aerie_model_open(&model, o->model, &opening, &err) ||
+        (o->start && aerie_model_open(&start, o->start, &opening, &err)) ||
         aerie_generate(model, set.prompts, set.n, &options, &replies, &err))
         nu_die("%s", err.message);
-    for (size_t i = 0; i < set.n; i++)
-        print_replies(json_array_get(set.lines, i), replies + i * o->replies, o->replies);
+    for (size_t i = 0; i < set.n; i++) {
+        json_t *line = json_array_get(set.lines, i);
+        const aerie_reply *of = replies + i * o->replies;
+        if (start) add_log_ratios(line, &set.prompts[i], of, o->replies, model, start);
+        print_replies(line, of, o->replies);
+    }
     aerie_replies_free(replies, set.n * o->replies);
+    aerie_model_close(start);
     aerie_model_close(model);
     free_prompts(&set);
     return 0;

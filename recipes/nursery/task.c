@@ -68,6 +68,20 @@ double nu_task_score(const char *kind, const json_t *check, const char *reply)
     return score;
 }
 
+size_t nu_task_score_replies(double *scores, size_t max, const json_t *line)
+{
+    const json_t *replies = json_object_get(line, "replies");
+    size_t n = json_array_size(replies);
+
+    if (n > max) n = max;
+    for (size_t i = 0; i < n; i++) {
+        const char *reply = json_string_value(json_array_get(replies, i));
+        scores[i] = nu_task_score(nu_task_string(line, "kind"), json_object_get(line, "check"),
+                                  reply ? reply : "");
+    }
+    return n;
+}
+
 const char *nu_task_string(const json_t *check, const char *key)
 {
     const char *text = json_string_value(json_object_get(check, key));

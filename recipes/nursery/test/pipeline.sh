@@ -12,10 +12,29 @@ fi
 AERIE_HOME=$work/home recipes/nursery/align --build "$1" --work "$work/run" --quick --json "$work/table.json" \
     > "$work/report.txt" || [ $? -eq 1 ]
 test -s "$work/home/models/nursery/zephyr.gguf"
-for key in prompts models name score score_low score_high kinds json_valid mean_tokens seconds; do
+test -s "$work/home/models/nursery/starling.gguf"
+for key in prompts models name score score_low score_high kinds json_valid mean_tokens seconds \
+    start gain gain_low gain_high kl reward_model accuracy pairs stage_seconds verdict; do
     grep -q "\"$key\":" "$work/table.json" || { echo "the table has no \"$key\""; exit 1; }
 done
-for name in base sft dpo; do
+for name in base sft dpo crlft apa; do
     grep -q "\"name\": \"$name\"" "$work/table.json" || { echo "the table has no model $name"; exit 1; }
 done
+grep -q '"start": "crlft"' "$work/table.json" || { echo "apa is not compared with crlft"; exit 1; }
+grep -q '^Verdict: Zephyr.*; Starling' "$work/report.txt" || { echo "the report has no verdict"; exit 1; }
+
+# Half of the demonstrations are the careful source's, and rankings have seven replies each.
+careful=$(grep -c '"condition":"careful"' "$work/run/demonstrations.jsonl")
+[ "$careful" -gt 70 ] && [ "$careful" -lt 130 ] || { echo "$careful of 200 demonstrations are careful"; exit 1; }
+! grep -vE '"ranks":\[([1-7],){6}[1-7]\]' "$work/run/ranked.jsonl" || { echo "a ranking is not of seven"; exit 1; }
+
+# What C-RLFT trains on, piece by piece, has the tokens of the template under which replies are asked for.
+grep '"condition":"careful"' "$work/run/demonstrations.jsonl" > "$work/careful.jsonl"
+look() { # build recipe
+    "$1/aerie" inspect "$work/careful.jsonl" --recipe "recipes/nursery/$2.yaml" --limit 0 --set model=recipes/nursery/nursery.gguf \
+        --set template=recipes/nursery/starling.jinja
+}
+look "$1" crlft > "$work/pieces.txt"
+look "$1" sft > "$work/template.txt"
+test -s "$work/pieces.txt" && cmp "$work/pieces.txt" "$work/template.txt"
 cat "$work/report.txt"

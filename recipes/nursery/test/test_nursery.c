@@ -187,6 +187,7 @@ static void bootstrap_is_paired(void **state)
 {
     double a[200], b[200];
     const double *scores[3] = { a, a, b };
+    const size_t starts[3] = { 0, 0, 1 };
     nu_interval means[3], gains[3];
     nu_chance c = nu_chance_seed(SEED, "bootstrap test");
 
@@ -195,10 +196,22 @@ static void bootstrap_is_paired(void **state)
         a[i] = (double)nu_chance_below(&c, 100) / 100;
         b[i] = a[i] + 0.125;
     }
-    nu_bootstrap(means, gains, scores, 3, 200, 1000, SEED);
+    nu_bootstrap(means, gains, scores, starts, 3, 200, 1000, SEED);
     assert_true(gains[1].low == 0 && gains[1].high == 0);
     assert_true(fabs(gains[2].low - 0.125) < 1e-9 && fabs(gains[2].high - 0.125) < 1e-9);
     assert_true(means[0].low < means[0].high && means[0].high - means[0].low < 0.12);
+}
+
+static void equal_scores_share_a_rank(void **state)
+{
+    static const double scores[] = { 0.5, 1, 0.5, 1, 0, 0.5 };
+    static const size_t wanted[] = { 3, 1, 3, 1, 6, 3 };
+    size_t ranks[6];
+
+    (void)state;
+    assert_int_equal(nu_rank(ranks, scores, 6), 1 + 3);
+    for (int i = 0; i < 6; i++) assert_int_equal(ranks[i], wanted[i]);
+    assert_int_equal(nu_rank(ranks, scores, 0), 0);
 }
 
 int main(void)
@@ -209,6 +222,7 @@ int main(void)
         cmocka_unit_test(splits_do_not_meet),
         cmocka_unit_test(hand_made_replies_score_as_told),
         cmocka_unit_test(bootstrap_is_paired),
+        cmocka_unit_test(equal_scores_share_a_rank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
