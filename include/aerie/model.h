@@ -11,16 +11,17 @@ extern "C" {
 typedef struct aerie_model aerie_model;
 
 typedef enum {
-    AERIE_USE_REPLIES,   /* prompts and replies to them */
-    AERIE_USE_SCORES,    /* aerie_perplexity() with windows of n_ctx */
-    AERIE_USE_LOGITS,    /* logits of n_ctx tokens of a text at once */
-    AERIE_USE_IMPORTANCE /* aerie_imatrix() with chunks of n_ctx */
+    AERIE_USE_REPLIES,    /* prompts and replies to them */
+    AERIE_USE_SCORES,     /* aerie_perplexity() with windows of n_ctx */
+    AERIE_USE_LOGITS,     /* logits of n_ctx tokens of a text at once */
+    AERIE_USE_IMPORTANCE, /* aerie_imatrix() with chunks of n_ctx */
+    AERIE_USE_REWARDS     /* aerie_score() of n_ctx tokens at once, a prompt's and its responses' */
 } aerie_memory_use;
 
 /* What a model is to be used for. Zero means the default everywhere. */
 typedef struct {
     int64_t n_ctx;    /* positions of a sequence, prompt and reply; 0: the model's own, at most 4096
-                       * (of scores 2048; of logits and importance 512) */
+                       * (of scores and rewards 2048; of logits and importance 512) */
     int64_t parallel; /* sequences at once; 0: 1 */
     int64_t max_batch; /* tokens of one pass; 0: 512 */
     aerie_memory_use use;

@@ -14,7 +14,16 @@ typedef struct {
 
 static int64_t default_context(aerie_memory_use use)
 {
-    return use == AERIE_USE_REPLIES ? 4096 : use == AERIE_USE_SCORES ? 2048 : 512;
+    if (use == AERIE_USE_REPLIES) return 4096;
+    return use == AERIE_USE_SCORES || use == AERIE_USE_REWARDS ? 2048 : 512;
+}
+
+/* Whether a text is read a part at a time, its keys and values kept. */
+static bool uses_cache(const aerie_model *m, aerie_memory_use use)
+{
+    bool may = use == AERIE_USE_SCORES || use == AERIE_USE_LOGITS;
+
+    return use == AERIE_USE_REPLIES || (may && m->kv_named);
 }
 
 static aerie_status complete(aerie_memory_plan *plan, const ae_config *c, aerie_error *err)
@@ -72,8 +81,7 @@ static aerie_status cache_bytes(double *out, const aerie_model *m, const aerie_m
     size_t bytes = 0;
     aerie_status status = AERIE_OK;
 
-    if (plan->use == AERIE_USE_REPLIES || (m->kv_named && plan->use != AERIE_USE_IMPORTANCE))
-        status = ae_engine_kv_bytes(&bytes, &o, n_ctx, err);
+    if (uses_cache(m, plan->use)) status = ae_engine_kv_bytes(&bytes, &o, n_ctx, err);
     *out = (double)bytes * (double)plan->parallel;
     return status;
 }
@@ -115,6 +123,8 @@ static aerie_status run_passes(const subject *s, const aerie_memory_plan *plan, 
 
     if (plan->use == AERIE_USE_REPLIES)
         return ae_engine_rehearse(&o, n_ctx, plan->parallel, bytes, err);
+    if (plan->use == AERIE_USE_REWARDS)
+        return ae_reward_rehearse(o.device, o.net, n_ctx > 2 ? n_ctx : 2, bytes, err);
     if (plan->use == AERIE_USE_IMPORTANCE) o.score_in_cache = false;
     status = ae_engine_rehearse_text(&o, n_ctx > 2 ? n_ctx : 2, plan->use == AERIE_USE_LOGITS,
                                      bytes, err);
@@ -246,7 +256,7 @@ static const char *size_text(char out[32], uint64_t bytes)
  */
 static bool fits(const aerie_memory_need *need, const subject *s, int64_t n)
 {
-    bool at_once = need->plan.use != AERIE_USE_REPLIES && !s->m->kv_named;
+    bool at_once = !uses_cache(s->m, need->plan.use);
     uint64_t scratch = 0;
     double cache, others = (double)(need->total_bytes - need->cache_bytes);
 
@@ -293,6 +303,9 @@ static void advise(char *out, size_t len, const aerie_memory_need *need, const s
 
     if (n && need->plan.use == AERIE_USE_LOGITS)
         snprintf(out, len, "%lld tokens at once fit; cut the text", (long long)n);
+    else if (n && need->plan.use == AERIE_USE_REWARDS)
+        snprintf(out, len, "a prompt with a response of %lld tokens fits (--max-length %lld)",
+                 (long long)n, (long long)n);
     else if (n)
         snprintf(out, len, "a context of %lld fits (--ctx %lld)%s", (long long)n, (long long)n,
                  smaller_cache_fits(need, s->m) ? ", and this one with --kv q8_0" : "");

@@ -37,6 +37,13 @@ static const char sample[] =
     "of many colours, and the air scatters the blue ones most, so blue light reaches our eyes from "
     "every side.\n";
 
+/* Tokens of the sample, or of a longer text's windows. */
+enum { WINDOW = 256 };
+
+/* Folding takes a tensor at a time; measuring wants a whole model, twice. --force asks for neither
+ * check. */
+static const aerie_memory_plan measuring = { .n_ctx = WINDOW, .use = AERIE_USE_LOGITS };
+
 /* ---- folding ---- */
 
 /* A handle beside those of projections: the head that scores. */
@@ -111,6 +118,18 @@ static aerie_status fold(aerie_model *m, const char *out_path, const aerie_merge
 
 /* ---- measuring ---- */
 
+static aerie_status open_to_measure(aerie_model **out, const char *path,
+                                    const aerie_model_options *o, aerie_error *err)
+{
+    aerie_error why = { 0 };
+    aerie_status status = aerie_model_open(out, path, o, &why);
+
+    if (!status) return AERIE_OK;
+    return aerie_fail(
+        err, status, "%s%s", why.message,
+        status == AERIE_NO_MEMORY && o->plan ? "; or merge without measuring (--no-measure)" : "");
+}
+
 /* Whole windows of the text, the longest that do: a short one is one window. */
 static aerie_status windows_of(aerie_windows *out, const aerie_model *m, const char *text,
                                size_t len, aerie_error *err)
@@ -122,7 +141,7 @@ static aerie_status windows_of(aerie_windows *out, const aerie_model *m, const c
     if (!status)
         status = ae_api_encode(&ids, ae_model_tokenizer(m->model), (ae_span){ text, len },
                                AE_ENCODE_BOS, err);
-    out->n_ctx = most < 256 ? most : 256;
+    out->n_ctx = most < WINDOW ? most : WINDOW;
     if ((int64_t)ids.len < out->n_ctx) out->n_ctx = (int64_t)ids.len;
     if (!status && out->n_ctx < 4)
         status = aerie_fail(err, AERIE_BAD_ARGUMENT,
@@ -148,13 +167,16 @@ static aerie_status keep_logits(aerie_model *m, const char *path, const aerie_me
 static aerie_status measure(const char *out_path, const char *logits, const aerie_merge_options *o,
                             aerie_merge_summary *summary, aerie_error *err)
 {
-    aerie_model_options exact = { .threads = o->threads, .cpu = o->cpu, .exact = true };
+    aerie_model_options exact = {
+        .threads = o->threads, .cpu = o->cpu, .exact = true, .plan = o->any_base ? NULL : &measuring
+    };
     aerie_divergence_result r = { 0 };
     aerie_model *m = NULL;
     aerie_status status = aerie_model_open(&m, out_path, &exact, err);
 
     if (!status) status = aerie_divergence(m, logits, NULL, NULL, &r, err);
     aerie_model_close(m);
+    if (status) aerie_error_prefix(err, "%s is written, but not measured", out_path);
     if (status) return status;
     summary->tokens = r.tokens;
     summary->logit_max = r.logit_max;
@@ -195,7 +217,8 @@ aerie_status aerie_merge(const char *model_path, const char *out_path,
                                  .adapters = o.adapters,
                                  .n_adapters = o.n_adapters,
                                  .any_base = o.any_base,
-                                 .exact = true };
+                                 .exact = true,
+                                 .plan = o.unmeasured || o.any_base ? NULL : &measuring };
     aerie_merge_summary unwanted, *sum = summary ? summary : &unwanted;
     ae_bytes logits = { 0 };
     aerie_model *m = NULL;
@@ -205,7 +228,7 @@ aerie_status aerie_merge(const char *model_path, const char *out_path,
     *sum = (aerie_merge_summary){ 0 };
     ae_bytes_printf(&logits, "%s.logits", out_path);
     if (!status) status = ae_bytes_status(&logits, err);
-    if (!status) status = aerie_model_open(&m, model_path, &with, err);
+    if (!status) status = open_to_measure(&m, model_path, &with, err);
     if (!status) {
         /* Neither has anything to predict tokens with. */
         measured = !o.unmeasured && ae_model_net(m->model)->head;

@@ -9,11 +9,12 @@
 #include <string.h>
 
 typedef struct {
-    const aerie_model *m;
+    aerie_model *m;
     const aerie_score_options *options;
     ae_template *chat_template;
     ae_encode_options encode;
     ae_arena rows, sample; /* of a pass; of a row of the file */
+    int64_t at_once;       /* tokens of a row that are known to fit */
     aerie_score_fn *each;
     void *user;
     aerie_score_result sums; /* accuracy and mean: counted, not yet divided */
@@ -100,6 +101,29 @@ static aerie_status give(scorer *s, const aerie_scored *row, aerie_error *err)
     return aerie_fail(err, AERIE_INTERRUPTED, "interrupted while scoring");
 }
 
+enum { MOST_AT_ONCE = 8192 };
+
+/* How many tokens of a row are scored at once: all of them where there is memory for them, else
+ * fewer, down to the prompt with its longest response. The numbers don't depend on it. */
+static aerie_status find_room(scorer *s, const ae_replies *r, int64_t *at_once, aerie_error *err)
+{
+    int64_t least = 0, n = ae_min64(ae_replies_tokens(r), MOST_AT_ONCE);
+
+    for (int64_t k = 0; k < r->n_replies; k++) least = ae_max64(least, r->reply_n[k]);
+    least += r->n_prompt;
+    for (n = ae_max64(n, least);; n = ae_max64(n / 2, least)) {
+        const aerie_memory_plan plan = { .n_ctx = n, .use = AERIE_USE_REWARDS };
+        aerie_error why = { 0 };
+        *at_once = n;
+        if (n <= s->at_once) return AERIE_OK;
+        if (ae_api_check_use(s->m, NULL, &plan, &why) == AERIE_OK) break;
+        if (n > least && why.status == AERIE_NO_MEMORY) continue;
+        return aerie_fail(err, why.status, "%s", why.message);
+    }
+    s->at_once = n;
+    return AERIE_OK;
+}
+
 static aerie_status score_sample(scorer *s, const ae_sample *sample, int64_t index,
                                  aerie_error *err)
 {
@@ -110,11 +134,13 @@ static aerie_status score_sample(scorer *s, const ae_sample *sample, int64_t ind
     double *scores = ae_arena_take(&s->sample, n, sizeof *scores),
            *ranks = ae_arena_take(&s->sample, n, sizeof *ranks);
     aerie_scored row = { .index = index, .n = n, .scores = scores, .ranks = ranks };
-    aerie_status status;
+    int64_t at_once;
+    aerie_status status = find_room(s, &replies, &at_once, err);
 
+    if (status) return status;
     if (!every || !scores || !ranks)
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for %zu scores", n);
-    status = ae_reward_scores(every, &replies, 0, s->m->device, &s->m->net, &s->rows, err);
+    status = ae_reward_scores(every, &replies, at_once, s->m->device, &s->m->net, &s->rows, err);
     if (status) return status;
     row.prompt_score = (double)every[sample->n_prompt - 1];
     for (size_t k = 0; k < n; k++) {

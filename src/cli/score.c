@@ -54,6 +54,8 @@ static aerie_status score(score_call *c, const char *model, aerie_error *err)
     aerie_status status =
         c->template_word ? cli_read_template(&source, c->template_word, err) : AERIE_OK;
 
+    const aerie_memory_plan plan = { .n_ctx = c->options.max_length, .use = AERIE_USE_REWARDS };
+    c->common.plan = &plan;
     if (c->template_word) c->options.chat_template = source.data;
     if (!status) status = cli_open(&m, model, &c->common, err);
     if (!status) status = aerie_score(m, c->data, &c->options, on_row, c, &result, err);

@@ -96,3 +96,32 @@ aerie_status ae_reward_scores(float *out, const ae_replies *r, int64_t max_token
     }
     return status;
 }
+
+aerie_status ae_reward_rehearse(ae_device *device, const ae_net *net, int64_t n, size_t *bytes,
+                                aerie_error *err)
+{
+    ae_arena arena = { 0 }, own = { 0 };
+    int64_t width = net->config->hidden_size, half = n / 2;
+    int32_t reply_n = (int32_t)(n - half);
+    const ae_tensor head = { .rows = 1,
+                             .cols = width,
+                             .data = ae_arena_take(&own, (size_t)width, sizeof(float)) };
+    int32_t *ids = ae_arena_take(&own, (size_t)n, sizeof *ids);
+    float *scores = ae_arena_take(&own, (size_t)n, sizeof *scores);
+    const ae_replies replies = { ids, half, &reply_n, 1 };
+    ae_net with = *net;
+    aerie_status status = AERIE_OK;
+
+    if (!with.score) with.score = &head;
+    if (!head.data || !ids || !scores)
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for %lld tokens", (long long)n);
+    if (!status) {
+        device->rehearse(device, true);
+        status = ae_reward_scores(scores, &replies, n, device, &with, &arena, err);
+        device->rehearse(device, false);
+    }
+    *bytes = arena.touched_peak;
+    ae_arena_free(&arena);
+    ae_arena_free(&own);
+    return status;
+}

@@ -25,4 +25,9 @@ aerie_status ae_reward_scores(float *out, const ae_replies *r, int64_t max_token
                               ae_device *device, const ae_net *net, ae_arena *arena,
                               aerie_error *err);
 
+/* What scoring n tokens at once takes: it is run on a device that computes nothing. Also without a
+ * head, which an adapter may still bring. */
+aerie_status ae_reward_rehearse(ae_device *device, const ae_net *net, int64_t n, size_t *bytes,
+                                aerie_error *err);
+
 #endif

@@ -5,6 +5,7 @@
  * Each case is a process of its own, as a peak never falls. */
 #include "aerie/eval.h"
 #include "aerie/quantize.h"
+#include "aerie/score.h"
 #include "api/api.h"
 
 #include "scratch.h"
@@ -14,7 +15,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-static char *folder, *model_path;
+static char *folder, *model_path, *reward_path;
 
 /* ---- a model large enough for its cache to count ---- */
 
@@ -26,7 +27,8 @@ static const char config[] =
 
 static aerie_status make_model(aerie_error *err)
 {
-    ae_model *words = NULL, *m = NULL;
+    const ae_head_options head = { .score = true, .drop_language = true };
+    ae_model *words = NULL, *m = NULL, *rewards = NULL;
     char *hf = ae_path_join(folder, "hf"), *config_path = ae_path_join(hf, "config.json");
     aerie_status status = ae_model_open(&words, "recipes/nursery/nursery.gguf", err);
 
@@ -34,6 +36,9 @@ static aerie_status make_model(aerie_error *err)
     if (!status) status = ae_file_write(config_path, config, strlen(config), err);
     if (!status) status = ae_model_random(&m, hf, 1, err);
     if (!status) status = ae_model_save_gguf(m, model_path, AE_Q8_0, err);
+    if (!status) status = ae_model_trainable_with(&rewards, m, &head, err);
+    if (!status) status = ae_model_save_gguf(rewards, reward_path, AE_Q8_0, err);
+    ae_model_close(rewards);
     ae_model_close(m);
     ae_model_close(words);
     ae_free(config_path);
@@ -61,6 +66,8 @@ static const use_case cases[] = {
     { "scores over a cache", { .n_ctx = 4000, .use = AERIE_USE_SCORES }, "f16", false, false },
     { "logits", { .n_ctx = 2000, .use = AERIE_USE_LOGITS }, NULL, false, false },
     { "logits over a cache", { .n_ctx = 4000, .use = AERIE_USE_LOGITS }, "q8_0", false, false },
+    { "rewards", { .n_ctx = 2000, .use = AERIE_USE_REWARDS }, NULL, false, false },
+    { "rewards of a long row", { .n_ctx = 9000, .use = AERIE_USE_REWARDS }, NULL, true, false },
     { "importance", { .n_ctx = 2000, .use = AERIE_USE_IMPORTANCE }, NULL, false, false },
 };
 
@@ -116,8 +123,23 @@ static char *text_of(const aerie_model *m, int64_t n, size_t *len)
     return text;
 }
 
+/* A prompt and a response, each cut to half of the room. */
+static aerie_status score_text(aerie_model *m, const aerie_memory_plan *p, aerie_error *err)
+{
+    size_t len = (size_t)p->n_ctx * 8;
+    char *text = ae_alloc(len + 1, 1);
+    const char *reply = text;
+    const aerie_score_options o = { .chat_template = "zephyr", .max_length = p->n_ctx };
+
+    for (size_t i = 0; i < len; i++) text[i] = i % 5 == 4 ? ' ' : (char)('a' + ae_mix64(i) % 26);
+    aerie_status status = aerie_score_replies(m, text, &reply, 1, &o, NULL, NULL, err);
+    ae_free(text);
+    return status;
+}
+
 static aerie_status read_text(aerie_model *m, const aerie_memory_plan *p, aerie_error *err)
 {
+    if (p->use == AERIE_USE_REWARDS) return score_text(m, p, err);
     char *out = ae_path_join(folder, "out");
     size_t len;
     char *text = text_of(m, p->n_ctx, &len);
@@ -141,17 +163,18 @@ static aerie_status run_case(const use_case *c, double *told, aerie_error *err)
 {
     aerie_model *m = NULL, *draft = NULL;
     aerie_memory_plan plan = c->plan;
+    const char *path = plan.use == AERIE_USE_REWARDS ? reward_path : model_path;
     aerie_model_options o = { .threads = 2, .exact = c->exact, .kv = c->kv };
     aerie_memory_need need;
     aerie_status status;
 
     if (c->has_draft) plan.draft = model_path;
-    status = aerie_model_memory(model_path, &o, &plan, &need, err);
+    status = aerie_model_memory(path, &o, &plan, &need, err);
     *told = (double)need.total_bytes;
     if (!status && !need.prefix_bytes != !plan.prefix_tokens) return AERIE_IO;
     if (!status && !need.draft_bytes != !plan.draft) return AERIE_IO;
     o.plan = &plan;
-    if (!status) status = aerie_model_open(&m, model_path, &o, err);
+    if (!status) status = aerie_model_open(&m, path, &o, err);
     o.plan = NULL;
     if (!status && c->has_draft) status = aerie_model_open(&draft, model_path, &o, err);
     if (!status)
@@ -289,6 +312,28 @@ static aerie_status ask_imatrix(aerie_model *m, aerie_error *err)
     return aerie_imatrix(m, "z", 1, "/nowhere/at/all", &o, NULL, err);
 }
 
+static aerie_status ask_reward(aerie_model *m, aerie_error *err)
+{
+    const aerie_memory_plan p = { .n_ctx = 30000 };
+
+    return score_text(m, &p, err);
+}
+
+/* More replies than fit at once: they are scored a few at a time. */
+static aerie_status ask_many_rewards(aerie_model *m, aerie_error *err)
+{
+    enum { N = 20 };
+    const char *replies[N];
+    char *text = ae_alloc(3001, 1);
+    const aerie_score_options o = { .chat_template = "zephyr", .max_length = 600 };
+
+    memset(text, 'z', 3000);
+    for (int i = 0; i < N; i++) replies[i] = text;
+    aerie_status status = aerie_score_replies(m, "z", replies, N, &o, NULL, NULL, err);
+    ae_free(text);
+    return status;
+}
+
 static int check_said(const char *name, const char *said, const char *wanted)
 {
     bool good = said && (*wanted ? strstr(said, wanted) != NULL : !*said);
@@ -300,8 +345,9 @@ static int check_said(const char *name, const char *said, const char *wanted)
 static int ask_for_more(const void *unused)
 {
     aerie_memory_plan plan = { .n_ctx = 500 };
+    aerie_memory_plan rewards = { .n_ctx = 600, .use = AERIE_USE_REWARDS };
     aerie_model_options o = { .threads = 2, .plan = &plan };
-    aerie_model *m = NULL, *free_one = NULL;
+    aerie_model *m = NULL, *free_one = NULL, *scorer = NULL;
     int failed = 0;
     (void)unused;
 
@@ -316,6 +362,11 @@ static int ask_for_more(const void *unused)
     failed += check_said("perplexity", sentence(m, ask_perplexity), "fits (--ctx ");
     failed += check_said("logits", sentence(m, ask_logits), "tokens at once fit; cut the text");
     failed += check_said("importance", sentence(m, ask_imatrix), "a context of 30000");
+    o.plan = &rewards;
+    if (aerie_model_open(&scorer, reward_path, &o, NULL)) return 1;
+    failed += check_said("rewards", sentence(scorer, ask_reward), "fits (--max-length ");
+    failed += check_said("many rewards", sentence(scorer, ask_many_rewards), "");
+    aerie_model_close(scorer);
     aerie_model_close(free_one);
     aerie_model_close(m);
     return failed;
@@ -351,8 +402,10 @@ int main(void)
 
     folder = scratch_make();
     model_path = ae_path_join(folder, "m.gguf");
+    reward_path = ae_path_join(folder, "rm.gguf");
     if (in_child(prepare, NULL) == 0) failed = cmocka_run_group_tests(tests, NULL, NULL);
     ae_free(model_path);
+    ae_free(reward_path);
     scratch_remove(folder);
     return failed;
 }
