@@ -1,11 +1,11 @@
 /* project.c -- a linear layer as it is used: the weight, and the low-rank additions over it. */
 #include "nn/nn.h"
 
-static ae_tensor *add_lora(ae_ctx *cx, const ae_tensor *y, const ae_tensor *x, const ae_lora *lora)
+/* y is an output that no note reads: of a product, or of a rescaling. */
+static ae_tensor *add_lora(ae_ctx *cx, ae_tensor *y, const ae_tensor *x, const ae_lora *lora)
 {
     const ae_tensor *thinned = ae_dropout(cx, x, lora->dropout, lora->site);
-    const ae_tensor *inner = ae_linear(cx, thinned, lora->a, NULL);
-    return ae_add_scaled(cx, y, ae_linear(cx, inner, lora->b, NULL), lora->scale);
+    return ae_add_low_rank(cx, y, thinned, lora->a, lora->b, lora->scale);
 }
 
 ae_tensor *ae_project(ae_ctx *cx, const ae_projection *p, const ae_tensor *x)

@@ -95,6 +95,12 @@ ae_tensor *ae_soft_cap(ae_ctx *cx, const ae_tensor *x, float cap);
 ae_tensor *ae_add(ae_ctx *cx, const ae_tensor *a, const ae_tensor *b);
 ae_tensor *ae_add_scaled(ae_ctx *cx, const ae_tensor *a, const ae_tensor *b, float alpha);
 
+/* y += scale * (x A^T) B^T, and y comes back: its numbers have changed, its gradient is its own.
+ * Nothing before may need y's numbers on its way back.   y [T, N], x [T, in], a [R, in], b [N, R],
+ * all F32. */
+ae_tensor *ae_add_low_rank(ae_ctx *cx, ae_tensor *y, const ae_tensor *x, const ae_tensor *a,
+                           const ae_tensor *b, float scale);
+
 /* y = alpha * x.   x, y [T, D]. */
 ae_tensor *ae_scale(ae_ctx *cx, const ae_tensor *x, float alpha);
 

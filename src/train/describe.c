@@ -10,10 +10,8 @@ static double layer_floats(const ae_trainer *t)
     double q = (double)(c->n_heads * c->head_dim), k = (double)(c->n_kv_heads * c->head_dim);
     double sum = 6 * d + 3 * q + 3 * k + 3 * f;
 
-    /* An adapter adds x A^T, (x A^T) B^T and the sum, for each projection. */
-    if (t->recipe->lora_r > 0)
-        sum += 2 * (2 * q + 4 * k + 2 * d + 4 * f) / 2 + 7 * (double)t->recipe->lora_r;
-    return sum;
+    /* An adapter adds x A^T for each projection. */
+    return sum + 7 * (double)t->recipe->lora_r;
 }
 
 /* Tokens of the longest row: a sample that passes micro_batch_tokens has a row of its own. */
@@ -31,11 +29,14 @@ static int64_t row_tokens(const ae_trainer *t)
 size_t ae_row_bytes(const ae_trainer *t, bool recompute)
 {
     const ae_config *c = ae_model_config(t->model);
-    double layers = (double)c->n_layers, d = (double)c->hidden_size;
+    int64_t frozen = ae_first_trained(c->n_layers, t->recipe->last_layers);
+    double layers = (double)(c->n_layers - frozen), d = (double)c->hidden_size;
     double floats = recompute ? layers * d + layer_floats(t) : layers * layer_floats(t);
 
-    /* Each has a gradient beside it. */
-    return (size_t)(2 * sizeof(float) * (floats + 3 * d) * (double)row_tokens(t));
+    /* Each has a gradient beside it, but what lies below the first layer that is trained: these
+     * layers' outputs, and one's inside at a time. */
+    floats += 3 * d + (frozen > 0 ? ((double)frozen * d + layer_floats(t)) / 2 : 0);
+    return (size_t)(2 * sizeof(float) * floats * (double)row_tokens(t));
 }
 
 static double megabytes(size_t bytes)

@@ -13,7 +13,7 @@ enum { SEEDS = 10, T = 5, D = 24, F = 40, V = 19 };
 static const double TOLERANCE = 3e-4;
 
 typedef struct {
-    ae_tensor *a, *b, *c;
+    ae_tensor *a, *b, *c, *d;
     const int32_t *ids;
     const uint64_t *row_keys;
     bool interleaved;
@@ -72,6 +72,49 @@ static void test_linear(void **state)
     check("linear", linear, make_linear);
     check("linear with bias", linear, make_linear_bias);
     check("linear, bias alone", linear, make_linear_bias_only);
+}
+
+/* Into a product of the same x, as a projection does it: y's gradient is the sum's. */
+static ae_tensor *low_rank(ae_ctx *cx, const void *params)
+{
+    const operands *o = params;
+    return ae_add_low_rank(cx, ae_linear(cx, o->a, o->d, NULL), o->a, o->b, o->c, -0.7f);
+}
+
+static int make_low_rank(fixture *f, operands *o, ae_tensor **inputs)
+{
+    inputs[0] = o->a = fixture_tensor(f, T, D, 1, true);
+    inputs[1] = o->b = fixture_tensor(f, 3, D, 0.3f, true);
+    inputs[2] = o->c = fixture_tensor(f, F, 3, 0.5f, true);
+    inputs[3] = o->d = fixture_tensor(f, F, D, 0.2f, true);
+    return 4;
+}
+
+/* Over frozen weights and inputs: y has no gradient until the adapter gives it one. */
+static int make_low_rank_alone(fixture *f, operands *o, ae_tensor **inputs)
+{
+    o->a = fixture_tensor(f, T, D, 1, false);
+    inputs[0] = o->b = fixture_tensor(f, 3, D, 0.3f, true);
+    inputs[1] = o->c = fixture_tensor(f, F, 3, 0.5f, true);
+    o->d = fixture_tensor(f, F, D, 0.2f, false);
+    return 2;
+}
+
+static int make_low_rank_frozen(fixture *f, operands *o, ae_tensor **inputs)
+{
+    inputs[0] = o->a = fixture_tensor(f, T, D, 1, true);
+    o->b = fixture_tensor(f, 3, D, 0.3f, false);
+    o->c = fixture_tensor(f, F, 3, 0.5f, false);
+    o->d = fixture_tensor(f, F, D, 0.2f, false);
+    return 1;
+}
+
+static void test_low_rank(void **state)
+{
+    (void)state;
+    check("low rank", low_rank, make_low_rank);
+    check("low rank, all else frozen", low_rank, make_low_rank_alone);
+    check("low rank, frozen", low_rank, make_low_rank_frozen);
 }
 
 /* A frozen weight of any type: dx alone, through the weight as it lies. */
@@ -382,11 +425,11 @@ static void test_log_prob(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),        cmocka_unit_test(test_rescale),
-        cmocka_unit_test(test_linear_frozen), cmocka_unit_test(test_rmsnorm),
-        cmocka_unit_test(test_rope),          cmocka_unit_test(test_elementwise),
-        cmocka_unit_test(test_gather),        cmocka_unit_test(test_dropout),
-        cmocka_unit_test(test_log_prob),
+        cmocka_unit_test(test_linear),      cmocka_unit_test(test_rescale),
+        cmocka_unit_test(test_low_rank),    cmocka_unit_test(test_linear_frozen),
+        cmocka_unit_test(test_rmsnorm),     cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_elementwise), cmocka_unit_test(test_gather),
+        cmocka_unit_test(test_dropout),     cmocka_unit_test(test_log_prob),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,7 @@ static void test_shapes(void **state)
     REFUSED(AERIE_BAD_SHAPE, ae_swiglu(&cx, x, other));
     REFUSED(AERIE_BAD_SHAPE, ae_add(&cx, x, w));
     REFUSED(AERIE_BAD_SHAPE, ae_add_scaled(&cx, x, other, 1));
+    REFUSED(AERIE_BAD_SHAPE, ae_add_low_rank(&cx, x, x, w, w, 1));
     REFUSED(AERIE_BAD_ARGUMENT, ae_embedding(&cx, w, index, 3));
     REFUSED(AERIE_BAD_ARGUMENT, ae_embedding(&cx, x, index, 2));
     REFUSED(AERIE_BAD_ARGUMENT, ae_embedding(&cx, x, NULL, 2));
