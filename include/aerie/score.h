@@ -34,8 +34,9 @@ typedef struct {
     const double *scores; /* [n], each at its response's last token */
     const double *ranks;  /* [n], 1 the best, by the row's own scores; all 1: it has none */
     const aerie_score_token *const *tokens; /* [n], or NULL */
-    const size_t *n_tokens;                 /* [n] */
-    double prompt_score; /* where the prompt ends: what a reply's first token starts from */
+    const size_t *n_tokens;                 /* [n], or NULL */
+    const size_t *n_chars; /* [n]: characters of the response as the file has it, before any cut */
+    double prompt_score;   /* where the prompt ends: what a reply's first token starts from */
 } aerie_scored;
 /* False stops with AERIE_INTERRUPTED. */
 typedef bool aerie_score_fn(void *user, const aerie_scored *row);
@@ -46,6 +47,14 @@ typedef struct {
     int64_t n_pairs;     /* of responses that the rows rank differently */
     double accuracy; /* share of those whose better one scores strictly higher; NaN without any */
     double mean;     /* of all scores; NaN without any */
+    /* The standard error of `accuracy`, rows (not pairs) being what was drawn; NaN of one row. */
+    double accuracy_error;
+    /* What the same number would be had the longer response always the higher score: a reward model
+     * that does not beat it has learned little else. And both over pairs of like length alone, of
+     * which one has from 0.8 to 1.25 of the other's characters. */
+    double longer_wins;
+    int64_t n_matched;
+    double matched_accuracy, matched_error, matched_longer_wins; /* NaN without such pairs */
 } aerie_score_result;
 
 /* Scores every response in a file (prompt and responses, pairs, ranked or scored answers: the

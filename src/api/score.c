@@ -8,6 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Pairs of responses, and in how many the better one has the higher score, or is longer. */
+typedef struct {
+    double n, right, longer;
+} pair_counts;
+
+/* Of all rows, with the squares that the ratio's standard error is made of. */
+typedef struct {
+    pair_counts all;
+    double nn, rn, rr;
+    int64_t n_rows; /* with pairs */
+} pair_sums;
+
 typedef struct {
     aerie_model *m;
     const aerie_score_options *options;
@@ -17,7 +29,8 @@ typedef struct {
     int64_t at_once;       /* tokens of a row that are known to fit */
     aerie_score_fn *each;
     void *user;
-    aerie_score_result sums; /* accuracy and mean: counted, not yet divided */
+    aerie_score_result sums; /* mean: counted, not yet divided */
+    pair_sums pairs, matched;
 } scorer;
 
 static const aerie_score_options no_options;
@@ -50,18 +63,56 @@ static void close_scorer(scorer *s)
     ae_arena_free(&s->sample);
 }
 
-static void count_pairs(aerie_score_result *sums, const aerie_scored *row)
+static void count_pair(pair_counts *counts, const aerie_scored *row, size_t better, size_t worse)
 {
-    sums->n_rows++;
-    sums->n_responses += (int64_t)row->n;
+    counts->n++;
+    counts->right += row->scores[better] > row->scores[worse];
+    counts->longer += row->n_chars[better] > row->n_chars[worse];
+}
+
+static bool of_like_length(size_t a, size_t b)
+{
+    return 4 * (double)a <= 5 * (double)b && 4 * (double)b <= 5 * (double)a;
+}
+
+static void add_row(pair_sums *sums, const pair_counts *row)
+{
+    sums->all.n += row->n;
+    sums->all.right += row->right;
+    sums->all.longer += row->longer;
+    sums->nn += row->n * row->n;
+    sums->rn += row->right * row->n;
+    sums->rr += row->right * row->right;
+    sums->n_rows += row->n > 0;
+}
+
+static void count_pairs(scorer *s, const aerie_scored *row)
+{
+    pair_counts all = { 0 }, matched = { 0 };
+
+    s->sums.n_rows++;
+    s->sums.n_responses += (int64_t)row->n;
     for (size_t j = 0; j < row->n; j++) {
-        sums->mean += row->scores[j];
+        s->sums.mean += row->scores[j];
         for (size_t l = 0; l < row->n; l++) {
             if (!(row->ranks[j] < row->ranks[l])) continue;
-            sums->n_pairs++;
-            sums->accuracy += row->scores[j] > row->scores[l];
+            count_pair(&all, row, j, l);
+            if (of_like_length(row->n_chars[j], row->n_chars[l])) count_pair(&matched, row, j, l);
         }
     }
+    add_row(&s->pairs, &all);
+    add_row(&s->matched, &matched);
+}
+
+/* Of right / n, two sums over the same rows: the delta method. */
+static double error_of(const pair_sums *p)
+{
+    double ratio = p->all.right / p->all.n;
+    double squares = p->rr - 2 * ratio * p->rn + ratio * ratio * p->nn;
+    double rows = (double)p->n_rows;
+
+    if (p->n_rows < 2) return NAN;
+    return sqrt(fmax(squares, 0) * rows / (rows - 1)) / p->all.n;
 }
 
 /* The tokens of every reply with their scores, in the sample's arena. */
@@ -96,7 +147,7 @@ static aerie_status add_tokens(scorer *s, aerie_scored *row, const ae_sample *sa
 
 static aerie_status give(scorer *s, const aerie_scored *row, aerie_error *err)
 {
-    count_pairs(&s->sums, row);
+    count_pairs(s, row);
     if (!s->each || s->each(s->user, row)) return AERIE_OK;
     return aerie_fail(err, AERIE_INTERRUPTED, "interrupted while scoring");
 }
@@ -124,8 +175,24 @@ static aerie_status find_room(scorer *s, const ae_replies *r, int64_t *at_once, 
     return AERIE_OK;
 }
 
-static aerie_status score_sample(scorer *s, const ae_sample *sample, int64_t index,
-                                 aerie_error *err)
+/* Characters of a response's messages, in UTF-8. */
+static size_t count_chars(const json_t *messages)
+{
+    size_t i, n = 0;
+    json_t *message;
+
+    json_array_foreach(messages, i, message)
+    {
+        const json_t *content = json_object_get(message, "content");
+        const char *text = json_string_value(content);
+        for (size_t at = 0; at < json_string_length(content); at++)
+            n += ((unsigned char)text[at] & 0xc0) != 0x80;
+    }
+    return n;
+}
+
+static aerie_status score_sample(scorer *s, const ae_sample *sample, const json_t *texts,
+                                 int64_t index, aerie_error *err)
 {
     size_t n = (size_t)sample->n_replies;
     const ae_replies replies = { sample->ids, sample->n_prompt, sample->reply_n,
@@ -133,12 +200,15 @@ static aerie_status score_sample(scorer *s, const ae_sample *sample, int64_t ind
     float *every = ae_arena_take(&s->sample, (size_t)sample->n, sizeof *every);
     double *scores = ae_arena_take(&s->sample, n, sizeof *scores),
            *ranks = ae_arena_take(&s->sample, n, sizeof *ranks);
-    aerie_scored row = { .index = index, .n = n, .scores = scores, .ranks = ranks };
+    size_t *n_chars = ae_arena_take(&s->sample, n, sizeof *n_chars);
+    aerie_scored row = {
+        .index = index, .n = n, .scores = scores, .ranks = ranks, .n_chars = n_chars
+    };
     int64_t at_once;
     aerie_status status = find_room(s, &replies, &at_once, err);
 
     if (status) return status;
-    if (!every || !scores || !ranks)
+    if (!every || !scores || !ranks || !n_chars)
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for %zu scores", n);
     status = ae_reward_scores(every, &replies, at_once, s->m->device, &s->m->net, &s->rows, err);
     if (status) return status;
@@ -146,6 +216,7 @@ static aerie_status score_sample(scorer *s, const ae_sample *sample, int64_t ind
     for (size_t k = 0; k < n; k++) {
         scores[k] = (double)every[ae_replies_last(&replies, (int64_t)k)];
         ranks[k] = (double)sample->rank[k];
+        n_chars[k] = count_chars(json_array_get(texts, k));
     }
     if (s->options->every_token) status = add_tokens(s, &row, sample, every, err);
     return status ? status : give(s, &row, err);
@@ -165,7 +236,7 @@ static aerie_status score_example(scorer *s, const ae_example *e, int64_t index,
                             "%s: row %lld: nothing is left of a response within %d tokens; give a "
                             "larger max_length",
                             e->file ? e->file : "data", (long long)index + 1, s->encode.max_length);
-    return status ? status : score_sample(s, &sample, index, err);
+    return status ? status : score_sample(s, &sample, e->replies, index, err);
 }
 
 /* A part of the file at a time. */
@@ -188,8 +259,17 @@ static aerie_status score_all(scorer *s, ae_dataset *d, aerie_error *err)
 
 static void finish(const scorer *s, aerie_score_result *out)
 {
+    const pair_counts *pairs = &s->pairs.all, *matched = &s->matched.all;
+
     *out = s->sums;
-    out->accuracy = out->n_pairs > 0 ? out->accuracy / (double)out->n_pairs : NAN;
+    out->n_pairs = (int64_t)pairs->n;
+    out->accuracy = pairs->n > 0 ? pairs->right / pairs->n : NAN;
+    out->accuracy_error = error_of(&s->pairs);
+    out->longer_wins = pairs->n > 0 ? pairs->longer / pairs->n : NAN;
+    out->n_matched = (int64_t)matched->n;
+    out->matched_accuracy = matched->n > 0 ? matched->right / matched->n : NAN;
+    out->matched_error = error_of(&s->matched);
+    out->matched_longer_wins = matched->n > 0 ? matched->longer / matched->n : NAN;
     out->mean = out->n_responses > 0 ? out->mean / (double)out->n_responses : NAN;
 }
 

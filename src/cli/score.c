@@ -13,13 +13,12 @@ typedef struct {
     const char *data, *template_word;
     aerie_score_options options;
     cli_progress bar;
+    bool summary; /* it alone */
     int64_t n;
 } score_call;
 
-static bool on_row(void *user, const aerie_scored *row)
+static void print_row(score_call *c, const aerie_scored *row)
 {
-    score_call *c = user;
-
     cli_progress_end(&c->bar);
     printf(c->common.json ? "{\"index\":%lld,\"scores\":[" : "%6lld ", (long long)row->index);
     for (size_t i = 0; i < row->n; i++)
@@ -29,21 +28,70 @@ static bool on_row(void *user, const aerie_scored *row)
                                 : " ",
                row->scores[i]);
     puts(c->common.json ? "]}" : "");
+}
+
+static bool on_row(void *user, const aerie_scored *row)
+{
+    score_call *c = user;
+
     c->n += (int64_t)row->n;
+    if (!c->summary) print_row(c, row);
     cli_progress_draw(&c->bar, 0, "%lld responses", (long long)c->n);
     return !cli_interrupted();
 }
 
-static void print_summary(const aerie_score_result *r)
+static void print_pairs(FILE *to, const aerie_score_result *r)
 {
-    fprintf(stderr, "%lld responses of %lld rows, mean score %.4f", (long long)r->n_responses,
+    fprintf(to, "; the better one scores higher in %.4f of %lld pairs", r->accuracy,
+            (long long)r->n_pairs);
+    if (!isnan(r->accuracy_error)) fprintf(to, " (standard error %.4f)", r->accuracy_error);
+    fprintf(to, ", and is longer in %.4f", r->longer_wins);
+    if (r->n_matched == 0) return;
+    fprintf(to, "; of the %lld pairs of like length in %.4f", (long long)r->n_matched,
+            r->matched_accuracy);
+    if (!isnan(r->matched_error)) fprintf(to, " (%.4f)", r->matched_error);
+    fprintf(to, ", and is longer in %.4f", r->matched_longer_wins);
+}
+
+static void print_summary(FILE *to, const aerie_score_result *r)
+{
+    fprintf(to, "%lld responses of %lld rows, mean score %.4f", (long long)r->n_responses,
             (long long)r->n_rows, r->mean);
-    if (r->n_pairs > 0)
-        fprintf(stderr, "; the better one scores higher in %.4f of %lld pairs", r->accuracy,
-                (long long)r->n_pairs);
-    if (r->n_truncated > 0)
-        fprintf(stderr, "; %lld rows were cut to fit", (long long)r->n_truncated);
-    fputc('\n', stderr);
+    if (r->n_pairs > 0) print_pairs(to, r);
+    if (r->n_truncated > 0) fprintf(to, "; %lld rows were cut to fit", (long long)r->n_truncated);
+    fputc('\n', to);
+}
+
+/* NaN is null. */
+static json_t *number(double x)
+{
+    return isnan(x) ? json_null() : json_real(x);
+}
+
+static void print_summary_json(const aerie_score_result *r)
+{
+    json_t *o = json_pack("{s:I, s:I, s:I, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "rows",
+                          (json_int_t)r->n_rows, "responses", (json_int_t)r->n_responses,
+                          "truncated", (json_int_t)r->n_truncated, "mean", number(r->mean), "pairs",
+                          (json_int_t)r->n_pairs, "accuracy", number(r->accuracy), "accuracy_error",
+                          number(r->accuracy_error), "longer_wins", number(r->longer_wins),
+                          "matched_pairs", (json_int_t)r->n_matched, "matched_accuracy",
+                          number(r->matched_accuracy), "matched_error", number(r->matched_error),
+                          "matched_longer_wins", number(r->matched_longer_wins));
+
+    json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    putchar('\n');
+    json_decref(o);
+}
+
+static void tell_summary(const score_call *c, const aerie_score_result *r)
+{
+    if (c->summary && c->common.json)
+        print_summary_json(r);
+    else if (c->summary)
+        print_summary(stdout, r);
+    else if (!c->common.quiet && !c->common.json)
+        print_summary(stderr, r);
 }
 
 static aerie_status score(score_call *c, const char *model, aerie_error *err)
@@ -60,7 +108,7 @@ static aerie_status score(score_call *c, const char *model, aerie_error *err)
     if (!status) status = cli_open(&m, model, &c->common, err);
     if (!status) status = aerie_score(m, c->data, &c->options, on_row, c, &result, err);
     cli_progress_end(&c->bar);
-    if (!status && !c->common.quiet && !c->common.json) print_summary(&result);
+    if (!status) tell_summary(c, &result);
     aerie_model_close(m);
     ae_bytes_free(&source);
     return status;
@@ -81,6 +129,7 @@ int cli_score(int argc, char **argv)
         { "--append-eos", 0, CLI_FLAG, &c.options.append_eos, NULL,
           "end a response that has no end-of-sequence token with one" },
         { "--limit", 0, CLI_INT, &c.options.limit, "N", "the first N rows" },
+        { "--summary", 0, CLI_FLAG, &c.summary, NULL, "no rows, the summary alone" },
         CLI_EXACT(&c.common),
         { 0 },
     };
@@ -88,9 +137,13 @@ int cli_score(int argc, char **argv)
         .usage = "aerie score RM --data FILE [options]",
         .about =
             "The score that a reward model gives to every response, a line a row; --json:\n"
-            "{\"index\",\"scores\"}. Where rows rank their responses, stderr tells in how many\n"
-            "pairs the better one scores higher. aerie inspect RM --reward shows one reply\n"
-            "token by token.",
+            "{\"index\",\"scores\"}. Where rows rank their responses, a summary on stderr tells "
+            "in\n"
+            "how many pairs the better one scores higher, beside in how many it is longer, and\n"
+            "both of pairs of like length (0.8 to 1.25). --summary prints that alone; --json:\n"
+            "{\"rows\",\"pairs\",\"accuracy\",\"longer_wins\",\"matched_pairs\",\"matched_"
+            "accuracy\",...}.\n"
+            "aerie inspect RM --reward shows one reply token by token.",
         .options = options,
         .min_words = 1,
         .max_words = 1
