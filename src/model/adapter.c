@@ -179,7 +179,8 @@ aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_o
     if (!status) status = ae_adapter_begin(&a, m, true, err);
     if (status) return status;
     a->options = *options;
-    for (int64_t layer = 0; layer < a->n_layers; layer++)
+    for (int64_t layer = ae_first_trained(a->n_layers, options->last_layers); layer < a->n_layers;
+         layer++)
         for (int p = 0; !status && p < AE_N_PROJ; p++)
             if (options->targets[p]) status = ae_adapter_add(a, m, layer, p, err);
     for (int64_t i = 0; !status && i < a->n_params; i += options->dora ? 3 : 2)

@@ -84,6 +84,21 @@ static json_t *number_json(double value)
                                                       : json_real(value);
 }
 
+/* PEFT makes matrices for every layer that its config does not leave out. NULL: all have some. */
+static json_t *layers_json(const ae_adapter *a)
+{
+    json_t *list = json_array();
+
+    for (int64_t layer = 0; layer < a->n_layers; layer++) {
+        bool any = false;
+        for (int p = 0; p < AE_N_PROJ; p++) any |= a->loras[layer * AE_N_PROJ + p].a != NULL;
+        if (any) json_array_append_new(list, json_integer((json_int_t)layer));
+    }
+    if ((int64_t)json_array_size(list) < a->n_layers) return list;
+    json_decref(list);
+    return NULL;
+}
+
 static json_t *config_json(const ae_adapter *a, const ae_model *m)
 {
     const ae_lora_options *o = &a->options;
@@ -97,6 +112,9 @@ static json_t *config_json(const ae_adapter *a, const ae_model *m)
     json_t *modules = a->score ? json_pack("[s]", "score") : json_null();
     json_t *base = json_string(m->path);
 
+    json_t *layers = layers_json(a);
+
+    if (root && layers) json_object_set_new(root, "layers_to_transform", layers);
     if (root) json_object_set_new(root, "modules_to_save", modules);
     if (root && base) json_object_set_new(root, "base_model_name_or_path", base);
     return root;

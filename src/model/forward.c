@@ -36,7 +36,34 @@ static ae_decoder_layer_call call_of(const ae_net *net, const layer_plan *plan, 
     return call;
 }
 
-/* With a tape everything between the layers is kept, or is made again from the layers' inputs. */
+static bool is_trained(const ae_tensor *t)
+{
+    return t && t->grad;
+}
+
+static bool is_trained_projection(const ae_projection *p)
+{
+    bool trained = is_trained(p->w) || is_trained(p->bias);
+
+    for (int i = 0; i < p->n_lora; i++)
+        trained |=
+            is_trained(p->lora[i]->a) || is_trained(p->lora[i]->b) || is_trained(p->lora[i]->m);
+    return trained;
+}
+
+static bool is_trained_layer(const ae_decoder_layer *l)
+{
+    return is_trained(l->attention_norm) || is_trained(l->mlp_norm) ||
+           is_trained(l->attention_post_norm) || is_trained(l->mlp_post_norm) ||
+           is_trained(l->q_norm) || is_trained(l->k_norm) || is_trained_projection(&l->q) ||
+           is_trained_projection(&l->k) || is_trained_projection(&l->v) ||
+           is_trained_projection(&l->o) || is_trained_projection(&l->gate) ||
+           is_trained_projection(&l->up) || is_trained_projection(&l->down);
+}
+
+/* With a tape everything between the layers is kept, or is made again from the layers' inputs.
+ * Below the first layer that is trained nothing goes back: recomputation, which then never comes to
+ * it, keeps its output alone. */
 static ae_tensor *layers_on_tape(ae_ctx *cx, const ae_net *net, const layer_plan *plan,
                                  ae_tensor *x)
 {
@@ -50,8 +77,9 @@ static ae_tensor *layers_on_tape(ae_ctx *cx, const ae_net *net, const layer_plan
     for (int64_t i = 0; i < n && x; i++) {
         calls[i] = call_of(net, plan, i); /* outlives this call: recomputation reads it on the way
                                              back */
-        x = net->recompute ? ae_recompute(cx, ae_decoder_layer_forward, &calls[i], x)
-                           : ae_decoder_layer_forward(cx, &calls[i], x);
+        bool lean = net->recompute || (!x->grad && !is_trained_layer(calls[i].weights));
+        x = lean ? ae_recompute(cx, ae_decoder_layer_forward, &calls[i], x)
+                 : ae_decoder_layer_forward(cx, &calls[i], x);
     }
     return x;
 }

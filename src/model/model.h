@@ -122,9 +122,9 @@ const char *ae_model_template(
     const ae_model *m); /* Jinja source (the file's own, else a known format's); NULL: none */
 const char *ae_model_path(const ae_model *m);
 /* Refuses a model with a norm, a bias, or scales of a quantized weight that are infinite or not a
- * number, by a sentence that names it: AERIE_BAD_FILE. Reads all quantized weights but the packed ones, which were looked
- * at when they were packed. Any block of any weight may be the one, so whoever computes over a
- * model that was not packed asks this first. */
+ * number, by a sentence that names it: AERIE_BAD_FILE. Reads all quantized weights but the packed
+ * ones, which were looked at when they were packed. Any block of any weight may be the one, so
+ * whoever computes over a model that was not packed asks this first. */
 aerie_status ae_model_check_scales(const ae_model *m, aerie_error *err);
 /* Bytes that ae_model_pack() would take; 0: the device packs none of its weights. */
 size_t ae_model_packed_bytes(const ae_model *m, const ae_device *device);
@@ -181,6 +181,10 @@ typedef struct {
 aerie_status ae_model_trainable_with(ae_model **out, const ae_model *m, const ae_head_options *head,
                                      aerie_error *err);
 
+/* Leaves gradients to the last `last_layers` layers of such a copy, to what follows them, and to a
+ * head that is not the embedding: the rest is frozen. 0 changes nothing. */
+void ae_model_train_last(ae_model *m, int64_t last_layers);
+
 /* To be called when the gradients of an optimizer step are complete: a tied head's are kept apart
  * until then, so that their sum does not depend on the micro-batches. */
 void ae_model_gather_grads(ae_model *m);
@@ -194,8 +198,8 @@ aerie_status ae_model_random(ae_model **out, const char *config_folder, uint64_t
  * with; saved along. The template of an open file's model is not to be changed: it is shared. */
 aerie_status ae_model_set_template(ae_model *m, const char *jinja, aerie_error *err);
 
-/* The model as the GGUF file that ae_model_save_gguf() would make of it, with its weights as they lie:
- * metadata by way of a small file at `scratch_path`, which is gone again, and tensors that are
+/* The model as the GGUF file that ae_model_save_gguf() would make of it, with its weights as they
+ * lie: metadata by way of a small file at `scratch_path`, which is gone again, and tensors that are
  * borrowed from the model. *out is the caller's, to be closed before the model. */
 aerie_status ae_model_as_gguf(ae_gguf **out, const ae_model *m, const char *scratch_path,
                               aerie_error *err);
@@ -236,6 +240,7 @@ typedef struct {
     float alpha, dropout;
     bool rslora, dora;
     bool targets[AE_N_PROJ];
+    int64_t last_layers;  /* a new one: over the last so many layers alone; 0: over all */
     ae_head_options head; /* PEFT's modules_to_save: a head that is the adapter's own, whole */
 } ae_lora_options;
 
@@ -243,6 +248,11 @@ typedef struct {
  * allocated. */
 aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_options *options,
                             uint64_t seed, aerie_error *err);
+/* The first layer that is trained when the last `last_layers` are; 0: all are. */
+static inline int64_t ae_first_trained(int64_t n_layers, int64_t last_layers)
+{
+    return last_layers > 0 && last_layers < n_layers ? n_layers - last_layers : 0;
+}
 /* Takes the head that scores away from what was made with one, so that it is not saved: a value
  * function has done its work when training ends. Nothing to do where there is none. */
 void ae_model_drop_score(ae_model *m);

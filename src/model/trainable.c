@@ -100,3 +100,16 @@ void ae_model_drop_score(ae_model *m)
     m->net.score = NULL;
     m->n_params--; /* it is the table's last */
 }
+
+void ae_model_train_last(ae_model *m, int64_t last_layers)
+{
+    int64_t first = ae_first_trained(m->config.n_layers, last_layers);
+
+    if (last_layers < 1) return;
+    for (int64_t i = 0; i < m->n_params; i++) {
+        ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
+        bool is_embedding = i == 0;
+        if (is_embedding || (site.layer >= 0 && site.layer < first)) site.tensor->grad = NULL;
+    }
+    if (m->config.tied_head) m->weights.head.grad = NULL;
+}

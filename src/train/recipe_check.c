@@ -86,6 +86,10 @@ static aerie_status check_start(const ae_recipe *r, aerie_error *err)
         return aerie_fail(
             err, AERIE_BAD_TEXT,
             "'model_config' starts from random weights, which is for 'method: pretrain'");
+    if (r->model_config && r->last_layers > 0)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'last_layers' would leave random weights beneath them untrained: leave "
+                          "it out or give a 'model'");
     if (r->model_config && r->lora_r > 0)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "an adapter over random weights makes no sense: leave "

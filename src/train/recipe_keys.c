@@ -238,6 +238,11 @@ const ae_key ae_recipe_keys[] = {
     NUMBER("max_grad_norm", max_grad_norm, 0, 1e9, "1", true,
            "the gradient's global norm is clipped to this; 0: not clipped"),
     COUNT("seed", seed, 0, 9007199254740992.0, "42", true, "of shuffling, new weights and dropout"),
+    COUNT(
+        "last_layers", last_layers, 0, 4096, "0", true,
+        "only the last this many layers are trained (trlX's num_layers_unfrozen; Starling's "
+        "policy: 4), or have an adapter, and the way back ends there; without an adapter also the "
+        "last norm and a head of its own; 0: all"),
     COUNT("lora.r", lora_r, 0, 4096, "0", true,
           "rank of a new adapter; 0: all parameters are trained"),
     NUMBER("lora.alpha", lora_alpha, 0, 1e6, "16", true, "the adapter is scaled by alpha / r"),

@@ -98,6 +98,7 @@ static ae_lora_options lora_options(const ae_recipe *r)
                           .dropout = (float)r->lora_dropout,
                           .rslora = r->lora_rslora,
                           .dora = r->lora_dora,
+                          .last_layers = r->last_layers,
                           .head = head_options(r) };
 
     for (int64_t i = 0; i < r->lora_targets.n; i++)
@@ -106,6 +107,15 @@ static ae_lora_options lora_options(const ae_recipe *r)
                 strcmp(r->lora_targets.items[i], ae_proj_name(k)) == 0)
                 o.targets[k] = true;
     return o;
+}
+
+static aerie_status check_layers(const ae_trainer *t, aerie_error *err)
+{
+    int64_t n = ae_model_config(t->model)->n_layers, wanted = t->recipe->last_layers;
+
+    if (wanted <= n) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_ARGUMENT, "'last_layers' is %lld, the model has %lld layers",
+                      (long long)wanted, (long long)n);
 }
 
 static aerie_status set_origin(ae_trainer *t, ae_adapter *a, aerie_error *err)
@@ -163,6 +173,7 @@ static aerie_status open_copy(ae_trainer *t, aerie_error *err)
         status = ae_model_trainable_with(&t->copy, t->model, &head, err);
     }
     if (status) return status;
+    if (t->copy) ae_model_train_last(t->copy, t->recipe->last_layers);
     t->net = *ae_model_net(t->copy ? t->copy : t->model);
     if (!t->run->template_source) return AERIE_OK;
     return ae_model_set_template(t->copy ? t->copy : t->model, t->run->template_source, err);
@@ -174,6 +185,16 @@ static int64_t list_params(const ae_trainer *t, ae_named_param *out, int64_t cap
     return ae_model_params(t->copy ? t->copy : t->model, out, cap);
 }
 
+/* Those with a gradient, in their order. */
+static int64_t keep_trained(ae_named_param *params, int64_t n)
+{
+    int64_t kept = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        if (params[i].tensor->grad) params[kept++] = params[i];
+    return kept;
+}
+
 static aerie_status open_optimizer(ae_trainer *t, aerie_error *err)
 {
     int64_t n = list_params(t, NULL, 0);
@@ -181,6 +202,7 @@ static aerie_status open_optimizer(ae_trainer *t, aerie_error *err)
     t->params = ae_alloc((size_t)n, sizeof *t->params);
     if (!t->params) return no_memory(err);
     list_params(t, t->params, n);
+    n = keep_trained(t->params, n);
     return ae_optimizer_new(&t->optimizer, (ae_optim)t->recipe->optim, t->params, n, err);
 }
 
@@ -322,6 +344,7 @@ aerie_status ae_trainer_open(ae_trainer *t, aerie_error *err)
     if (!status && t->eval) status = check_set(t, t->eval, err);
     if (!status && ae_method_of(t->recipe)->online) status = check_room(t, t->data, err);
     if (!status && ae_method_of(t->recipe)->online) status = check_answers(t, t->data, err);
+    if (!status) status = check_layers(t, err);
     if (!status) status = name_files(t, err);
     if (!status) status = t->recipe->lora_r > 0 ? open_adapters(t, err) : open_copy(t, err);
     if (!status) status = open_optimizer(t, err);

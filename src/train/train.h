@@ -208,7 +208,8 @@ typedef struct {
     int recompute;                         /* ae_recompute_when */
     int load_in;                           /* ae_load_in */
     int64_t seed;
-    int64_t lora_r; /* 0: all parameters are trained */
+    int64_t last_layers; /* trained; 0: all */
+    int64_t lora_r;      /* 0: all parameters are trained */
     double lora_alpha, lora_dropout;
     bool lora_rslora, lora_dora;
     int lora_format; /* ae_lora_format */

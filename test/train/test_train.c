@@ -406,6 +406,66 @@ static void test_an_adapter_over_an_adapter(void **state)
     ae_free(below);
 }
 
+/* How many of a model's parameters another file of it has otherwise, below and from layer 1 on. */
+static void count_changes(const char *path, int64_t *below, int64_t *above)
+{
+    ae_model *base, *trained;
+    ae_named_param a[64], b[64];
+
+    assert_int_equal(ae_model_open(&base, t.model_path, NULL), AERIE_OK);
+    assert_int_equal(ae_model_open(&trained, path, NULL), AERIE_OK);
+    int64_t n = ae_model_params(base, a, 64);
+    assert_true(n <= 64 && ae_model_params(trained, b, 64) == n);
+    *below = *above = 0;
+    for (int64_t i = 0; i < n; i++) {
+        size_t bytes = (size_t)(a[i].tensor->rows * a[i].tensor->cols) * sizeof(float);
+        bool is_below = strstr(a[i].name, "embed") || strstr(a[i].name, "layers.0.");
+        bool changed = memcmp(a[i].tensor->data, b[i].tensor->data, bytes) != 0;
+        *(is_below ? below : above) += changed;
+    }
+    ae_model_close(base);
+    ae_model_close(trained);
+}
+
+static bool has(const ae_bytes *file, const char *text)
+{
+    size_t n = strlen(text);
+
+    for (size_t at = 0; at + n <= file->len; at++)
+        if (memcmp(file->data + at, text, n) == 0) return true;
+    return false;
+}
+
+/* The last layer alone, with and without an adapter: what lies below stays as it was, and how it is
+ * computed changes no bit. */
+static void test_the_last_layers_alone(void **state)
+{
+    tiny_run full = RUN("last.gguf", "sft", "last_layers=1", "max_steps=3", "output_type=f32");
+    tiny_run lora = RUN("last-lora.gguf", "sft", "last_layers=1", "max_steps=3", "lora.r=2");
+    tiny_run again = RUN("last-again.gguf", "sft", "last_layers=1", "max_steps=3", "lora.r=2",
+                         "recompute=true", "micro_batch_tokens=1");
+    tiny_run too_many = RUN("last-no.gguf", "sft", "last_layers=3", "max_steps=3");
+    char *path = tiny_path(&t, "last.gguf", "");
+    ae_bytes a = tiny_output(&t, &full, NULL), b = tiny_output(&t, &lora, NULL),
+             c = tiny_output(&t, &again, NULL);
+    int64_t below, above;
+    aerie_train_summary summary;
+    aerie_error err = { 0 };
+
+    (void)state;
+    count_changes(path, &below, &above);
+    assert_int_equal(below, 0);
+    assert_int_equal(above, 9 + 2); /* a layer's, the last norm and the head */
+    tiny_assert_same_adapter(&b, &c, "recomputation of the last layer");
+    assert_true(has(&b, "blk.1.") && !has(&b, "blk.0."));
+    assert_int_equal(tiny_train(&t, &too_many, &summary, &err), AERIE_BAD_ARGUMENT);
+    assert_non_null(strstr(err.message, "the model has 2 layers"));
+    ae_bytes_free(&a);
+    ae_bytes_free(&b);
+    ae_bytes_free(&c);
+    ae_free(path);
+}
+
 /* What DoRA trains with is what its file says: the norms follow every update. */
 static void test_norms_follow_the_adapter(void **state)
 {
@@ -617,6 +677,7 @@ int main(void)
         cmocka_unit_test(test_evaluation_is_the_loss_of_its_data),
         cmocka_unit_test(test_a_loss_that_is_not_finite_stops),
         cmocka_unit_test(test_an_automatic_rate_counts_learned_tokens),
+        cmocka_unit_test(test_the_last_layers_alone),
         cmocka_unit_test(test_norms_follow_the_adapter),
         cmocka_unit_test(test_metrics_are_json_lines),
         cmocka_unit_test(test_a_dry_run_writes_nothing),
