@@ -6,8 +6,8 @@
  * independent multiply-adds, because shared machines change their pace from minute to minute: what
  * is compared was measured in the same moments. The best round of each counts. With one thread it
  * is processor time that counts, so that other programs on the machine don't. */
-#include "peak.h"
 #include "device/device.h"
+#include "peak.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,7 +221,7 @@ static void log_prob(bench *b, size s)
     ae_predictions p = { rows, targets, s.T, 0 };
 
     fill_predictions(rows, targets, s);
-    b->dev->log_prob(b->dev, &b->arena, b->e, lse, NULL, b->a, &w, &p);
+    b->dev->log_prob(b->dev, &b->arena, b->e, lse, NULL, NULL, b->a, &w, &p);
 }
 
 static void log_prob_bwd(bench *b, size s)
@@ -232,7 +232,7 @@ static void log_prob_bwd(bench *b, size s)
     ae_predictions p = { rows, targets, s.T, 0 };
 
     fill_predictions(rows, targets, s);
-    b->dev->log_prob_bwd(b->dev, &b->arena, b->c, b->d, b->a, NULL, lse, b->a, &w, &p);
+    b->dev->log_prob_bwd(b->dev, &b->arena, b->c, b->d, b->a, NULL, NULL, NULL, lse, b->a, &w, &p);
 }
 
 static void bench_log_prob(bench *b, size s)

@@ -4,7 +4,8 @@
  * what remains of a chunk is, for each prediction, its maximum, the sum of exp(logit - maximum) and
  * the sum of the logits. These are put together in the order of the chunks. On the way back the
  * chunk's logits are computed again and turned into their gradient in place:
- *   g = dlogp * (one_hot(target) - p) + dmean * (1 / V - p),   p = exp(logit - lse)
+ *   g = dlogp * (one_hot(target) - p) + dmean * (1 / V - p) - dentropy * p * (log p + entropy),
+ *   p = exp(logit - lse), entropy = -sum of p log p,
  * where a soft cap also multiplies by its slope, 1 - (logit / cap)^2;
  * then dx += g * w and dw += transpose(g) * x, in the order of the predictions. */
 #include "cpu/machine.h"
@@ -30,10 +31,11 @@ typedef struct {
     int64_t D;
     float *gathered, *d_gathered; /* [BLOCK, D] */
     float *logits;                /* [BLOCK, CHUNK], dense: rows of `rows` */
-    double *max, *sum, *total;    /* [BLOCK]: running over the chunks */
-    float *logp, *mean;           /* of this block; mean may be NULL */
+    /* [BLOCK]: running over the chunks. sum: of e = exp(logit - maximum); weighted: of e log e */
+    double *max, *sum, *total, *weighted;
+    float *logp, *mean, *entropy; /* of this block; the last two may be NULL */
     double *lse;
-    const float *dlogp, *dmean;
+    const float *dlogp, *dmean, *dentropy, *entropy_in;
     const double *lse_in;
 } log_prob_job;
 
@@ -80,6 +82,21 @@ static aerie_status compute_logits(log_prob_job *job, ae_device *dev, ae_arena *
     return ae_cpu_linear(dev, scratch, job->logits, job->gathered, &view, NULL, job->block.n);
 }
 
+/* The sum of exp(row - most) and, for an entropy, the sum of that times its logarithm. */
+static double exp_sums(const log_prob_job *job, float *row, float most, double *weighted)
+{
+    float logit[CHUNK];
+    double sum;
+
+    if (job->entropy) memcpy(logit, row, (size_t)job->rows * sizeof *row);
+    sum = job->cpu->k.exp_sum(row, row, most, job->rows);
+    *weighted = 0;
+    if (!job->entropy) return sum;
+    for (int64_t v = 0; v < job->rows; v++) row[v] *= logit[v] - most;
+    *weighted = job->cpu->k.sum(row, job->rows);
+    return sum;
+}
+
 /* Adds one chunk to prediction i's running maximum and sums. */
 static void add_chunk(const log_prob_job *job, int64_t i)
 {
@@ -91,8 +108,15 @@ static void add_chunk(const log_prob_job *job, int64_t i)
 
     if (target >= 0 && target < job->rows) job->logp[i] = row[target];
     if (job->mean) job->total[i] += job->cpu->k.sum(row, job->rows);
-    double sum = job->cpu->k.exp_sum(row, row, most, job->rows);
-    job->sum[i] = job->sum[i] * exp(job->max[i] - max) + sum * exp(most - max);
+    double weighted, sum = exp_sums(job, row, most, &weighted);
+    double before = exp(job->max[i] - max), now = exp(most - max);
+    if (job->entropy) {
+        /* Of another maximum the logarithms are shorter by the difference. */
+        double old = job->max[i] > -INFINITY ? job->sum[i] * (job->max[i] - max) : 0;
+        job->weighted[i] =
+            (job->weighted[i] + old) * before + (weighted + sum * (most - max)) * now;
+    }
+    job->sum[i] = job->sum[i] * before + sum * now;
     job->max[i] = max;
 }
 
@@ -108,6 +132,8 @@ static void finish_block(const log_prob_job *job)
         double lse = job->max[i] + log(job->sum[i]);
         job->logp[i] = (float)(job->logp[i] - lse);
         job->lse[i] = lse;
+        if (job->entropy)
+            job->entropy[i] = (float)(log(job->sum[i]) - job->weighted[i] / job->sum[i]);
         if (job->mean) job->mean[i] = (float)(job->total[i] / (double)job->w->rows - lse);
     }
 }
@@ -125,7 +151,7 @@ static aerie_status take_buffers(log_prob_job *job, ae_arena *scratch, int64_t n
 static aerie_status forward_block(log_prob_job *job, ae_device *dev, ae_arena *scratch)
 {
     for (int64_t i = 0; i < job->block.n; i++)
-        job->max[i] = -INFINITY, job->sum[i] = 0, job->total[i] = 0;
+        job->max[i] = -INFINITY, job->sum[i] = job->total[i] = job->weighted[i] = 0;
     for (int64_t v = 0; v < job->w->rows; v += CHUNK) {
         aerie_status status = compute_logits(job, dev, scratch, v);
         if (status) return status;
@@ -136,24 +162,40 @@ static aerie_status forward_block(log_prob_job *job, ae_device *dev, ae_arena *s
 }
 
 aerie_status ae_cpu_log_prob(ae_device *dev, ae_arena *scratch, float *logp, double *lse,
-                             float *mean, const float *x, const ae_tensor *w,
+                             float *mean, float *entropy, const float *x, const ae_tensor *w,
                              const ae_predictions *p)
 {
-    double running[3][BLOCK];
+    double running[4][BLOCK];
     log_prob_job job = { .cpu = ae_cpu_of(dev), .w = w, .x = x, .D = w->cols };
     ae_arena_mark mark = ae_arena_here(scratch);
     aerie_status status = take_buffers(&job, scratch, p->n);
 
     job.max = running[0], job.sum = running[1], job.total = running[2];
+    job.weighted = running[3];
     for (int64_t at = 0; at < p->n && !status; at += BLOCK) {
         start_block(&job, p, at);
         job.logp = logp + at;
         job.lse = lse + at;
         job.mean = mean ? mean + at : NULL;
+        job.entropy = entropy ? entropy + at : NULL;
         status = forward_block(&job, dev, scratch);
     }
     ae_arena_reset(scratch, mark);
     return status;
+}
+
+/* row: exp(logit - lse), lse as a float. Takes into it what multiplies every token, and the
+ * entropy's own part; *all is 1 then. */
+static void add_entropy_slope(const log_prob_job *job, int64_t i, float *row, const float *logit,
+                              float *all)
+{
+    double exact = job->lse_in[i];
+    float lost = (float)exp((double)(float)exact - exact), slope = job->dentropy[i] * lost;
+    float entropy = job->entropy_in[i], lse = (float)exact, rest = (float)((double)lse - exact);
+
+    for (int64_t v = 0; v < job->rows; v++)
+        row[v] *= *all - slope * (logit[v] - lse + rest + entropy);
+    *all = 1;
 }
 
 /* d/dlogit of one prediction's chunk, in place of its logits. */
@@ -164,8 +206,11 @@ static void gradient_row(const log_prob_job *job, int64_t i, float *row)
     /* The kernel subtracts a float; what that loses of the lse is a factor of every p. */
     float all = -(job->dlogp[i] + dmean) * (float)exp((double)lse - job->lse_in[i]);
     int64_t target = job->block.targets[i] - job->first;
+    float logit[CHUNK];
 
+    if (job->dentropy) memcpy(logit, row, (size_t)job->rows * sizeof *row);
     job->cpu->k.exp_sum(row, row, lse, job->rows);
+    if (job->dentropy) add_entropy_slope(job, i, row, logit, &all);
     for (int64_t v = 0; v < job->rows; v++) row[v] = all * row[v] + dmean * inverse;
     if (target >= 0 && target < job->rows) row[target] += job->dlogp[i];
 }
@@ -231,8 +276,9 @@ static aerie_status backward_block(log_prob_job *job, ae_device *dev, ae_arena *
 }
 
 aerie_status ae_cpu_log_prob_bwd(ae_device *dev, ae_arena *scratch, float *dx, float *dw,
-                                 const float *dlogp, const float *dmean, const double *lse,
-                                 const float *x, const ae_tensor *w, const ae_predictions *p)
+                                 const float *dlogp, const float *dmean, const float *dentropy,
+                                 const float *entropy, const double *lse, const float *x,
+                                 const ae_tensor *w, const ae_predictions *p)
 {
     log_prob_job job = { .cpu = ae_cpu_of(dev), .w = w, .x = x, .dx = dx, .D = w->cols };
     ae_arena_mark mark = ae_arena_here(scratch);
@@ -247,6 +293,8 @@ aerie_status ae_cpu_log_prob_bwd(ae_device *dev, ae_arena *scratch, float *dx, f
         start_block(&job, p, at);
         job.dlogp = dlogp + at;
         job.dmean = dmean ? dmean + at : NULL;
+        job.dentropy = dentropy ? dentropy + at : NULL;
+        job.entropy_in = entropy ? entropy + at : NULL;
         job.lse_in = lse + at;
         status = backward_block(&job, dev, scratch, dw);
     }

@@ -117,9 +117,9 @@ struct ae_device {
      *
      * The numbers of a packed product, on every device and for any T (docs/numerics.md):
      *   x is rounded to 8 bits in blocks of 32 of a row: dx = max|x| / 127.4375, rounded up to
-     *   five significant bits, q = x * (1 / dx) to the nearest whole number, ties to even; an output
-     *   starts from 0 and adds its blocks of weights (16 or 32 of a row) in order, each the exact
-     *   integer sum of products times (weight scale * dx), fused; a type with minima then adds
+     *   five significant bits, q = x * (1 / dx) to the nearest whole number, ties to even; an
+     * output starts from 0 and adds its blocks of weights (16 or 32 of a row) in order, each the
+     * exact integer sum of products times (weight scale * dx), fused; a type with minima then adds
      *   -(minimum) * (dx * sum of q), fused; the bias comes last. */
     size_t (*packed_bytes)(const ae_device *dev, ae_dtype dtype, int64_t rows, int64_t cols);
     bool (*pack)(ae_device *dev, void *out, const ae_tensor *w);
@@ -204,15 +204,17 @@ struct ae_device {
      * chunks of the vocabulary: the [N, V] logits never exist at full length.
      *   logp [N]; lse [N] kept for the way back, in double: of a log-sum-exp of 1000 a float loses
      *   3e-5, and every probability would be wrong by as much; mean [N] or NULL: the mean over the
-     *   vocabulary of every token's log-probability (label smoothing). x [T, D], w [V, D]. */
+     *   vocabulary of every token's log-probability (label smoothing); entropy [N] or NULL: of the
+     *   distribution, in nats. x [T, D], w [V, D]. */
     aerie_status (*log_prob)(ae_device *dev, ae_arena *scratch, float *logp, double *lse,
-                             float *mean, const float *x, const ae_tensor *w,
+                             float *mean, float *entropy, const float *x, const ae_tensor *w,
                              const ae_predictions *p);
     /* Adds to dx [T, D] and dw [V, D] (either may be NULL), given d/dlogp [N] and, or NULL,
-     * d/dmean. */
+     * d/dmean, and d/dentropy with the entropy that came out. */
     aerie_status (*log_prob_bwd)(ae_device *dev, ae_arena *scratch, float *dx, float *dw,
-                                 const float *dlogp, const float *dmean, const double *lse,
-                                 const float *x, const ae_tensor *w, const ae_predictions *p);
+                                 const float *dlogp, const float *dmean, const float *dentropy,
+                                 const float *entropy, const double *lse, const float *x,
+                                 const ae_tensor *w, const ae_predictions *p);
 
     /* y = x where a hash of (key, row_key[row], column) falls below 1 - p, scaled by 1 / (1 - p),
      * else 0: the same mask on the way back and for any packing. y may be x. */

@@ -157,15 +157,24 @@ ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
     return cap > 0 ? ae_soft_cap(cx, logits, cap) : logits;
 }
 
-ae_tensor *ae_net_log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
-                           const ae_predictions *p, ae_tensor **mean)
+/* One of the two is asked for, or neither. */
+static ae_tensor *log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                           const ae_predictions *p, ae_tensor **mean, ae_tensor **entropy)
 {
     ae_predictions capped = *p;
 
     if (mean) *mean = NULL;
+    if (entropy) *entropy = NULL;
     if (!has_head(cx, net->head, no_words)) return NULL;
     capped.soft_cap = net->config->final_logit_softcapping;
-    return ae_log_prob(cx, hidden, net->head, &capped, mean);
+    return entropy ? ae_log_prob_entropy(cx, hidden, net->head, &capped, entropy)
+                   : ae_log_prob(cx, hidden, net->head, &capped, mean);
+}
+
+ae_tensor *ae_net_log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                           const ae_predictions *p, ae_tensor **mean)
+{
+    return log_prob(cx, net, hidden, p, mean, NULL);
 }
 
 ae_tensor *ae_net_scores(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
@@ -178,16 +187,28 @@ ae_tensor *ae_net_scores(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
     return ae_linear(cx, ae_pick_rows(cx, hidden, rows, n), net->score, NULL);
 }
 
-ae_tensor *ae_net_log_prob_at(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
-                              const ae_predictions *p, float temperature, ae_tensor **mean)
+/* The hidden states whose logits are divided by the temperature. */
+static const ae_tensor *tempered(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                                 float temperature)
 {
-    if (mean) *mean = NULL;
-    if (temperature == 1) return ae_net_log_prob(cx, net, hidden, p, mean);
+    if (temperature == 1) return hidden;
     if (net->config->final_logit_softcapping > 0 && !ae_ctx_status(cx)) {
         aerie_fail(&cx->error, AERIE_UNSUPPORTED,
                    "the model caps its logits, which a temperature other than 1 would have to "
                    "follow; set the temperature to 1");
         return NULL;
     }
-    return ae_net_log_prob(cx, net, ae_scale(cx, hidden, 1 / temperature), p, mean);
+    return ae_scale(cx, hidden, 1 / temperature);
+}
+
+ae_tensor *ae_net_log_prob_at(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                              const ae_predictions *p, float temperature, ae_tensor **mean)
+{
+    return log_prob(cx, net, tempered(cx, net, hidden, temperature), p, mean, NULL);
+}
+
+ae_tensor *ae_net_log_prob_entropy(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                                   const ae_predictions *p, float temperature, ae_tensor **entropy)
+{
+    return log_prob(cx, net, tempered(cx, net, hidden, temperature), p, NULL, entropy);
 }

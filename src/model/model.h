@@ -95,6 +95,9 @@ ae_tensor *ae_net_log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidde
  */
 ae_tensor *ae_net_log_prob_at(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
                               const ae_predictions *p, float temperature, ae_tensor **mean);
+/* The same, with ae_log_prob_entropy()'s. */
+ae_tensor *ae_net_log_prob_entropy(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                                   const ae_predictions *p, float temperature, ae_tensor **entropy);
 
 /* The tokenizer of a GGUF file (one with a vocabulary and no tensors is fine), of a Hugging Face
  * folder, or a bare tokenizer.model or tokenizer.json: without opening the weights. *out is the

@@ -147,6 +147,9 @@ ae_tensor *ae_attention_cached(ae_ctx *cx, const ae_tensor *q, const ae_tensor *
  * NULL, gets the [N, 1] mean log-probability over the vocabulary. x [T, D], w [V, D]. */
 ae_tensor *ae_log_prob(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w, const ae_predictions *p,
                        ae_tensor **mean);
+/* The same, with the entropy [N, 1] of each distribution beside it, in nats. */
+ae_tensor *ae_log_prob_entropy(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w,
+                               const ae_predictions *p, ae_tensor **entropy);
 
 /* A block whose output has the shape of its input, e.g. one transformer layer. */
 typedef ae_tensor *ae_block_fn(ae_ctx *cx, const void *params, const ae_tensor *x);

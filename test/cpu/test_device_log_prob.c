@@ -5,7 +5,7 @@
 typedef struct {
     int64_t T, N, V, D;
     ae_tensor w;
-    buffer x, dlogp, dmean, logp, mean, dx, dw;
+    buffer x, dlogp, dmean, dentropy, logp, mean, entropy, dx, dw;
     double *lse;
     int32_t *rows, *targets;
     float soft_cap;
@@ -20,7 +20,8 @@ static problem problem_new(int64_t T, int64_t N, int64_t V, int64_t D, uint64_t 
     p.w = weight_random(&rng, AE_F32, V, D);
     p.x = buffer_random(&rng, T * D);
     p.dlogp = buffer_random(&rng, N), p.dmean = buffer_random(&rng, N);
-    p.logp = buffer_new(N), p.mean = buffer_new(N);
+    p.dentropy = buffer_random(&rng, N);
+    p.logp = buffer_new(N), p.mean = buffer_new(N), p.entropy = buffer_new(N);
     p.lse = ae_alloc((size_t)N, sizeof *p.lse);
     p.dx = buffer_random(&rng, T * D), p.dw = buffer_random(&rng, V * D);
     p.rows = ae_alloc((size_t)N, sizeof *p.rows);
@@ -37,7 +38,8 @@ static void problem_free(problem *p)
 {
     ae_free(p->w.data), ae_free(p->rows), ae_free(p->targets);
     buffer_free(p->x), buffer_free(p->dlogp), buffer_free(p->dmean), buffer_free(p->logp);
-    ae_free(p->lse), buffer_free(p->mean), buffer_free(p->dx), buffer_free(p->dw);
+    ae_free(p->lse), buffer_free(p->mean), buffer_free(p->entropy), buffer_free(p->dentropy),
+        buffer_free(p->dx), buffer_free(p->dw);
 }
 
 /* Predictions from .. from + n - 1, both ways. */
@@ -46,10 +48,11 @@ static void run(problem *p, ae_device *dev, ae_arena *arena, int64_t from, int64
     ae_predictions part = { p->rows + from, p->targets + from, n, p->soft_cap };
 
     assert_int_equal(dev->log_prob(dev, arena, p->logp.at + from, p->lse + from, p->mean.at + from,
-                                   p->x.at, &p->w, &part),
+                                   p->entropy.at + from, p->x.at, &p->w, &part),
                      0);
     assert_int_equal(dev->log_prob_bwd(dev, arena, p->dx.at, p->dw.at, p->dlogp.at + from,
-                                       p->dmean.at + from, p->lse + from, p->x.at, &p->w, &part),
+                                       p->dmean.at + from, p->dentropy.at + from,
+                                       p->entropy.at + from, p->lse + from, p->x.at, &p->w, &part),
                      0);
 }
 
@@ -70,9 +73,13 @@ static void plain_prediction(problem *p, int64_t i, double *logit)
     p->lse[i] = lse;
     p->logp.at[i] = (float)(logit[p->targets[i]] - lse);
     p->mean.at[i] = (float)(total / (double)p->V - lse);
+    double entropy = lse;
+    for (int64_t v = 0; v < p->V; v++) entropy -= exp(logit[v] - lse) * logit[v];
+    p->entropy.at[i] = (float)entropy;
     for (int64_t v = 0; v < p->V; v++) {
         double prob = exp(logit[v] - lse), dlogp = p->dlogp.at[i], dmean = p->dmean.at[i];
         double g = dlogp * ((v == p->targets[i]) - prob) + dmean * (1.0 / (double)p->V - prob);
+        g -= p->dentropy.at[i] * prob * (logit[v] - lse + entropy);
         if (p->soft_cap > 0) g *= 1 - pow(logit[v] / p->soft_cap, 2);
         for (int64_t c = 0; c < p->D; c++) {
             p->dx.at[p->rows[i] * p->D + c] += (float)(g * w[v * p->D + c]);
@@ -100,6 +107,7 @@ static void check_capped(ae_device *dev, ae_arena *arena, float soft_cap)
         for (int64_t n = 0; n < want.N; n++) plain_prediction(&want, n, logit);
         assert_close("logp", got.logp.at, want.logp.at, want.N, 1e-5, 1);
         for (int64_t n = 0; n < want.N; n++) assert_true(fabs(got.lse[n] - want.lse[n]) < 1e-5);
+        assert_close("entropy", got.entropy.at, want.entropy.at, want.N, 1e-5, 1);
         assert_close("mean", got.mean.at, want.mean.at, want.N, 1e-5, 1);
         assert_close("dx", got.dx.at, want.dx.at, want.dx.n, 5e-5, 3);
         assert_close("dw", got.dw.at, want.dw.at, want.dw.n, 5e-5, 3);

@@ -383,6 +383,14 @@ static ae_tensor *log_prob_mean(ae_ctx *cx, const void *params)
 
 static const ae_predictions capped = { predicted_rows, targets, 4, 1.2f };
 
+static ae_tensor *log_prob_entropy(ae_ctx *cx, const void *params)
+{
+    const operands *o = params;
+    ae_tensor *entropy;
+    const ae_tensor *logp = ae_log_prob_entropy(cx, o->a, o->b, &predictions, &entropy);
+    return ae_add_scaled(cx, logp, entropy, 0.4f);
+}
+
 static ae_tensor *log_prob_capped(ae_ctx *cx, const void *params)
 {
     const operands *o = params;
@@ -417,6 +425,7 @@ static void test_log_prob(void **state)
     (void)state;
     check("log_prob", log_prob, make_head);
     check("log_prob with mean", log_prob_mean, make_head);
+    check("log_prob with entropy", log_prob_entropy, make_head);
     check("log_prob with mean, frozen Q8_0 head", log_prob_mean, make_head_frozen);
     check("log_prob with a soft cap", log_prob_capped, make_head);
     check("log_prob, head alone", log_prob, make_head_alone);
