@@ -13,7 +13,7 @@
     "rollout.parallel rollout.epochs rollout.minibatches reward.source reward.command "            \
     "reward.length reward.model reward.adapter reward.begins reward.ends reward.scale "            \
     "reward.clip reward.missing_eos_penalty"
-#define OF_RATIOS " ppo.clip ppo.clip_high ppo.dual_clip"
+#define OF_RATIOS " ppo.clip ppo.clip_high ppo.dual_clip ppo.entropy_coef"
 #define OF_KL     " kl.estimator kl.coef kl.target kl.horizon"
 #define OF_VALUES " ppo.gamma ppo.lambda ppo.value_head ppo.value_coef"
 
@@ -119,7 +119,7 @@ static const ae_method_info methods[] = {
                         .learning_rate = 1e-6,
                         .max_length = 2048,
                         .online = true,
-                        .keys = OF_SAMPLES OF_VALUES " apa.lambda",
+                        .keys = OF_SAMPLES OF_VALUES " apa.lambda kl.target kl.horizon",
                         .source = "Zhu et al. (2306.02231), microsoft/RLHF-APA" },
     [AE_METHOD_AWR] = { .name = "awr",
                         .objective = &ae_objective_prompts,

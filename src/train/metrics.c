@@ -118,6 +118,7 @@ static void add_replies(told *t, const ae_online_sums *s)
     add(t, "eos_rate", s->eos_rate);
     add(t, "clip_fraction", s->n_clipped / n);
     add(t, "approx_kl", s->apart / n);
+    add(t, "sampling_difference", s->difference);
     add(t, "policy_loss", s->policy_loss / n);
     add(t, "value_loss", s->value_loss / n);
 }

@@ -13,6 +13,9 @@
 typedef struct {
     /* Over the tokens of all its updates; apart: (logp - old)^2 / 2. */
     double n_tokens, n_clipped, policy_loss, value_loss, apart;
+    /* The most that a token's logp is from what it was when drawn, while the weights are those that
+     * drew it: in the first update of a step. */
+    double difference;
     /* Of the replies as they were drawn: their scores; sums over tokens of logp - reference, and
      * the coefficient that weighed them; -logp of a token. */
     double reward, reward_std, kl, kl_coef, entropy, reply_tokens, eos_rate;
@@ -53,6 +56,8 @@ typedef struct {
     float *dlogp, *dmean; /* [N], to be filled; NULL in evaluation */
     const float *values;  /* [N]: the score head's beside them, or NULL */
     float *dvalues;
+    const float *entropy; /* [N]: of the distributions that the predictions are of, or NULL */
+    float *dentropy;
     const double *reference;  /* [n_reference] for every item of the set, or NULL */
     const ae_dpo_term *terms; /* of items[0] and on, when items are coupled, else NULL */
     double share;             /* of the whole step */

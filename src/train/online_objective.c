@@ -3,6 +3,8 @@
 #include "train/objective.h"
 #include "train/rollout.h"
 
+#include <math.h>
+
 static int64_t count(const ae_samples *set)
 {
     return (int64_t)set->n;
@@ -69,7 +71,7 @@ static ae_token_loss policy_loss(const ae_recipe *recipe, const ae_rollouts *r, 
 
     switch (recipe->method) {
     case AE_METHOD_APA:
-        return ae_apa_loss(logp, r->ref[t], r->advantages[t], o->apa_lambda);
+        return ae_apa_loss(logp, r->ref[t], r->advantages[t], r->lambda);
     case AE_METHOD_AWR:
         return ae_awr_loss(logp, r->advantages[t], o->awr_c);
     case AE_METHOD_GRPO:
@@ -92,6 +94,15 @@ static void add_value(const ae_loss_call *call, ae_loss_sums *sums, int64_t i, i
     if (call->dvalues) call->dvalues[i] = (float)(o->value_coef * v.slope / call->share);
 }
 
+/* A bonus: what is certain of itself stops to try. */
+static void add_entropy(const ae_loss_call *call, ae_loss_sums *sums, int64_t i, double weight)
+{
+    double coef = weight * call->recipe->online.entropy_coef;
+
+    sums->loss -= coef * (double)call->entropy[i];
+    if (call->dentropy) call->dentropy[i] = (float)(-coef / call->share);
+}
+
 static void add_token(const ae_loss_call *call, ae_loss_sums *sums, int64_t i, int64_t t,
                       double weight)
 {
@@ -104,7 +115,9 @@ static void add_token(const ae_loss_call *call, ae_loss_sums *sums, int64_t i, i
     sums->online.n_clipped += one.clipped;
     sums->online.apart += apart * apart / 2;
     sums->online.n_tokens++;
+    sums->online.difference = fmax(sums->online.difference, fabs(apart));
     if (call->dlogp) call->dlogp[i] = (float)(weight * one.slope / call->share);
+    if (call->entropy) add_entropy(call, sums, i, weight);
     if (call->values) add_value(call, sums, i, t);
 }
 

@@ -198,6 +198,12 @@ static void add_sums(ae_loss_sums *all, const ae_loss_sums *more)
     all->online.apart += more->online.apart;
 }
 
+/* The KL's coefficient, or what APA has in its place. */
+static double first_coef(const ae_recipe *r)
+{
+    return r->method == AE_METHOD_APA ? r->online.apa_lambda : r->online.kl_coef;
+}
+
 /* All replies once, in `minibatches` parts that are as equal as can be. */
 static aerie_status one_epoch(stepping *s, int64_t epoch, aerie_train_progress *p,
                               ae_loss_sums *sums, aerie_error *err)
@@ -206,6 +212,7 @@ static aerie_status one_epoch(stepping *s, int64_t epoch, aerie_train_progress *
     int64_t parts = s->o->minibatches, n = s->r.n_groups;
     aerie_status status = AERIE_OK;
 
+    pass.entropy = s->o->entropy_coef > 0;
     ae_epoch_order(s->order, n, s->seed, epoch);
     for (int64_t k = 0; k < parts && !status; k++) {
         int64_t first = n * k / parts, last = n * (k + 1) / parts;
@@ -215,6 +222,7 @@ static aerie_status one_epoch(stepping *s, int64_t epoch, aerie_train_progress *
         status = ae_trainer_update(s->t, &pass, s->order + first, last - first,
                                    s->t->at.updates + 1, p, &part, err);
         if (!status) s->t->at.updates++;
+        if (epoch == 0 && k == 0) sums->online.difference = part.online.difference;
         add_sums(sums, &part);
         s->t->at.tokens +=
             ae_plan_tokens(s->t->recipe, pass.objective, pass.set, s->order + first, last - first);
@@ -250,7 +258,8 @@ static aerie_status run(stepping *s, aerie_train_progress *p, ae_loss_sums *sums
     aerie_status status = sample(s, err);
 
     if (status) return status;
-    if (t->at.step == 0) t->at.kl_coef = s->o->kl_coef;
+    if (t->at.step == 0) t->at.kl_coef = first_coef(t->recipe);
+    s->r.lambda = t->at.kl_coef;
     report(s, p, &sums->online);
     shape_scores(s);
     if (uses_groups(t->recipe))
@@ -261,7 +270,7 @@ static aerie_status run(stepping *s, aerie_train_progress *p, ae_loss_sums *sums
     for (int64_t e = 0; e < s->o->epochs && !status; e++) status = one_epoch(s, e, p, sums, err);
     if (status == AERIE_INTERRUPTED && s->kept) ae_optimizer_put_back(&t->optimizer);
     if (status) return status;
-    if (s->o->kl_target > 0 && takes_kl(t->recipe))
+    if (s->o->kl_target > 0)
         t->at.kl_coef = ae_adapted_kl_coef(t->at.kl_coef, sums->online.kl, s->o->kl_target,
                                            (double)s->r.n_replies, s->o->kl_horizon);
     ae_metrics_of_sums(p, sums);

@@ -39,8 +39,24 @@ static aerie_status lay_row(const ae_pass *p, laid_row *out, const int64_t *item
     return AERIE_OK;
 }
 
-static ae_tensor *forward(ae_ctx *cx, const ae_pass *p, const ae_row *row, ae_tensor **mean,
-                          ae_tensor **values)
+/* Beside the log-probabilities, each NULL where the pass has none. */
+typedef struct {
+    ae_tensor *mean, *values, *entropy;
+} beside;
+
+static ae_tensor *log_probs(ae_ctx *cx, const ae_pass *p, const ae_tensor *hidden,
+                            const ae_predictions *predictions, beside *more)
+{
+    float temperature = p->temperature > 0 ? p->temperature : 1;
+
+    if (p->entropy)
+        return ae_net_log_prob_entropy(cx, p->net, hidden, predictions, temperature,
+                                       &more->entropy);
+    return ae_net_log_prob_at(cx, p->net, hidden, predictions, temperature,
+                              ae_objective_smooths(p->recipe) ? &more->mean : NULL);
+}
+
+static ae_tensor *forward(ae_ctx *cx, const ae_pass *p, const ae_row *row, beside *more)
 {
     ae_batch batch = { .n_tokens = row->n_tokens,
                        .ids = row->ids,
@@ -61,15 +77,12 @@ static ae_tensor *forward(ae_ctx *cx, const ae_pass *p, const ae_row *row, ae_te
     hidden = ae_net_hidden(cx, p->net, kept);
     if (p->objective->of_scores)
         return ae_net_scores(cx, p->net, hidden, row->rows, row->n_predictions);
-    if (p->values) *values = ae_net_scores(cx, p->net, hidden, row->rows, row->n_predictions);
-    return ae_net_log_prob_at(cx, p->net, hidden, &predictions,
-                              p->temperature > 0 ? p->temperature : 1,
-                              ae_objective_smooths(p->recipe) ? mean : NULL);
+    if (p->values) more->values = ae_net_scores(cx, p->net, hidden, row->rows, row->n_predictions);
+    return log_probs(cx, p, hidden, &predictions, more);
 }
 
 static ae_loss_call call_of(const ae_pass *p, const laid_row *laid, const int64_t *items, int64_t n,
-                            double share, const ae_tensor *logp, const ae_tensor *mean,
-                            const ae_tensor *values)
+                            double share, const ae_tensor *logp, const beside *more)
 {
     return (ae_loss_call){ .recipe = p->recipe,
                            .set = p->set,
@@ -78,8 +91,9 @@ static ae_loss_call call_of(const ae_pass *p, const laid_row *laid, const int64_
                            .row = &laid->row,
                            .first = laid->first,
                            .logp = ae_f32(logp),
-                           .mean = mean ? ae_f32(mean) : NULL,
-                           .values = values ? ae_f32(values) : NULL,
+                           .mean = more->mean ? ae_f32(more->mean) : NULL,
+                           .values = more->values ? ae_f32(more->values) : NULL,
+                           .entropy = more->entropy ? ae_f32(more->entropy) : NULL,
                            .reference = p->reference,
                            .terms = p->terms,
                            .share = share,
@@ -92,7 +106,8 @@ static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *
     ae_tape tape = { 0 };
     laid_row laid;
     ae_ctx cx = { .device = p->device, .arena = p->arena, .dropout_key = p->dropout_key };
-    ae_tensor *logp, *mean = NULL, *values = NULL;
+    ae_tensor *logp;
+    beside more = { 0 };
     ae_loss_call call;
     aerie_status status;
 
@@ -103,17 +118,18 @@ static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *
     if (laid.row.n_predictions == 0) return AERIE_OK; /* nothing to learn here */
     cx.dropout_rows = laid.row.dropout_rows;
     if (kind == AE_PASS_TRAIN) cx.tape = &tape;
-    logp = forward(&cx, p, &laid.row, &mean, &values);
+    logp = forward(&cx, p, &laid.row, &more);
     if (!logp) return aerie_fail(err, cx.error.status, "%s", cx.error.message);
-    call = call_of(p, &laid, items, n, share, logp, mean, values);
+    call = call_of(p, &laid, items, n, share, logp, &more);
     if (kind == AE_PASS_REFERENCE) {
         p->objective->reference(&call, reference);
         return AERIE_OK;
     }
     if (kind == AE_PASS_TRAIN) {
         call.dlogp = logp->grad;
-        call.dmean = mean ? mean->grad : NULL;
-        call.dvalues = values ? values->grad : NULL;
+        call.dmean = more.mean ? more.mean->grad : NULL;
+        call.dvalues = more.values ? more.values->grad : NULL;
+        call.dentropy = more.entropy ? more.entropy->grad : NULL;
     }
     p->objective->loss(&call, sums);
     if (kind != AE_PASS_TRAIN) return AERIE_OK;

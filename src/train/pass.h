@@ -18,6 +18,7 @@ typedef struct {
     double nll_share;
     ae_running *running;     /* see ae_couple_call */
     bool values;             /* the score head's numbers too */
+    bool entropy;            /* the distributions' entropies too */
     float temperature;       /* of the distribution that log-probabilities are of; 0: 1 */
     const ae_train_run *run; /* asked before every row whether to stop; NULL: it cannot */
 } ae_pass;

@@ -302,9 +302,10 @@ const ae_key ae_recipe_keys[] = {
          "ppo, rloo: of a token's KL to the reference: k1, k2 or k3"),
     NUMBER("kl.coef", online.kl_coef, 0, 1e6, "0.05", true,
            "ppo, rloo: weight of the KL that is taken from the reward"),
-    NUMBER("kl.target", online.kl_target, 0, 1e9, "0", true,
-           "ppo, rloo: the coefficient follows a reply's KL to this (Ziegler et al.); 0: it is "
-           "fixed"),
+    NUMBER(
+        "kl.target", online.kl_target, 0, 1e9, "0", true,
+        "ppo, rloo: kl.coef follows a reply's KL to this (Ziegler et al.); apa: apa.lambda does; "
+        "0: they are fixed"),
     NUMBER("kl.horizon", online.kl_horizon, 1, 1e12, "10000", true,
            "of kl.target: replies over which the coefficient may double"),
     NUMBER("ppo.clip", online.clip_low, 0, 1e6, "0.2", true,
@@ -313,6 +314,9 @@ const ae_key ae_recipe_keys[] = {
            "and at 1 plus this; default: ppo.clip (DAPO: 0.28)"),
     NUMBER("ppo.dual_clip", online.dual_clip, 0, 1e6, "0", true,
            "bound of the loss for bad tokens, a multiple of the advantage; 0: none"),
+    NUMBER(
+        "ppo.entropy_coef", online.entropy_coef, 0, 1e6, "0", true,
+        "weight of the policy's entropy, a bonus for each token that keeps it trying (OpenRLHF)"),
     NUMBER("ppo.clip_value", online.clip_value, 0, 1e9, "0.2", true,
            "ppo: how far a value may go from what it was; 0: not clipped"),
     NUMBER("ppo.value_coef", online.value_coef, 0, 1e6, NULL, true,

@@ -155,7 +155,8 @@ static bool begin(ae_rollouts *r, const ae_rollout_call *call)
 
     *r = (ae_rollouts){ .n_groups = call->n,
                         .size = call->recipe->online.samples,
-                        .room = call->recipe->online.max_new_tokens };
+                        .room = call->recipe->online.max_new_tokens,
+                        .lambda = call->recipe->online.apa_lambda };
     r->n_replies = r->n_groups * r->size;
     r->set.n = (size_t)r->n_groups;
     r->set.items = ae_arena_take(arena, r->set.n, sizeof *r->set.items);

@@ -26,7 +26,8 @@ typedef struct {
     double *ref;  /* under the starting weights */
     double *values, *advantages, *returns;
     ae_rollout_share share;
-    int64_t room; /* rollout.max_new_tokens */
+    int64_t room;  /* rollout.max_new_tokens */
+    double lambda; /* apa: of this step */
 } ae_rollouts;
 
 /* The rollouts whose `set` a pass was given. */

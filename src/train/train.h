@@ -160,7 +160,7 @@ typedef struct {
     double kl_coef, kl_target, kl_horizon;
     double clip_low, clip_high, dual_clip, clip_value, value_coef, gamma, lambda;
     bool value_head;
-    double apa_lambda, awr_c;
+    double entropy_coef, apa_lambda, awr_c;
     int norm, group_scale; /* ae_grpo_norm, ae_group_scale */
 } ae_online_options;
 

@@ -148,6 +148,7 @@ static ae_pass pass_of(sampled *s)
     pass.objective = &ae_objective_replies;
     pass.temperature = (float)s->recipe.online.temperature;
     pass.values = ae_online_has_values(&s->recipe);
+    pass.entropy = s->recipe.online.entropy_coef > 0;
     return pass;
 }
 
@@ -267,6 +268,7 @@ static void test_gradients_are_slopes(void **state)
         { "method=ppo", "lora.r=3", "ppo.value_coef=0", "ppo.clip=0.3", "rollout.temperature=0.8" },
         { "method=ppo", "lora.r=3", "ppo.value_coef=1", "ppo.clip_value=0.3", "ppo.dual_clip=2" },
         { "method=ppo", "rollout.temperature=1", "ppo.value_coef=0.5", "seed=3", "ppo.clip=0.2" },
+        { "method=ppo", "lora.r=3", "ppo.entropy_coef=0.4", "rollout.temperature=0.8", "seed=5" },
         { "method=apa", "lora.r=3", "apa.lambda=0.5", "ppo.value_coef=1", "seed=4" },
         { "method=apa", "lora.r=3", "apa.lambda=1", "ppo.value_head=false", "seed=4" },
         { "method=awr", "lora.r=3", "awr.c=0.5", "ppo.value_coef=1", "seed=4" },
@@ -278,7 +280,7 @@ static void test_gradients_are_slopes(void **state)
     for (size_t c = 0; c < AE_COUNT(cases); c++) {
         sampled s;
         open_sampled(&s, cases[c], 5);
-        s.rollouts.share = c == 6 ? AE_PER_REPLY : c == 7 ? AE_PER_ROOM : AE_PER_TOKEN;
+        s.rollouts.share = c == 7 ? AE_PER_REPLY : c == 8 ? AE_PER_ROOM : AE_PER_TOKEN;
         make_up(&s);
         for (uint64_t seed = 1; seed <= 3; seed++) check_direction(&s, cases[c][0], seed);
         close_sampled(&s);
@@ -353,6 +355,7 @@ static void test_resume_is_bit_exact(void **state)
     (void)state;
     check_resume("ppo", "kl.target=0.01", "kl.horizon=10");
     check_resume("rloo", "lora.r=3", "kl.target=0.5");
+    check_resume("apa", "kl.target=0.01", "kl.horizon=10");
     check_resume("apa", "lora.r=2", "rollout.minibatches=2");
 }
 

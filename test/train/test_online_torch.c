@@ -64,7 +64,9 @@ static void read_rollouts(fixture *f)
     const json_t *groups = json_object_get(f->facts, "groups");
     ae_rollouts *r = &f->r;
 
-    *r = (ae_rollouts){ .n_groups = 2, .size = SIZE, .n_replies = 2 * SIZE };
+    *r = (ae_rollouts){
+        .n_groups = 2, .size = SIZE, .n_replies = 2 * SIZE, .lambda = f->recipe.online.apa_lambda
+    };
     r->set.n = 2;
     r->set.items = ae_arena_take(&r->set.arena, 2, sizeof *r->set.items);
     r->first = ae_arena_take(&r->set.arena, 2 * SIZE + 1, sizeof *r->first);
