@@ -169,7 +169,7 @@ static void take_literal(gbnf *p, ae_ids *row)
     while (!failed(p) && peek(p) != '"') {
         uint32_t c = take_char(p);
         const uint32_t range[1][2] = { { c, c } };
-        if (!failed(p)) ae_row_class(&p->rules, row, range, 1, false);
+        if (!failed(p)) ae_rules_class(&p->rules, row, range, 1, false);
     }
     p->at++;
 }
@@ -198,7 +198,7 @@ static void take_class(gbnf *p, ae_ids *row)
     }
     if (failed(p)) return;
     p->at++;
-    ae_row_class(&p->rules, row, (const uint32_t(*)[2])ranges, n, negated);
+    ae_rules_class(&p->rules, row, (const uint32_t(*)[2])ranges, n, negated);
 }
 
 static int64_t take_number(gbnf *p)
@@ -232,7 +232,7 @@ static void take_repeats(gbnf *p, ae_ids *row, size_t from)
             if (peek(p) != '}') bad(p, "a repetition ends with }");
             p->at++;
         }
-        if (!failed(p)) ae_row_repeat(&p->rules, row, from, least, most);
+        if (!failed(p)) ae_rules_repeat(&p->rules, row, from, least, most);
         skip(p, p->depth > 0);
     }
 }
@@ -252,7 +252,7 @@ static void take_group(gbnf *p, ae_ids *row)
     p->depth--;
     if (peek(p) != ')' && !failed(p)) bad(p, "a group is not closed");
     p->at++;
-    ae_row_call(row, rule);
+    ae_rules_call(row, rule);
 }
 
 /* False: no item is here. */
@@ -269,10 +269,10 @@ static bool take_item(gbnf *p, ae_ids *row)
         take_group(p, row);
     else if (c == '.') {
         p->at++;
-        ae_row_class(&p->rules, row, any, 1, false);
+        ae_rules_class(&p->rules, row, any, 1, false);
     } else if (is_word(c)) {
         size_t i = name_index(p, take_word(p));
-        if (!failed(p)) ae_row_call(row, p->ids[i]);
+        if (!failed(p)) ae_rules_call(row, p->ids[i]);
     } else
         return false;
     skip(p, p->depth > 0);

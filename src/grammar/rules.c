@@ -100,17 +100,17 @@ static void row_range(ae_rules *r, ae_ids *row, unsigned first, unsigned last)
     ae_ids_add(row, ae_set_element(set_of(r, &s)));
 }
 
-void ae_row_byte(ae_rules *r, ae_ids *row, unsigned char b)
+void ae_rules_byte(ae_rules *r, ae_ids *row, unsigned char b)
 {
     row_range(r, row, b, b);
 }
 
-void ae_row_text(ae_rules *r, ae_ids *row, ae_span text)
+void ae_rules_text(ae_rules *r, ae_ids *row, ae_span text)
 {
-    for (size_t i = 0; i < text.len; i++) ae_row_byte(r, row, (unsigned char)text.data[i]);
+    for (size_t i = 0; i < text.len; i++) ae_rules_byte(r, row, (unsigned char)text.data[i]);
 }
 
-void ae_row_call(ae_ids *row, int32_t rule)
+void ae_rules_call(ae_ids *row, int32_t rule)
 {
     ae_ids_add(row, rule);
 }
@@ -229,10 +229,10 @@ static void row_ranges(ae_rules *r, ae_ids *row, const uint32_t (*ranges)[2], si
     }
     for (size_t i = 0; i < n; i++) add_characters(r, rule, ranges[i][0], ranges[i][1]);
     ae_ids_free(&one);
-    ae_row_call(row, rule);
+    ae_rules_call(row, rule);
 }
 
-void ae_row_class(ae_rules *r, ae_ids *row, const uint32_t (*ranges)[2], size_t n, bool negated)
+void ae_rules_class(ae_rules *r, ae_ids *row, const uint32_t (*ranges)[2], size_t n, bool negated)
 {
     uint32_t(*sorted)[2] = ae_alloc(n + 1, sizeof *sorted),
     (*out)[2] = ae_alloc(n + 1, sizeof *out);
@@ -263,14 +263,14 @@ static int32_t optional(ae_rules *r, int32_t element, int32_t tail, bool has_tai
     int32_t rule = ae_rules_new(r);
     ae_ids row = { 0 };
     ae_ids_add(&row, element);
-    if (has_tail) ae_row_call(&row, tail < 0 ? rule : tail);
+    if (has_tail) ae_rules_call(&row, tail < 0 ? rule : tail);
     ae_rules_add(r, rule, &row, 0);
     ae_rules_add(r, rule, &row, 0);
     ae_ids_free(&row);
     return rule;
 }
 
-void ae_row_repeat(ae_rules *r, ae_ids *row, size_t from, int64_t least, int64_t most)
+void ae_rules_repeat(ae_rules *r, ae_ids *row, size_t from, int64_t least, int64_t most)
 {
     if (r->status || row->failed || row->len < from) return;
     if (least < 0 || (most >= 0 && most < least) || least > MOST_REPEATS || most > MOST_REPEATS) {
@@ -283,8 +283,8 @@ void ae_row_repeat(ae_rules *r, ae_ids *row, size_t from, int64_t least, int64_t
     int32_t element = fold(r, row, from), tail = -1;
     for (int64_t i = 0; i < least && r->grammar->code.len + row->len < MOST_ELEMENTS; i++)
         ae_ids_add(row, element);
-    if (most < 0) ae_row_call(row, optional(r, element, -1, true));
+    if (most < 0) ae_rules_call(row, optional(r, element, -1, true));
     for (int64_t i = least; i < most && !r->status; i++)
         tail = optional(r, element, tail, i > least);
-    if (most > least) ae_row_call(row, tail);
+    if (most > least) ae_rules_call(row, tail);
 }

@@ -53,12 +53,12 @@ int32_t ae_rules_new(ae_rules *r);
 void ae_rules_add(ae_rules *r, int32_t rule, ae_ids *row, size_t from);
 
 /* ---- elements at the end of a row */
-void ae_row_byte(ae_rules *r, ae_ids *row, unsigned char b);
-void ae_row_text(ae_rules *r, ae_ids *row, ae_span text);
-void ae_row_call(ae_ids *row, int32_t rule);
+void ae_rules_byte(ae_rules *r, ae_ids *row, unsigned char b);
+void ae_rules_text(ae_rules *r, ae_ids *row, ae_span text);
+void ae_rules_call(ae_ids *row, int32_t rule);
 /* One character of ranges [n][2], first and last, in any order; `negated`: any other. */
-void ae_row_class(ae_rules *r, ae_ids *row, const uint32_t (*ranges)[2], size_t n, bool negated);
+void ae_rules_class(ae_rules *r, ae_ids *row, const uint32_t (*ranges)[2], size_t n, bool negated);
 /* What stands in the row from `from` on comes `least` to `most` times; most < 0: without end. */
-void ae_row_repeat(ae_rules *r, ae_ids *row, size_t from, int64_t least, int64_t most);
+void ae_rules_repeat(ae_rules *r, ae_ids *row, size_t from, int64_t least, int64_t most);
 
 #endif

@@ -36,7 +36,7 @@ void ae_schema_literal(ae_schema *s, ae_ids *row, const char *text)
     json_t *string = json_string(text);
     char *written = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
     if (written)
-        ae_row_text(&s->rules, row, ae_span_text(written));
+        ae_rules_text(&s->rules, row, ae_span_text(written));
     else
         ae_rules_fail(&s->rules, AERIE_NO_MEMORY, "no memory for a grammar");
     free(written);
@@ -260,7 +260,7 @@ static bool says_more(const json_t *schema, const char *than)
 static void add_call(ae_schema *s, int32_t rule, int32_t to)
 {
     ae_ids row = { 0 };
-    ae_row_call(&row, to);
+    ae_rules_call(&row, to);
     ae_rules_add(&s->rules, rule, &row, 0);
     ae_ids_free(&row);
 }
@@ -296,7 +296,7 @@ static void add_literal(ae_schema *s, int32_t rule, const json_t *value)
     ae_ids row = { 0 };
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     if (text)
-        ae_row_text(&s->rules, &row, ae_span_text(text));
+        ae_rules_text(&s->rules, &row, ae_span_text(text));
     else
         ae_rules_fail(&s->rules, AERIE_NO_MEMORY, "no memory for a grammar");
     ae_rules_add(&s->rules, rule, &row, 0);
@@ -347,7 +347,7 @@ static void add_listed(ae_schema *s, int32_t rule, const json_t *schema)
 static void add_text(ae_schema *s, int32_t rule, const char *text)
 {
     ae_ids row = { 0 };
-    ae_row_text(&s->rules, &row, ae_span_text(text));
+    ae_rules_text(&s->rules, &row, ae_span_text(text));
     ae_rules_add(&s->rules, rule, &row, 0);
     ae_ids_free(&row);
 }

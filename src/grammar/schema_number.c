@@ -17,8 +17,8 @@ static void digits(ae_schema *s, ae_ids *row, char first, char last, int64_t lea
 {
     const uint32_t range[1][2] = { { (unsigned char)first, (unsigned char)last } };
     size_t from = row->len;
-    ae_row_class(&s->rules, row, range, 1, false);
-    ae_row_repeat(&s->rules, row, from, least, most);
+    ae_rules_class(&s->rules, row, range, 1, false);
+    ae_rules_repeat(&s->rules, row, from, least, most);
 }
 
 /* Adds the numbers of n digits from `low` to `high`, whose leading digits are in `row` already. */
@@ -36,7 +36,7 @@ static void add_digits(ae_schema *s, int32_t rule, ae_ids *row, const char *low,
         return;
     }
     for (char d = low[0]; d <= high[0] && !ae_schema_failed(s); d++) {
-        ae_row_byte(&s->rules, row, (unsigned char)d);
+        ae_rules_byte(&s->rules, row, (unsigned char)d);
         add_digits(s, rule, row, d == low[0] ? low + 1 : zeros, d == high[0] ? high + 1 : nines,
                    n - 1);
         row->len = begin;
@@ -55,7 +55,7 @@ static void add_whole(ae_schema *s, int32_t rule, const char *sign, uint64_t low
         for (int i = 1; i < n; i++) last = last * 10 + 9;
         if (n >= 20 || last > high) last = high;
         snprintf(to, sizeof to, "%" PRIu64, last);
-        ae_row_text(&s->rules, &row, ae_span_text(sign));
+        ae_rules_text(&s->rules, &row, ae_span_text(sign));
         add_digits(s, rule, &row, from, to, (size_t)n);
         row.len = 0;
         if (last == high || ae_schema_failed(s)) break;
@@ -70,7 +70,7 @@ static int32_t fraction(ae_schema *s, char last_digit)
     int32_t rule = ae_rules_new(&s->rules);
     ae_ids row = { 0 };
     add(s, rule, &row);
-    ae_row_byte(&s->rules, &row, '.');
+    ae_rules_byte(&s->rules, &row, '.');
     digits(s, &row, '0', last_digit, 1, DIGITS);
     add(s, rule, &row);
     ae_ids_free(&row);
@@ -89,14 +89,14 @@ static void add_side(ae_schema *s, int32_t rule, const char *sign, uint64_t low,
     if (low < high) { /* what is below `high`, with any fraction */
         int32_t below = ae_rules_new(&s->rules);
         add_whole(s, below, sign, low, high - 1);
-        ae_row_call(&row, below);
-        ae_row_call(&row, fraction(s, '9'));
+        ae_rules_call(&row, below);
+        ae_rules_call(&row, fraction(s, '9'));
         add(s, rule, &row);
     }
     int32_t last = ae_rules_new(&s->rules);
     add_whole(s, last, sign, high, high);
-    ae_row_call(&row, last);
-    ae_row_call(&row, fraction(s, '0'));
+    ae_rules_call(&row, last);
+    ae_rules_call(&row, fraction(s, '0'));
     add(s, rule, &row);
     ae_ids_free(&row);
 }
@@ -107,24 +107,24 @@ static void add_any(ae_schema *s, int32_t rule, bool whole)
                           sign[2][2] = { { '+', '+' }, { '-', '-' } };
     ae_ids row = { 0 };
     int32_t integer = ae_rules_new(&s->rules);
-    ae_row_byte(&s->rules, &row, '0');
+    ae_rules_byte(&s->rules, &row, '0');
     add(s, integer, &row);
     digits(s, &row, '1', '9', 1, 1);
     digits(s, &row, '0', '9', 0, DIGITS - 1);
     add(s, integer, &row);
 
-    ae_row_byte(&s->rules, &row, '-');
-    ae_row_repeat(&s->rules, &row, 0, 0, 1);
-    ae_row_call(&row, integer);
+    ae_rules_byte(&s->rules, &row, '-');
+    ae_rules_repeat(&s->rules, &row, 0, 0, 1);
+    ae_rules_call(&row, integer);
     if (!whole) {
-        ae_row_call(&row, fraction(s, '9'));
+        ae_rules_call(&row, fraction(s, '9'));
         size_t from = row.len;
-        ae_row_class(&s->rules, &row, e, 2, false);
+        ae_rules_class(&s->rules, &row, e, 2, false);
         size_t mark = row.len;
-        ae_row_class(&s->rules, &row, sign, 2, false);
-        ae_row_repeat(&s->rules, &row, mark, 0, 1);
+        ae_rules_class(&s->rules, &row, sign, 2, false);
+        ae_rules_repeat(&s->rules, &row, mark, 0, 1);
         digits(s, &row, '0', '9', 1, 2); /* a double's exponent has three, and ends at 308 */
-        ae_row_repeat(&s->rules, &row, from, 0, 1);
+        ae_rules_repeat(&s->rules, &row, from, 0, 1);
     }
     add(s, rule, &row);
     ae_ids_free(&row);

@@ -10,22 +10,22 @@ static void add(ae_schema *s, int32_t rule, ae_ids *row)
 
 static void text(ae_schema *s, ae_ids *row, const char *t)
 {
-    ae_row_text(&s->rules, row, ae_span_text(t));
+    ae_rules_text(&s->rules, row, ae_span_text(t));
 }
 
 static void comma(ae_schema *s, ae_ids *row)
 {
     text(s, row, ",");
-    ae_row_call(row, ae_schema_space(s));
+    ae_rules_call(row, ae_schema_space(s));
 }
 
 /* `"name": value` */
 static void member(ae_schema *s, ae_ids *row, int32_t value)
 {
-    ae_row_call(row, ae_schema_space(s));
+    ae_rules_call(row, ae_schema_space(s));
     text(s, row, ":");
-    ae_row_call(row, ae_schema_space(s));
-    ae_row_call(row, value);
+    ae_rules_call(row, ae_schema_space(s));
+    ae_rules_call(row, value);
 }
 
 /* ---- names that are not properties */
@@ -50,8 +50,8 @@ static int32_t other_names(ae_schema *s, const char *const *names, size_t n, siz
         else if (!ae_schema_failed(s)) {
             taken[n_taken][0] = taken[n_taken][1] = c;
             n_taken++;
-            ae_row_byte(&s->rules, &row, c);
-            ae_row_call(&row, other_names(s, names + i, k - i, at + 1));
+            ae_rules_byte(&s->rules, &row, c);
+            ae_rules_call(&row, other_names(s, names + i, k - i, at + 1));
             add(s, rule, &row);
         }
         i = k;
@@ -60,10 +60,10 @@ static int32_t other_names(ae_schema *s, const char *const *names, size_t n, siz
         text(s, &row, "\"");
         add(s, rule, &row);
     }
-    ae_row_class(&s->rules, &row, (const uint32_t(*)[2])taken, n_taken, true);
+    ae_rules_class(&s->rules, &row, (const uint32_t(*)[2])taken, n_taken, true);
     size_t from = row.len;
-    ae_row_class(&s->rules, &row, not_plain, 3, true);
-    ae_row_repeat(&s->rules, &row, from, 0, -1);
+    ae_rules_class(&s->rules, &row, not_plain, 3, true);
+    ae_rules_repeat(&s->rules, &row, from, 0, -1);
     text(s, &row, "\"");
     add(s, rule, &row);
     ae_ids_free(&row);
@@ -105,7 +105,7 @@ static int32_t other_member(ae_schema *s, const json_t *properties, int32_t valu
     sort_names(names, n);
     if (!ae_schema_failed(s)) {
         text(s, &row, "\"");
-        ae_row_call(&row, other_names(s, names, n, 0));
+        ae_rules_call(&row, other_names(s, names, n, 0));
         member(s, &row, value);
         add(s, rule, &row);
     }
@@ -133,16 +133,16 @@ static int32_t object_end(ae_schema *s, int32_t other, bool first)
     ae_ids row = { 0 };
     if (other >= 0) {
         if (!first) comma(s, &row);
-        ae_row_call(&row, other);
+        ae_rules_call(&row, other);
         size_t from = row.len;
         comma(s, &row);
-        ae_row_call(&row, other);
-        ae_row_repeat(&s->rules, &row, from, 0, -1);
-        ae_row_call(&row, ae_schema_space(s));
+        ae_rules_call(&row, other);
+        ae_rules_repeat(&s->rules, &row, from, 0, -1);
+        ae_rules_call(&row, ae_schema_space(s));
         text(s, &row, "}");
         add(s, rule, &row);
     }
-    if (!first) ae_row_call(&row, ae_schema_space(s));
+    if (!first) ae_rules_call(&row, ae_schema_space(s));
     text(s, &row, "}");
     add(s, rule, &row);
     ae_ids_free(&row);
@@ -158,10 +158,10 @@ static int32_t property(ae_schema *s, const char *name, int32_t value, bool requ
     if (!first) comma(s, &row);
     ae_schema_literal(s, &row, name);
     member(s, &row, value);
-    ae_row_call(&row, after);
+    ae_rules_call(&row, after);
     add(s, rule, &row);
     if (!required) {
-        ae_row_call(&row, skipped);
+        ae_rules_call(&row, skipped);
         add(s, rule, &row);
     }
     ae_ids_free(&row);
@@ -187,8 +187,8 @@ static void named_properties(ae_schema *s, int32_t rule, const json_t *schema, i
         first = at_first;
     }
     text(s, &row, "{");
-    ae_row_call(&row, ae_schema_space(s));
-    ae_row_call(&row, first);
+    ae_rules_call(&row, ae_schema_space(s));
+    ae_rules_call(&row, first);
     add(s, rule, &row);
     ae_ids_free(&row);
     ae_free(names);
@@ -199,16 +199,16 @@ static void map(ae_schema *s, int32_t rule, int32_t other, int64_t least, int64_
 {
     ae_ids row = { 0 };
     text(s, &row, "{");
-    ae_row_call(&row, ae_schema_space(s));
+    ae_rules_call(&row, ae_schema_space(s));
     size_t begin = row.len;
     if (most != 0) {
-        ae_row_call(&row, other);
+        ae_rules_call(&row, other);
         size_t from = row.len;
         comma(s, &row);
-        ae_row_call(&row, other);
-        ae_row_repeat(&s->rules, &row, from, least > 0 ? least - 1 : 0, most < 0 ? -1 : most - 1);
-        ae_row_call(&row, ae_schema_space(s));
-        if (least == 0) ae_row_repeat(&s->rules, &row, begin, 0, 1);
+        ae_rules_call(&row, other);
+        ae_rules_repeat(&s->rules, &row, from, least > 0 ? least - 1 : 0, most < 0 ? -1 : most - 1);
+        ae_rules_call(&row, ae_schema_space(s));
+        if (least == 0) ae_rules_repeat(&s->rules, &row, begin, 0, 1);
     }
     text(s, &row, "}");
     add(s, rule, &row);
@@ -265,12 +265,12 @@ static void more_items(ae_schema *s, ae_ids *row, int32_t item, int64_t least, i
     size_t begin = row->len, from;
     if (most == 0) return;
     if (!first) comma(s, row);
-    ae_row_call(row, item);
+    ae_rules_call(row, item);
     from = row->len;
     comma(s, row);
-    ae_row_call(row, item);
-    ae_row_repeat(&s->rules, row, from, least > 0 ? least - 1 : 0, most < 0 ? -1 : most - 1);
-    if (least == 0) ae_row_repeat(&s->rules, row, begin, 0, 1);
+    ae_rules_call(row, item);
+    ae_rules_repeat(&s->rules, row, from, least > 0 ? least - 1 : 0, most < 0 ? -1 : most - 1);
+    if (least == 0) ae_rules_repeat(&s->rules, row, begin, 0, 1);
 }
 
 void ae_schema_array(ae_schema *s, int32_t rule, const json_t *schema)
@@ -290,10 +290,10 @@ void ae_schema_array(ae_schema *s, int32_t rule, const json_t *schema)
     if (most >= 0 && most < least)
         ae_rules_fail(&s->rules, AERIE_BAD_TEXT, "no array fits the schema: maxItems is too small");
     text(s, &row, "[");
-    ae_row_call(&row, ae_schema_space(s));
+    ae_rules_call(&row, ae_schema_space(s));
     for (int64_t i = 0; i < n && !ae_schema_failed(s); i++) {
         if (i) comma(s, &row);
-        ae_row_call(&row, ae_schema_rule_of(s, json_array_get(prefix, (size_t)i)));
+        ae_rules_call(&row, ae_schema_rule_of(s, json_array_get(prefix, (size_t)i)));
     }
     /* Behind a prefix nothing is written unless the schema says what. */
     bool closed = json_is_false(items) || (prefix && !items && least == n);
@@ -303,7 +303,7 @@ void ae_schema_array(ae_schema *s, int32_t rule, const json_t *schema)
                    least - n, most < 0 ? -1 : most - n, n == 0);
     else if (least > n)
         ae_rules_fail(&s->rules, AERIE_BAD_TEXT, "no array fits the schema: minItems is too large");
-    ae_row_call(&row, ae_schema_space(s));
+    ae_rules_call(&row, ae_schema_space(s));
     text(s, &row, "]");
     add(s, rule, &row);
     ae_ids_free(&row);

@@ -170,7 +170,7 @@ static void take_repeats(regex *p, ae_ids *row, size_t from)
             p->at++;
     }
     if (*p->at == '?') p->at++; /* lazy: the same texts */
-    if (!ae_schema_failed(p->schema)) ae_row_repeat(&p->schema->rules, row, from, least, most);
+    if (!ae_schema_failed(p->schema)) ae_rules_repeat(&p->schema->rules, row, from, least, most);
 }
 
 static void take_alternatives(regex *p, int32_t rule);
@@ -195,7 +195,7 @@ static void take_group(regex *p, ae_ids *row)
         bad(p, "a group is not closed");
     else
         p->at++;
-    ae_row_call(row, rule);
+    ae_rules_call(row, rule);
 }
 
 static void one_char(regex *p, ae_ids *row, uint32_t c)
@@ -291,8 +291,8 @@ static bool has_outer_choice(const char *pattern)
 static void any_text(ae_schema *s, ae_ids *row)
 {
     size_t from = row->len;
-    ae_row_call(row, ae_schema_character(s));
-    ae_row_repeat(&s->rules, row, from, 0, -1);
+    ae_rules_call(row, ae_schema_character(s));
+    ae_rules_repeat(&s->rules, row, from, 0, -1);
 }
 
 /* Whether the last sign is a $ that no backslash makes a plain one. */
@@ -319,6 +319,6 @@ void ae_schema_pattern(ae_schema *s, ae_ids *row, const char *pattern)
         bad(&p, "a ) has no (, or a $ stands inside");
     /* A pattern without ^ may begin anywhere, without $ end anywhere. */
     if (!begins) any_text(s, row);
-    ae_row_call(row, rule);
+    ae_rules_call(row, rule);
     if (!ends) any_text(s, row);
 }

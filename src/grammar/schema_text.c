@@ -54,7 +54,7 @@ static void add_escape(ae_schema *s, int32_t rule, uint32_t c)
     for (size_t i = 0; i < sizeof letters; i += 2)
         if ((unsigned char)letters[i] == c)
             snprintf(written, sizeof written, "\\%c", letters[i + 1]);
-    ae_row_text(&s->rules, &row, ae_span_text(written));
+    ae_rules_text(&s->rules, &row, ae_span_text(written));
     add(s, rule, &row);
     ae_ids_free(&row);
 }
@@ -88,14 +88,14 @@ void ae_schema_class(ae_schema *s, ae_ids *row, const uint32_t (*ranges)[2], siz
         ae_ids one = { 0 };
         for (size_t i = 0; i < m; i++) k += cut_plain(wanted[i][0], wanted[i][1], plain + k);
         if (k) {
-            ae_row_class(&s->rules, &one, (const uint32_t(*)[2])plain, k, false);
+            ae_rules_class(&s->rules, &one, (const uint32_t(*)[2])plain, k, false);
             add(s, rule, &one);
         }
         for (uint32_t c = 0; c <= '\\'; c++)
             if ((c < 0x20 || c == '"' || c == '\\') && has((const uint32_t(*)[2])wanted, m, c))
                 add_escape(s, rule, c);
         ae_ids_free(&one);
-        ae_row_call(row, rule);
+        ae_rules_call(row, rule);
     }
     ae_free(wanted);
     ae_free(plain);
@@ -140,14 +140,14 @@ void ae_schema_text(ae_schema *s, int32_t rule, const json_t *schema)
         ae_schema_refuse(s,
                          "minLength and maxLength beside a pattern or format cannot be enforced; "
                          "say the length in the pattern");
-    ae_row_byte(&s->rules, &row, '"');
+    ae_rules_byte(&s->rules, &row, '"');
     if (pattern && !ae_schema_failed(s))
         ae_schema_pattern(s, &row, pattern);
     else {
-        ae_row_call(&row, ae_schema_character(s));
-        ae_row_repeat(&s->rules, &row, 1, least, most);
+        ae_rules_call(&row, ae_schema_character(s));
+        ae_rules_repeat(&s->rules, &row, 1, least, most);
     }
-    ae_row_byte(&s->rules, &row, '"');
+    ae_rules_byte(&s->rules, &row, '"');
     add(s, rule, &row);
     ae_ids_free(&row);
 }
