@@ -29,13 +29,41 @@ typedef struct {
     ae_speculate speculate;
     bool speculate_always; /* not only where it pays: for tests and measurements */
     const ae_net *draft;   /* borrowed: a small model of the same tokens that guesses; NULL: none */
-    bool score_in_cache;   /* texts that are scored keep keys and values in a cache of kv_type, as
-                            * replies do, and are read max_batch tokens a pass; otherwise they are
-                            * read at once, with keys and values in float32 */
+    /* How long replies may be kept from their next token by prompts that are read beside them, in
+     * passes of replies alone: 3 makes a pass that takes along as much of prompts as two more such
+     * passes would take. 0: prompts fill the pass, which is the fastest where nobody looks on. */
+    double patience;
+    int64_t kv_positions; /* that all requests under way may take together; who might need more than
+                           * is left waits. 0: no bound */
+    bool score_in_cache;  /* texts that are scored keep keys and values in a cache of kv_type, as
+                           * replies do, and are read max_batch tokens a pass; otherwise they are
+                           * read at once, with keys and values in float32 */
 } ae_engine_options;
 
 aerie_status ae_engine_open(ae_engine **out, const ae_engine_options *options, aerie_error *err);
 void ae_engine_close(ae_engine *e); /* NULL is fine */
+
+/* Added to a token's logit before all else; -INFINITY: never drawn. */
+typedef struct {
+    int32_t id;
+    float bias;
+} ae_logit_bias;
+
+/* What a reply may say, told token by token: a grammar, say. A draw that is not allowed is made
+ * again among those that are. */
+typedef struct {
+    void *user;
+    /* The state of one reply, at its start; NULL: no memory. */
+    void *(*start)(void *user);
+    /* Whether the reply may go on with this token, which may be one that ends it. */
+    bool (*allows)(void *state, int32_t id);
+    /* Sets the logits [V] of all tokens that are not allowed to -INFINITY; false: nothing is
+     * allowed, and the request fails. */
+    bool (*mask)(void *state, float *logits, int64_t vocab_size);
+    /* The reply goes on with this token. */
+    void (*accept)(void *state, int32_t id);
+    void (*end)(void *state);
+} ae_constraint;
 
 /* A prompt and what to do with it. Several replies branch from the one computed prompt. */
 typedef struct {
@@ -47,21 +75,33 @@ typedef struct {
     ae_sampling sampling;
     uint64_t seed;   /* reply i draws from a generator seeded by (seed, i) */
     bool ignore_eog; /* go on past end-of-reply tokens (benchmarks) */
-    ae_kv *kv;       /* NULL, or a conversation's cache that already holds the first
-                      * ae_kv_len() tokens of the prompt (fewer than n_prompt); the reply is
-                      * added to it. n_replies must be 1. */
+    const ae_logit_bias *bias;
+    int64_t n_bias;
+    const ae_constraint *constraint; /* NULL: none */
+    bool tells_rows;                 /* ae_engine_events.row */
+    ae_kv *kv;                       /* NULL, or a conversation's cache that already holds the first
+                                      * ae_kv_len() tokens of the prompt (fewer than n_prompt); the reply is
+                                      * added to it. n_replies must be 1. */
     ae_kv *draft_kv; /* NULL, or with kv the same for the draft model; it may hold fewer tokens */
 } ae_request;
 
 typedef enum { AE_FINISH_STOP, AE_FINISH_LENGTH, AE_FINISH_CALLER } ae_finish;
 
-/* Any may be NULL. Called from the thread that runs the engine. */
+/* Any may be NULL. Called from the thread that runs the engine. `request` is the index in an array
+ * of requests, or the name that a request was submitted under. */
 typedef struct {
     void *user;
+    /* A request waits no more; `reused` tokens of its prompt need not be computed. */
+    void (*started)(void *user, int64_t request, int64_t reused);
+    /* A token drawn for a request with tells_rows, end-of-reply tokens too, and the logits [V] that
+     * it was drawn from, before biases and penalties. What `token` says of it comes next. */
+    void (*row)(void *user, int64_t request, int64_t reply, int32_t id, const float *logits);
     /* A token of a reply, end-of-reply tokens left out; false ends this reply (AE_FINISH_CALLER).
      */
     bool (*token)(void *user, int64_t request, int64_t reply, int32_t id);
     void (*finish)(void *user, int64_t request, int64_t reply, ae_finish why);
+    /* Before that: how many tokens were guessed for the reply and run, and how many held. */
+    void (*guessed)(void *user, int64_t request, int64_t reply, int64_t drafted, int64_t accepted);
     /* After every forward pass: each token drawn from it, end-of-reply tokens too, in the order of
      * drawing; a reply may have finished by then. logp is its natural log-probability under
      * softmax(logits / temperature), before filters and penalties (temperature 0: under
@@ -69,8 +109,11 @@ typedef struct {
      * cache, when the engine's caches are F32 and the net's weights are not packed. All requests
      * of the run must have one temperature. */
     void (*drawn)(void *user, int64_t request, int64_t reply, int32_t id, float logp);
-    /* Asked before every forward pass; true ends the run with AERIE_INTERRUPTED. */
+    /* Asked before every forward pass of ae_engine_run(); true ends it with AERIE_INTERRUPTED. */
     bool (*stop)(void *user);
+    /* A request is over, and nothing it borrowed is read any more: AERIE_OK, AERIE_INTERRUPTED
+     * (cancelled), or what went wrong with it alone. NULL: the first to fail ends the run. */
+    void (*done)(void *user, int64_t request, aerie_status status, const aerie_error *why);
 } ae_engine_events;
 
 typedef struct {
@@ -78,7 +121,37 @@ typedef struct {
     double prompt_seconds, reply_seconds; /* a mixed pass counts by its tokens */
     int64_t reused;                       /* prompt tokens that the prefix cache held */
     int64_t drafted, accepted;            /* tokens guessed and run, and those that held */
+    int64_t passes, pass_tokens;
 } ae_engine_stats;
+
+/* AERIE_BAD_ARGUMENT with a sentence for a request that the engine would not take. */
+aerie_status ae_engine_check(const ae_engine *e, const ae_request *request, aerie_error *err);
+/* Positions that are kept of earlier texts. */
+int64_t ae_engine_prefixes_held(const ae_engine *e);
+
+/* Requests that come and go while it runs. */
+typedef struct ae_run ae_run;
+
+/* `events` (or NULL) is copied; `stats` (or NULL) is added to. One run of an engine at a time. */
+aerie_status ae_run_open(ae_run **out, ae_engine *e, const ae_engine_events *events,
+                         ae_engine_stats *stats, aerie_error *err);
+void ae_run_close(ae_run *run); /* NULL is fine; nobody hears of requests that were not over */
+/* Takes a request, whose prompt and whatever else it points to is borrowed until it is over. `name`
+ * is what events call it. Who came first is let in first, except that a prompt waits for another
+ * under way that will hold a good part of it, and lets others pass meanwhile. */
+aerie_status ae_run_submit(ae_run *run, const ae_request *request, int64_t name, aerie_error *err);
+/* Lets in who can be, and runs one forward pass. *more: whether there is anything left to do but
+ * wait for replies that rest. After a failure nothing has changed; it may be tried again. */
+aerie_status ae_run_step(ae_run *run, bool *more, aerie_error *err);
+/* The request is over at once, unless it was; between steps. */
+void ae_run_cancel(ae_run *run, int64_t name);
+/* The reply (-1: all) of a request gets no tokens while it rests; from an event, or between steps.
+ */
+void ae_run_rest(ae_run *run, int64_t name, int64_t reply, bool rests);
+/* The request that was let in last; -1: none is. */
+int64_t ae_run_youngest(const ae_run *run);
+/* Positions that the requests under way may take. */
+int64_t ae_run_reserved(const ae_run *run);
 
 /* Runs all requests to their end. `stats` may be NULL. */
 aerie_status ae_engine_run(ae_engine *e, const ae_request *requests, int64_t n_requests,

@@ -12,14 +12,28 @@ struct ae_engine {
     ae_arena step;       /* one forward pass */
     ae_arena draft_step; /* one of the draft model */
     ae_sampler sampler;
+    float *logits; /* [V], of a draw with biases or a constraint */
     ae_speculation speculation;
-    ae_prefixes *prefixes; /* NULL: nothing is kept */
+    double prompt_token_seconds; /* what a prompt's token adds to a pass; 0: not known */
+    ae_prefixes *prefixes;       /* NULL: nothing is kept */
+};
+
+/* A request that was taken, until it is over. */
+typedef struct ae_ticket ae_ticket;
+struct ae_ticket {
+    ae_request request;
+    int64_t name, reserved;
+    bool has_waited; /* for another prompt, once; then: */
+    int64_t awaited; /* its number */
+    ae_ticket *next; /* in the queue */
 };
 
 /* A prompt on its way through the model. Its cache lives until its last reply is done. */
 typedef struct {
-    const ae_request *request;
-    int64_t index; /* of the request */
+    const ae_request *request; /* the ticket's */
+    ae_ticket *ticket;         /* owned */
+    int64_t index;             /* the ticket's name */
+    int64_t number;            /* counts those let in */
     ae_kv *kv;
     bool owns_kv;
     int64_t fed; /* prompt tokens computed */
@@ -41,7 +55,10 @@ typedef struct {
     bool owns_draft_kv;
     ae_guess guess;
     ae_hit_rates rates;
-    bool in_use;
+    const ae_constraint *rules; /* the request's */
+    void *constraint;           /* its state; NULL: none */
+    int64_t drafted, accepted;
+    bool in_use, rests;
 } ae_reply_run;
 
 /* Rows of a segment whose logits choose a token. */
@@ -72,21 +89,25 @@ typedef struct {
     /* [max_sequences]: what guessing needs */
     ae_guess **guesses;
     const ae_hit_rates **rates;
-    ae_reply_run **wanting; /* the draft model's guesses */
+    ae_reply_run **wanting;  /* the draft model's guesses */
+    ae_prompt_run **waiting; /* prompts that are not read yet, in the order of reading */
     int64_t *most;
 } ae_pass;
 
-typedef struct {
+struct ae_run {
     ae_engine *engine;
-    const ae_request *requests;
-    int64_t n_requests, next;
-    const ae_engine_events *events;
+    ae_arena arena;           /* all of the below */
+    ae_ticket *first, **last; /* the queue */
+    float temperature;        /* of all requests, where log-probabilities are told */
+    bool has_temperature;
+    ae_engine_events events;
     ae_engine_stats *stats;
+    int64_t n_let_in, reserved;
     ae_prompt_run *prompts; /* [max_sequences] */
     ae_reply_run *replies;  /* [max_sequences] */
     int64_t max_batch, max_sequences;
     ae_pass pass;
-} ae_run;
+};
 
 int64_t ae_run_context(const ae_run *run, const ae_request *r); /* positions it may take */
 /* A cache of the engine's type for a model, the engine's own or its draft model, that may hold
@@ -106,7 +127,20 @@ ae_kv *ae_run_new_kv(const ae_run *run, int64_t capacity, const ae_kv *prefix, i
                      aerie_error *err);
 /* Lets later prompts begin with ids [n], which kv holds. Without memory for it, they don't. */
 void ae_run_keep(const ae_run *run, const int32_t *ids, int64_t n, const ae_kv *kv);
-void ae_run_release_prompt(ae_prompt_run *p);
+/* Lets in who waits and can be. Fails where a request fails that nobody hears of. */
+aerie_status ae_run_admit(ae_run *run, aerie_error *err);
+/* Replies being decoded, and those that prompts under way will start. */
+int64_t ae_run_sequences(const ae_run *run);
+static inline int64_t ae_request_replies(const ae_request *r)
+{
+    return r->n_replies > 0 ? r->n_replies : 1;
+}
+/* A prompt whose replies are done, or are to be dropped, is over. */
+void ae_run_end_prompt(ae_run *run, ae_prompt_run *p, aerie_status status, const aerie_error *why);
+/* What goes wrong with one request: ends it where somebody hears of that (AERIE_OK); else it goes
+ * wrong with all. */
+aerie_status ae_run_fail(ae_run *run, ae_prompt_run *p, aerie_status status, aerie_error *why,
+                         aerie_error *err);
 
 /* A reply begins with the draw of its first token, from the prompt's last logits [V]. */
 aerie_status ae_reply_start(ae_run *run, ae_prompt_run *p, int64_t index, const float *logits,
@@ -114,7 +148,7 @@ aerie_status ae_reply_start(ae_run *run, ae_prompt_run *p, int64_t index, const 
 /* Draws from the logits [1 + guess.sent, V] of a reply's rows: its next token, and another for
  * every guess that held. May end the reply. */
 aerie_status ae_reply_advance(ae_run *run, ae_reply_run *r, const float *logits, aerie_error *err);
-void ae_reply_release(ae_reply_run *r);
+void ae_reply_release(ae_run *run, ae_reply_run *r);
 
 /* Whether replies are guessed by their own past, and by a draft model. */
 static inline bool ae_run_looks_up(const ae_run *run)
@@ -137,7 +171,7 @@ double ae_run_guess(ae_run *run, bool prompts_wait);
 void ae_draft_guess(ae_run *run, ae_reply_run *const *replies, const int64_t *most, int64_t n,
                     double *seconds);
 
-/* One forward pass over whatever is ready, and the draws from it. */
-aerie_status ae_run_step(ae_run *run, aerie_error *err);
+/* One forward pass over whatever is ready, and the draws from it; nothing when nothing is. */
+aerie_status ae_run_pass(ae_run *run, aerie_error *err);
 
 #endif

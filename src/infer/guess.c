@@ -65,7 +65,7 @@ static void send_all(ae_run *run, int64_t room)
 {
     for (int64_t i = 0; i < run->max_sequences; i++) {
         ae_reply_run *r = &run->replies[i];
-        if (!r->in_use) continue;
+        if (!r->in_use || r->rests) continue;
         r->guess.sent = ae_min64(r->guess.n, room);
         room -= r->guess.sent;
     }
@@ -80,7 +80,7 @@ double ae_run_guess(ae_run *run, bool prompts_wait)
     if (!ae_run_looks_up(run) && !ae_run_drafts(run)) return 0;
     for (int64_t i = 0; i < run->max_sequences; i++) {
         ae_reply_run *r = &run->replies[i];
-        if (!r->in_use) continue;
+        if (!r->in_use || r->rests) continue;
         guess_by_past(run, r);
         if (wants_draft(r)) ps->wanting[n_wanting++] = r;
         ps->guesses[n] = &r->guess;

@@ -38,34 +38,109 @@ static void pack_reply(ae_pass *ps, ae_reply_run *r)
     want_last(ps, part, 1 + r->guess.sent);
 }
 
-/* Replies come first, so that a long prompt does not make them wait; prompts share what is left of
- * the pass. */
-static void pack_all(ae_run *run)
+static int64_t left_of(const ae_prompt_run *p)
 {
-    ae_pass *ps = &run->pass;
-    for (int64_t i = 0; i < run->max_sequences; i++)
-        if (run->replies[i].in_use) pack_reply(ps, &run->replies[i]);
-    for (int64_t i = 0; i < run->max_sequences; i++) {
-        ae_prompt_run *p = &run->prompts[i];
-        int64_t room = run->max_batch - ps->n_tokens;
-        if (!p->in_use || p->fed >= p->request->n_prompt || room <= 0) continue;
-        int64_t left = p->request->n_prompt - p->fed, n = left < room ? left : room;
-        ae_pass_part *part = pack(ps, p, true, p->kv, p->request->prompt + p->fed, n);
-        ps->n_prompt += n;
-        if (n == left) want_last(ps, part, 1);
-    }
+    return p->request->n_prompt - p->fed;
 }
 
-static aerie_status use_prompt(ae_run *run, ae_prompt_run *p, int64_t fed, const float *logits,
-                               aerie_error *err)
+/* Prompts that are not read yet: the one let in first, then those with the fewest tokens left. */
+static int64_t order_prompts(ae_run *run)
+{
+    ae_prompt_run **waiting = run->pass.waiting;
+    int64_t n = 0, first = 0;
+    for (int64_t i = 0; i < run->max_sequences; i++) {
+        ae_prompt_run *p = &run->prompts[i];
+        if (!p->in_use || left_of(p) <= 0) continue;
+        int64_t at = n++;
+        for (; at > 0 &&
+               (left_of(waiting[at - 1]) > left_of(p) ||
+                (left_of(waiting[at - 1]) == left_of(p) && waiting[at - 1]->number > p->number));
+             at--)
+            waiting[at] = waiting[at - 1];
+        waiting[at] = p;
+    }
+    for (int64_t i = 1; i < n; i++)
+        if (waiting[i]->number < waiting[first]->number) first = i;
+    ae_prompt_run *oldest = n > 0 ? waiting[first] : NULL;
+    for (; first > 0; first--) waiting[first] = waiting[first - 1];
+    if (oldest) waiting[0] = oldest;
+    return n;
+}
+
+/* Tokens of prompts that the pass takes beside its replies. */
+static int64_t room_for_prompts(const ae_run *run)
+{
+    enum { LEAST = 16 }; /* fewer would be read no faster */
+    const ae_engine *e = run->engine;
+    const ae_pass *ps = &run->pass;
+    int64_t room = run->max_batch - ps->n_tokens, bearable = LEAST;
+    double replies = ae_pass_cost(&e->speculation.pass, ps->n_tokens);
+    if (e->options.patience <= 0 || ps->n_replies == 0) return room;
+    if (e->prompt_token_seconds > 0)
+        bearable = (int64_t)((e->options.patience - 1) * replies / e->prompt_token_seconds);
+    return ae_min64(room, ae_max64(bearable, LEAST));
+}
+
+static int64_t pack_prompt(ae_run *run, ae_prompt_run *p, int64_t most)
+{
+    ae_pass *ps = &run->pass;
+    int64_t n = ae_min64(left_of(p), most);
+    ae_pass_part *part = pack(ps, p, true, p->kv, p->request->prompt + p->fed, n);
+    ps->n_prompt += n;
+    if (n == left_of(p)) want_last(ps, part, 1);
+    return n;
+}
+
+/* Half of the room is the oldest prompt's, so that a long one gets on; the rest is of those that
+ * have the least left, for then the most of them answer soon. What a short one leaves goes to the
+ * oldest. */
+static void pack_prompts(ae_run *run)
+{
+    ae_pass *ps = &run->pass;
+    int64_t n = order_prompts(run), room = room_for_prompts(run), others = 0;
+    if (n == 0 || room <= 0) return;
+    for (int64_t i = 1; i < n; i++) others += left_of(ps->waiting[i]);
+    room -= pack_prompt(run, ps->waiting[0], room - ae_min64(others, room / 2));
+    for (int64_t i = 1; i < n && room > 0; i++) room -= pack_prompt(run, ps->waiting[i], room);
+}
+
+/* Replies come first, so that a long prompt does not make them wait. */
+static void pack_all(ae_run *run)
+{
+    for (int64_t i = 0; i < run->max_sequences; i++)
+        if (run->replies[i].in_use && !run->replies[i].rests)
+            pack_reply(&run->pass, &run->replies[i]);
+    pack_prompts(run);
+}
+
+static aerie_status start_replies(ae_run *run, ae_prompt_run *p, const float *logits,
+                                  aerie_error *err)
 {
     aerie_status status = AERIE_OK;
-    p->fed += fed;
     /* The prompt may be released by its last reply's end: count first. */
-    int64_t n = logits ? p->n_replies : 0;
-    if (n > 0 && p->owns_kv) ae_run_keep(run, p->request->prompt, p->fed, p->kv);
+    int64_t n = p->n_replies;
+    if (p->owns_kv) ae_run_keep(run, p->request->prompt, p->fed, p->kv);
     for (int64_t i = 0; i < n && !status; i++) status = ae_reply_start(run, p, i, logits, err);
     return status;
+}
+
+/* logits: of the part's wanted rows. What goes wrong with it is its request's alone. */
+static aerie_status use_part(ae_run *run, const ae_pass_part *part, int64_t n, const float *logits,
+                             aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+    aerie_error why = { 0 };
+    ae_prompt_run *p = part->owner;
+    if (part->is_prompt) {
+        p->fed += n;
+        if (logits) status = start_replies(run, p, logits, &why);
+    } else {
+        ae_reply_run *r = part->owner;
+        p = r->prompt;
+        /* Another reply of the same prompt may have brought both to an end. */
+        if (r->in_use) status = ae_reply_advance(run, r, logits, &why);
+    }
+    return status ? ae_run_fail(run, p, status, &why, err) : AERIE_OK;
 }
 
 static aerie_status use_logits(ae_run *run, const ae_tensor *logits, aerie_error *err)
@@ -78,8 +153,7 @@ static aerie_status use_logits(ae_run *run, const ae_tensor *logits, aerie_error
         const float *rows = part->n_wanted > 0 ? ae_f32(logits) + row * logits->cols : NULL;
         row += part->n_wanted;
         ps->at = part->wanted;
-        status = part->is_prompt ? use_prompt(run, part->owner, ps->segments[s].n, rows, err)
-                                 : ae_reply_advance(run, part->owner, rows, err);
+        status = use_part(run, part, ps->segments[s].n, rows, err);
     }
     return status;
 }
@@ -93,7 +167,7 @@ static aerie_status tell_draws(const ae_run *run, const ae_tensor *hidden, aerie
     ae_ctx cx = { .device = run->engine->options.device, .arena = arena };
     int32_t *rows = ae_arena_take_raw(arena, (size_t)ps->n_draws, sizeof *rows);
     int32_t *targets = ae_arena_take_raw(arena, (size_t)ps->n_draws, sizeof *targets);
-    float temperature = run->requests[0].sampling.temperature;
+    float temperature = run->temperature;
     if (!rows || !targets)
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for log-probabilities");
     for (int64_t i = 0; i < ps->n_draws; i++) {
@@ -104,8 +178,8 @@ static aerie_status tell_draws(const ae_run *run, const ae_tensor *hidden, aerie
     const ae_tensor *logp = ae_net_log_prob_at(&cx, run->engine->options.net, hidden, &p,
                                                temperature > 0 ? temperature : 1, NULL);
     for (int64_t i = 0; logp && i < ps->n_draws; i++)
-        run->events->drawn(run->events->user, ps->draws[i].request, ps->draws[i].reply, targets[i],
-                           ae_f32(logp)[i]);
+        run->events.drawn(run->events.user, ps->draws[i].request, ps->draws[i].reply, targets[i],
+                          ae_f32(logp)[i]);
     if (ae_ctx_status(&cx) && err && err->status == AERIE_OK) *err = cx.error;
     return ae_ctx_status(&cx);
 }
@@ -151,11 +225,30 @@ static void count(ae_run *run, double seconds)
     run->stats->prompt_tokens += ps->n_prompt;
     run->stats->prompt_seconds += share * seconds + ps->reading;
     run->stats->reply_seconds += (1 - share) * seconds;
+    run->stats->passes++;
+    run->stats->pass_tokens += ps->n_tokens;
     run->stats->drafted += ps->sent;
     run->stats->accepted += ps->held;
 }
 
-aerie_status ae_run_step(ae_run *run, aerie_error *err)
+/* What the pass says of the costs of others. */
+static void learn(ae_run *run, double forward_seconds, double draft_seconds)
+{
+    ae_engine *e = run->engine;
+    ae_pass *ps = &run->pass;
+    if (ps->n_prompt == 0) {
+        ae_pass_costs_note(&e->speculation.pass, ps->n_tokens, forward_seconds);
+        ae_speculation_book(&e->speculation, ps->n_replies, ps->sent, ps->held, draft_seconds);
+        return;
+    }
+    double replies = ae_pass_cost(&e->speculation.pass, ps->n_tokens - ps->n_prompt);
+    double each = (forward_seconds - (ps->n_replies > 0 ? replies : 0)) / (double)ps->n_prompt;
+    if (each <= 0) return;
+    e->prompt_token_seconds +=
+        (each - e->prompt_token_seconds) * (e->prompt_token_seconds > 0 ? 0.25 : 1);
+}
+
+aerie_status ae_run_pass(ae_run *run, aerie_error *err)
 {
     ae_pass *ps = &run->pass;
     const ae_tensor *hidden;
@@ -172,11 +265,7 @@ aerie_status ae_run_step(ae_run *run, aerie_error *err)
     double forward_seconds = ae_clock_seconds() - forward_start;
     if (!status) status = use_logits(run, logits, err);
     if (!status && ps->n_draws > 0) status = tell_draws(run, hidden, err);
-    if (!status && ps->n_prompt == 0) {
-        ae_speculation *s = &run->engine->speculation;
-        ae_pass_costs_note(&s->pass, ps->n_tokens, forward_seconds);
-        ae_speculation_book(s, ps->n_replies, ps->sent, ps->held, draft_seconds);
-    }
+    if (!status) learn(run, forward_seconds, draft_seconds);
     if (run->stats) count(run, ae_clock_seconds() - start);
     return status;
 }
