@@ -29,7 +29,9 @@ typedef enum {
     AERIE_BAD_TEXT,     /* a template, recipe or record that does not parse or render */
     AERIE_BAD_NUMBER,   /* a loss or gradient that is not finite */
     AERIE_INTERRUPTED,  /* the caller asked to stop */
-    AERIE_BAD_SHAPE     /* tensors that do not fit together */
+    AERIE_BAD_SHAPE,    /* tensors that do not fit together */
+    AERIE_BUSY,         /* too many wait already: the same may succeed later */
+    AERIE_TOO_LONG      /* a prompt that the context does not hold */
 } aerie_status;
 
 typedef struct {

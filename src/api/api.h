@@ -49,6 +49,10 @@ aerie_status ae_api_template(ae_template **out, const aerie_model *m, const char
 aerie_status ae_api_encode(ae_ids *ids, const ae_tokenizer *t, ae_span text, unsigned flags,
                            aerie_error *err);
 
+/* Renders what `in` says; the tokens' texts in it are filled in. */
+aerie_status ae_api_render(ae_bytes *text, const aerie_model *m, const ae_template *t,
+                           ae_template_input *in, aerie_error *err);
+
 /* Renders messages and turns them into prompt ids. */
 aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_template *t,
                              const aerie_message *messages, size_t n_messages, aerie_error *err);

@@ -89,29 +89,38 @@ static ae_span token_text(const ae_tokenizer *t, int32_t id)
     return id < 0 ? (ae_span){ "", 0 } : ae_tokenizer_piece(t, id);
 }
 
-static aerie_status render_chat(ae_bytes *text, const aerie_model *m, const ae_template *t,
-                                const aerie_message *messages, size_t n_messages, aerie_error *err)
+aerie_status ae_api_render(ae_bytes *text, const aerie_model *m, const ae_template *t,
+                           ae_template_input *in, aerie_error *err)
 {
     const ae_tokenizer *tokenizer = ae_model_tokenizer(m->model);
     const ae_vocab *vocab = ae_tokenizer_vocab(tokenizer);
     ae_span bos = token_text(tokenizer, vocab->bos), eos = token_text(tokenizer, vocab->eos);
     char *bos_text = ae_strndup(bos.data, bos.len), *eos_text = ae_strndup(eos.data, eos.len);
-    json_t *list = messages_json(messages, n_messages);
     aerie_status status;
 
-    if (!bos_text || !eos_text || !list)
-        status = aerie_fail(err, AERIE_BAD_ARGUMENT,
-                            "a message is not valid UTF-8, or there is no memory for it");
-    else {
-        ae_template_input in = { .messages = list,
-                                 .bos_token = bos_text,
-                                 .eos_token = eos_text,
-                                 .add_generation_prompt = true };
-        status = ae_template_render(t, &in, text, err);
+    if (bos_text && eos_text) {
+        in->bos_token = bos_text;
+        in->eos_token = eos_text;
+        status = ae_template_render(t, in, text, err);
+        in->bos_token = in->eos_token = NULL;
+    } else {
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory to write a conversation");
     }
-    json_decref(list);
     ae_free(bos_text);
     ae_free(eos_text);
+    return status;
+}
+
+static aerie_status render_chat(ae_bytes *text, const aerie_model *m, const ae_template *t,
+                                const aerie_message *messages, size_t n_messages, aerie_error *err)
+{
+    json_t *list = messages_json(messages, n_messages);
+    ae_template_input in = { .messages = list, .add_generation_prompt = true };
+    aerie_status status =
+        list ? ae_api_render(text, m, t, &in, err)
+             : aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "a message is not valid UTF-8, or there is no memory for it");
+    json_decref(list);
     return status;
 }
 

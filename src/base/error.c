@@ -57,6 +57,10 @@ const char *aerie_status_name(aerie_status status)
         return "interrupted";
     case AERIE_BAD_SHAPE:
         return "bad shape";
+    case AERIE_BUSY:
+        return "busy";
+    case AERIE_TOO_LONG:
+        return "too long";
     }
     return "unknown status";
 }
