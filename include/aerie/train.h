@@ -23,7 +23,7 @@ typedef enum {
     AERIE_TRAIN_READING,   /* opening the model, reading the data; step and n_steps are 0 */
     AERIE_TRAIN_REFERENCE, /* log-probabilities under the starting weights; step counts pairs */
     AERIE_TRAIN_STEP,      /* an optimizer step is done; step counts from 1 */
-    AERIE_TRAIN_EVAL,      /* loss (and margin, accuracy) over eval_data */
+    AERIE_TRAIN_EVAL,      /* loss (and margin, accuracy) over eval_data; of replies their reward */
     AERIE_TRAIN_SAVING,    /* writing the output */
     AERIE_TRAIN_WITHIN /* before each forward pass of a step: nothing new but a chance to stop */
 } aerie_train_phase;
@@ -85,8 +85,13 @@ typedef struct {
 
 typedef struct {
     int64_t n_steps, first_step;  /* first_step > 0: resumed after that many */
+    int64_t n_done;               /* of all steps, at the end */
     double first_loss, last_loss; /* of this run's steps */
-    double eval_loss;             /* NaN without eval_data */
+    double eval_loss;             /* NaN without eval_data, and of methods that sample */
+    double eval_reward;           /* of those: the mean score of replies to eval_data; else NaN */
+    int64_t best_step;            /* of the best evaluation; the output is its with `keep_best` */
+    double best;                  /* that, by the recipe's best_metric; 0 when best_step is */
+    bool ended_early;             /* evaluations got no better */
     int64_t tokens;
     double seconds;
     size_t memory_bytes; /* what the run is expected to need, about */

@@ -60,7 +60,10 @@ static void draw(train_view *v, const aerie_train_progress *p)
         cli_progress_draw(&v->bar, 1, "saving");
         return;
     case AERIE_TRAIN_EVAL:
-        cli_progress_draw(&v->bar, done, "evaluation loss %.4f%s", p->loss, rewards);
+        if (p->has_replies)
+            cli_progress_draw(&v->bar, done, "evaluation%s", rewards);
+        else
+            cli_progress_draw(&v->bar, done, "evaluation loss %.4f%s", p->loss, rewards);
         return;
     case AERIE_TRAIN_STEP:
         cli_progress_draw(&v->bar, done, "step %lld/%lld  loss %.4f%s  %.0f tok/s  %s left",
@@ -82,10 +85,15 @@ static void print_summary(const aerie_train_summary *s)
     char time[32], memory[32];
     fprintf(
         stderr, "%lld steps, loss %.4f -> %.4f, %lld tokens in %s (%.0f tok/s), peak memory %s\n",
-        (long long)(s->n_steps - s->first_step), s->first_loss, s->last_loss, (long long)s->tokens,
+        (long long)(s->n_done - s->first_step), s->first_loss, s->last_loss, (long long)s->tokens,
         cli_seconds(time, s->seconds), s->seconds > 0 ? (double)s->tokens / s->seconds : 0,
         cli_bytes(memory, (double)s->peak_bytes));
     if (!isnan(s->eval_loss)) fprintf(stderr, "evaluation loss %.4f\n", s->eval_loss);
+    if (!isnan(s->eval_reward)) fprintf(stderr, "evaluation reward %.4f\n", s->eval_reward);
+    if (s->ended_early) fprintf(stderr, "ended early: evaluations got no better\n");
+    if (s->best_step > 0)
+        fprintf(stderr, "the best evaluation was that of step %lld: %.4f\n",
+                (long long)s->best_step, s->best);
     fprintf(stderr, "wrote %s\n", s->output);
 }
 

@@ -8,7 +8,8 @@
 
 static const char magic[8] = { 'a', 'e', 'r', 'i', 'e', 'c', 'k', 'p' };
 
-enum { VERSION = 3 }; /* 2: what a method remembers from step to step; 3: methods that sample */
+/* 2: what a method remembers from step to step; 3: methods that sample; 4: the best evaluation */
+enum { VERSION = 4 };
 
 typedef struct {
     char magic[8];

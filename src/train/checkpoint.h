@@ -15,6 +15,12 @@ typedef struct {
     int64_t updates;   /* of the weights: several a step */
     double kl_coef;    /* of the next step */
     ae_moments scores; /* of all steps */
+    int64_t evaluated; /* step of the last evaluation */
+    /* Of evaluations, where the recipe goes by them: the best and its step (0: there was none), and
+     * how many have come since the last that was notably better, which was this (-inf: none was).
+     */
+    double best, notable;
+    int64_t best_step, n_stale;
 } ae_checkpoint;
 
 /* Parameters and moments as they stand. `identity` names, a "key: value" line each, what must be

@@ -105,17 +105,18 @@ static void add_rewards(told *t, const aerie_train_progress *p, const ae_loss_su
     if (sums->nll_share > 0) add(t, "nll", sums->nll / sums->nll_share);
 }
 
-static void add_replies(told *t, const ae_online_sums *s)
+static void add_replies(told *t, const ae_online_sums *s, bool training)
 {
     double n = s->n_tokens > 0 ? s->n_tokens : 1;
 
     add(t, "reward", s->reward);
     add(t, "reward_std", s->reward_std);
     add(t, "kl", s->kl);
-    add(t, "kl_coef", s->kl_coef);
     add(t, "entropy", s->entropy);
     add(t, "reply_tokens", s->reply_tokens);
     add(t, "eos_rate", s->eos_rate);
+    if (!training) return;
+    add(t, "kl_coef", s->kl_coef);
     add(t, "clip_fraction", s->n_clipped / n);
     add(t, "approx_kl", s->apart / n);
     add(t, "sampling_difference", s->difference);
@@ -128,7 +129,8 @@ static told tell(const ae_metrics *m, bool training, const aerie_train_progress 
 {
     told t = { 0 };
 
-    add(&t, "loss", p->loss);
+    /* Replies that nobody learns from have no loss. */
+    if (training || !p->has_replies) add(&t, "loss", p->loss);
     if (training) {
         add(&t, "lr", p->learning_rate);
         add(&t, "grad_norm", p->grad_norm);
@@ -137,7 +139,7 @@ static told tell(const ae_metrics *m, bool training, const aerie_train_progress 
     }
     if (p->has_rewards) add_rewards(&t, p, sums);
     if (m->level_name) add(&t, m->level_name, sums->level);
-    if (p->has_replies) add_replies(&t, &sums->online);
+    if (p->has_replies) add_replies(&t, &sums->online, training);
     return t;
 }
 

@@ -13,8 +13,11 @@
 typedef struct {
     ae_trainer *t;
     const ae_online_options *o;
-    int64_t first, n; /* prompts of the plan */
+    const ae_samples *prompts;
+    const int64_t *items; /* [n] of them */
+    int64_t n;
     uint64_t seed;
+    bool learns; /* else it is an evaluation */
     ae_rollouts r;
     double *rewards; /* [n_tokens] */
     double *shaped;  /* [n_replies]: scores as the method sees them */
@@ -95,8 +98,8 @@ static aerie_status sample(stepping *s, aerie_error *err)
                              .device = t->device,
                              .net = &t->net,
                              .tokenizer = tokenizer,
-                             .prompts = t->data,
-                             .items = t->plan.items + s->first,
+                             .prompts = s->prompts,
+                             .items = s->items,
                              .n = s->n,
                              .seed = s->seed };
     aerie_status status = ae_rollouts_make(&s->r, &call, err);
@@ -110,7 +113,7 @@ static aerie_status sample(stepping *s, aerie_error *err)
     s->order = ae_arena_take(&s->r.set.arena, (size_t)s->r.n_groups, sizeof *s->order);
     if (!s->rewards || !s->shaped || !s->order) return no_memory(err);
     status = look_up(s, &t->start, false, s->r.ref, err);
-    if (!status && ae_online_has_values(t->recipe))
+    if (!status && s->learns && ae_online_has_values(t->recipe))
         status = look_up(s, &t->net, true, s->r.values, err);
     return status;
 }
@@ -230,26 +233,39 @@ static aerie_status one_epoch(stepping *s, int64_t epoch, aerie_train_progress *
     return status;
 }
 
+/* Of all replies that have been counted. */
+static void tell_replies(aerie_train_progress *p, const ae_online_sums *sums)
+{
+    p->has_replies = true;
+    p->reward = sums->reward;
+    p->kl = sums->kl;
+    p->reply_tokens = sums->reply_tokens;
+}
+
+static double deviation(const double *scores, int64_t n)
+{
+    double mean = 0, squares = 0;
+
+    for (int64_t i = 0; i < n; i++) mean += scores[i] / (double)n;
+    for (int64_t i = 0; i < n; i++) squares += (scores[i] - mean) * (scores[i] - mean);
+    return n > 1 ? sqrt(squares / (double)(n - 1)) : 0;
+}
+
 static void report(const stepping *s, aerie_train_progress *p, ae_online_sums *out)
 {
     const ae_rollouts *r = &s->r;
-    double n = (double)r->n_replies, squares = 0;
+    double n = (double)r->n_replies;
 
     for (int64_t i = 0; i < r->n_replies; i++) {
         out->reward += r->scores[i] / n;
         out->eos_rate += r->ended[i] / n;
     }
-    for (int64_t i = 0; i < r->n_replies; i++)
-        squares += (r->scores[i] - out->reward) * (r->scores[i] - out->reward);
-    out->reward_std = n > 1 ? sqrt(squares / (n - 1)) : 0;
+    out->reward_std = deviation(r->scores, r->n_replies);
     for (int64_t t = 0; t < r->n_tokens; t++) out->entropy -= r->logp[t] / (double)r->n_tokens;
     out->kl = mean_kl(r, AE_KL_K1);
     out->kl_coef = s->t->at.kl_coef;
     out->reply_tokens = (double)r->n_tokens / n;
-    p->has_replies = true;
-    p->reward = out->reward;
-    p->kl = out->kl;
-    p->reply_tokens = out->reply_tokens;
+    tell_replies(p, out);
 }
 
 static aerie_status run(stepping *s, aerie_train_progress *p, ae_loss_sums *sums, aerie_error *err)
@@ -284,15 +300,85 @@ aerie_status ae_online_step(ae_trainer *t, aerie_train_progress *p, ae_loss_sums
     int64_t step = t->at.step, first = t->plan.first[step];
     stepping s = { .t = t,
                    .o = &t->recipe->online,
-                   .first = first,
+                   .prompts = t->data,
+                   .items = t->plan.items + first,
                    .updates = t->at.updates,
                    .kept = ae_online_keeps(t->recipe),
                    .n = t->plan.first[step + 1] - first,
-                   .seed = ae_mix64((uint64_t)t->recipe->seed ^ ae_mix64((uint64_t)step)) };
+                   .seed = ae_mix64((uint64_t)t->recipe->seed ^ ae_mix64((uint64_t)step)),
+                   .learns = true };
     aerie_status status = ae_trainer_follow(t, err);
 
     *sums = (ae_loss_sums){ 0 };
     if (!status) status = run(&s, p, sums, err);
     ae_rollouts_free(&s.r);
+    return status;
+}
+
+/* ---- evaluation ---- */
+
+/* Adds sums over replies and tokens, to be divided at the end, and keeps the scores. */
+static void count_replies(const stepping *s, ae_online_sums *sums, double *scores, double *tokens)
+{
+    const ae_rollouts *r = &s->r;
+
+    for (int64_t i = 0; i < r->n_replies; i++) {
+        *scores++ = r->scores[i];
+        sums->reward += r->scores[i];
+        sums->eos_rate += r->ended[i];
+        sums->kl += reply_kl(r, i, AE_KL_K1);
+    }
+    for (int64_t t = 0; t < r->n_tokens; t++) sums->entropy -= r->logp[t];
+    *tokens += (double)r->n_tokens;
+}
+
+static void divide(ae_online_sums *sums, const double *scores, int64_t n, double tokens)
+{
+    sums->reward_std = deviation(scores, n);
+    sums->reward /= (double)n;
+    sums->eos_rate /= (double)n;
+    sums->kl /= (double)n;
+    sums->entropy /= tokens;
+    sums->reply_tokens = tokens / (double)n;
+}
+
+/* As many prompts at once as a step has: the replies of all need not fit. */
+static aerie_status sample_all(ae_trainer *t, const int64_t *items, int64_t n, ae_online_sums *sums,
+                               double *scores, double *tokens, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+    int64_t most = t->recipe->batch_size;
+
+    for (int64_t first = 0; first < n && !status; first += most) {
+        stepping s = { .t = t,
+                       .o = &t->recipe->online,
+                       .prompts = t->eval,
+                       .items = items + first,
+                       .n = ae_min64(most, n - first),
+                       .seed = ae_mix64(~(uint64_t)t->recipe->seed ^ ae_mix64((uint64_t)first)) };
+        status = sample(&s, err);
+        if (!status) count_replies(&s, sums, scores + first * s.o->samples, tokens);
+        ae_rollouts_free(&s.r);
+    }
+    return status;
+}
+
+aerie_status ae_online_evaluate(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
+                                aerie_error *err)
+{
+    int64_t n = t->objective->count(t->eval), n_replies = n * t->recipe->online.samples;
+    int64_t *items = ae_plan_all(n, err);
+    double *scores = ae_alloc((size_t)n_replies, sizeof *scores), tokens = 0;
+    aerie_status status = items && scores ? ae_trainer_follow(t, err) : no_memory(err);
+
+    *sums = (ae_loss_sums){ 0 };
+    if (!status) status = sample_all(t, items, n, &sums->online, scores, &tokens, err);
+    if (!status) {
+        divide(&sums->online, scores, n_replies, tokens);
+        tell_replies(p, &sums->online);
+        p->loss = NAN;
+    }
+    ae_free(items);
+    ae_free(scores);
     return status;
 }

@@ -1,6 +1,7 @@
 /* pass.c -- one packed row through the network: log-probabilities there, gradients back. */
 #include "train/pass.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct {
@@ -209,4 +210,70 @@ aerie_status ae_pass_reference(const ae_pass *p, const int64_t *items, int64_t n
                                aerie_error *err)
 {
     return run_row(p, AE_PASS_REFERENCE, items, n, 1, NULL, out, err);
+}
+
+/* ---- when a loss is not finite ---- */
+
+static bool all_finite(const ae_tensor *t)
+{
+    const float *values = ae_f32(t);
+
+    for (int64_t i = 0; i < t->rows * t->cols; i++)
+        if (!isfinite(values[i])) return false;
+    return true;
+}
+
+/* The layers of which the first whose output is not finite is number *first - 1; all of them: more
+ * than there are. A net of its first k layers is a net. */
+static aerie_status first_bad_layer(const ae_pass *p, const ae_row *row, int64_t *first,
+                                    aerie_error *err)
+{
+    ae_config config = *p->net->config;
+    int64_t n = config.n_layers;
+    ae_net net = *p->net;
+    ae_arena_mark here = ae_arena_here(p->arena);
+
+    net.config = &config;
+    for (*first = 0; *first <= n; ++*first) {
+        ae_ctx cx = { .device = p->device, .arena = p->arena };
+        ae_batch batch = { .n_tokens = row->n_tokens,
+                           .ids = row->ids,
+                           .pos = row->pos,
+                           .segments = row->segments,
+                           .n_segments = row->n_segments };
+        config.n_layers = *first;
+        const ae_tensor *hidden = ae_net_hidden(&cx, &net, &batch);
+        if (!hidden) return aerie_fail(err, cx.error.status, "%s", cx.error.message);
+        if (!all_finite(hidden)) break;
+        ae_arena_reset(p->arena, here);
+    }
+    return AERIE_OK;
+}
+
+aerie_status ae_pass_blame(const ae_pass *p, int64_t item, aerie_error *err)
+{
+    ae_ctx cx = { .device = p->device, .arena = p->arena };
+    beside more = { 0 };
+    const ae_tensor *out;
+    int64_t n = p->net->config->n_layers, layer = 0;
+    aerie_status status;
+    laid_row laid;
+
+    ae_arena_reset_all(p->arena);
+    status = lay_row(p, &laid, &item, 1, err);
+    if (status || laid.row.n_predictions == 0) return status;
+    out = forward(&cx, p, &laid.row, &more);
+    if (!out) return aerie_fail(err, cx.error.status, "%s", cx.error.message);
+    if (all_finite(out) && (!more.values || all_finite(more.values))) return AERIE_OK;
+    status = first_bad_layer(p, &laid.row, &layer, err);
+    if (status) return status;
+    if (layer == 0)
+        return aerie_fail(err, AERIE_BAD_NUMBER,
+                          "the token embeddings of sample %lld are not finite", (long long)item);
+    if (layer > n)
+        return aerie_fail(err, AERIE_BAD_NUMBER, "the %s of sample %lld are not finite",
+                          p->objective->of_scores ? "scores" : "log-probabilities",
+                          (long long)item);
+    return aerie_fail(err, AERIE_BAD_NUMBER, "the output of layer %lld is not finite (sample %lld)",
+                      (long long)layer - 1, (long long)item);
 }

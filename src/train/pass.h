@@ -40,5 +40,8 @@ double ae_pass_share(const ae_pass *p, const int64_t *items, int64_t n);
 /* Fills out[n_reference * item] ... of one row of items. */
 aerie_status ae_pass_reference(const ae_pass *p, const int64_t *items, int64_t n, double *out,
                                aerie_error *err);
+/* Looks for the first number on an item's way through the network that is not finite, and names it:
+ * AERIE_BAD_NUMBER. AERIE_OK: all are. */
+aerie_status ae_pass_blame(const ae_pass *p, int64_t item, aerie_error *err);
 
 #endif

@@ -155,3 +155,12 @@ int64_t ae_plan_tokens(const ae_recipe *recipe, const ae_objective *objective,
     for (int64_t k = 0; k < n; k++) tokens += objective->tokens(recipe, set, items[k]);
     return tokens;
 }
+
+int64_t *ae_plan_all(int64_t n, aerie_error *err)
+{
+    int64_t *items = ae_alloc((size_t)n, sizeof *items);
+
+    if (!items) aerie_fail(err, AERIE_NO_MEMORY, "no memory for %lld samples", (long long)n);
+    for (int64_t i = 0; items && i < n; i++) items[i] = i;
+    return items;
+}

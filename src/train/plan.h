@@ -22,5 +22,7 @@ int64_t ae_plan_micro(const ae_recipe *recipe, const ae_objective *objective, co
                       const int64_t *items, int64_t n, int64_t max_tokens);
 int64_t ae_plan_tokens(const ae_recipe *recipe, const ae_objective *objective,
                        const ae_samples *set, const int64_t *items, int64_t n);
+/* 0, 1, ... n - 1; the caller's (ae_free). NULL: there is no memory. */
+int64_t *ae_plan_all(int64_t n, aerie_error *err);
 
 #endif

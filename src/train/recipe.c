@@ -398,7 +398,7 @@ static aerie_status set_defaults(ae_recipe *recipe, aerie_error *err)
     recipe->beta = NAN;
     recipe->online.clip_high = recipe->online.value_coef = NAN;
     recipe->expect_first_loss = NAN;
-    recipe->packing = -1;
+    recipe->packing = recipe->best_metric = -1;
     return status;
 }
 

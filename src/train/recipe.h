@@ -47,6 +47,10 @@ aerie_status ae_recipe_set(ae_recipe *recipe, const ae_key *key, const char *tex
 /* Appends to a key of kind AE_KEY_WORDS or AE_KEY_NUMBERS, which ae_recipe_set() begins anew. */
 aerie_status ae_recipe_add(ae_recipe *recipe, const ae_key *key, const char *text,
                            aerie_error *err);
+/* "loss"...; NULL out of range. */
+const char *ae_best_metric_name(int metric);
+/* Whether what evaluations say changes the run. */
+bool ae_best_is_wanted(const ae_recipe *recipe);
 /* How a recipe's records become tokens. A zeroed one is closed. */
 typedef struct {
     ae_template *chat_template;

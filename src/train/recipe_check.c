@@ -28,6 +28,8 @@ static void fill_in(ae_recipe *r)
     if (isnan(r->online.clip_high)) r->online.clip_high = r->online.clip_low;
     if (isnan(r->online.value_coef)) r->online.value_coef = r->method == AE_METHOD_PPO ? 0.1 : 1;
     if (r->online.epochs == 0) r->online.epochs = default_rounds(r);
+    if (r->best_metric < 0)
+        r->best_metric = ae_method_of(r)->online ? AE_BEST_REWARD : AE_BEST_LOSS;
     if (r->packing < 0) r->packing = r->method == AE_METHOD_PRETRAIN;
     if (r->method == AE_METHOD_PRETRAIN) r->train_on = AE_TRAIN_ON_ALL;
 }
@@ -219,11 +221,6 @@ static aerie_status check_online(const ae_recipe *r, aerie_error *err)
                           "'lora: {dropout: ...}' would make the policy that learns another than "
                           "the one that sampled; leave it out for 'method: %s'",
                           ae_method_of(r)->name);
-    if (r->eval_data.n > 0)
-        return aerie_fail(err, AERIE_UNSUPPORTED,
-                          "'eval_data' has no meaning for 'method: %s' yet; sample from the "
-                          "result and score that",
-                          ae_method_of(r)->name);
     if (o->source == AE_REWARD_COMMAND && !o->command)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'reward: {source: command}' needs 'reward: {command: ...}', what to "
@@ -236,6 +233,39 @@ static aerie_status check_online(const ae_recipe *r, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'reward: {source: format}' needs 'reward: {begins: ...}' or 'ends'");
     return AERIE_OK;
+}
+
+static bool has_metric(const ae_recipe *r)
+{
+    ae_example_kind kind = ae_method_of(r)->kind;
+    bool compares = kind == AE_EXAMPLE_PAIR || kind == AE_EXAMPLE_RANKED;
+
+    switch ((ae_best_metric)r->best_metric) {
+    case AE_BEST_ACCURACY:
+        return compares;
+    case AE_BEST_MARGIN:
+        return compares || kind == AE_EXAMPLE_UNPAIRED;
+    case AE_BEST_REWARD:
+        return ae_method_of(r)->online;
+    case AE_BEST_LOSS:
+        break;
+    }
+    return !ae_method_of(r)->online;
+}
+
+static aerie_status check_best(const ae_recipe *r, aerie_error *err)
+{
+    const char *key = r->keep_best ? "keep_best" : "early_stop.patience";
+
+    if (!has_metric(r))
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'best_metric: %s' is not what evaluations of 'method: %s' measure; "
+                          "leave it out",
+                          ae_best_metric_name(r->best_metric), ae_method_of(r)->name);
+    if (!ae_best_is_wanted(r) || (r->eval_data.n > 0 && r->eval_steps > 0)) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_TEXT, "'%s' goes by evaluations; give '%s' too, %s", key,
+                      r->eval_data.n > 0 ? "eval_steps" : "eval_data",
+                      r->eval_data.n > 0 ? "the steps between them" : "files to evaluate on");
 }
 
 static aerie_status check_method(const ae_recipe *r, aerie_error *err)
@@ -276,6 +306,7 @@ aerie_status ae_recipe_check(ae_recipe *r, aerie_error *err)
     if (!status) status = check_targets(r, err);
     if (!status) status = check_rate(r, err);
     if (!status) status = check_online(r, err);
+    if (!status) status = check_best(r, err);
     if (!status) status = check_method(r, err);
     if (!status) status = check_band("expect.loss", &r->expect_loss, err);
     if (!status) status = check_band("expect.margin", &r->expect_margin, err);

@@ -98,7 +98,9 @@ const ae_key ae_recipe_keys[] = {
         "data", data,
         "training files (Parquet, JSONL or JSON, plain or .gz), a folder of them or a pattern with "
         "*: a path, or a list of paths and of `{path, columns: {messages: its_name}, fraction}`"),
-    SOURCES("eval_data", eval_data, "files whose loss is measured, written as `data`"),
+    SOURCES("eval_data", eval_data,
+            "files whose loss is measured (of methods that sample: the reward of replies to them), "
+            "written as `data`"),
     TEXT("output", output, false,
          "the file to write: a GGUF model, or an adapter file when `lora.r` is given"),
     WORD("output_type", output_type, output_word, "f16", false,
@@ -352,6 +354,16 @@ const ae_key ae_recipe_keys[] = {
     COUNT("logging_steps", logging_steps, 1, 1e9, "1", false, "steps between lines of metrics"),
     COUNT("eval_steps", eval_steps, 0, 1e9, "0", false,
           "steps between evaluations; 0: at the end only"),
+    FLAG("keep_best", keep_best, "false", true,
+         "the output is the state with the best evaluation, not the last; needs eval_data and "
+         "eval_steps"),
+    WORD("best_metric", best_metric, ae_best_metric_name, NULL, true,
+         "what the best is measured by, of an evaluation; default: loss, of methods that sample "
+         "reward"),
+    COUNT("early_stop.patience", patience, 0, 1e6, "0", true,
+          "the run ends after so many evaluations in a row that are no better; 0: never"),
+    NUMBER("early_stop.min_delta", min_delta, 0, 1e9, "0", true,
+           "by how much an evaluation must be better to count as such"),
     COUNT("threads", threads, 0, 4096, "0", false, "0: one per processor"),
 };
 const size_t ae_n_recipe_keys = AE_COUNT(ae_recipe_keys);
@@ -398,6 +410,9 @@ static const struct {
     { "lora_target_modules", "write it as 'lora: {target_modules: [...]}'" },
     { "load_in_4bit", "write it as 'load_in: nf4'" },
     { "chat_template", "write it as 'template'" },
+    { "load_best_model_at_end", "write it as 'keep_best'" },
+    { "metric_for_best_model", "write it as 'best_metric'" },
+    { "early_stopping_patience", "write it as 'early_stop: {patience: ...}'" },
     { "completion_only_loss", "write it as 'train_on: completion'" },
     { "assistant_only_loss", "write it as 'train_on: completion'" },
 };

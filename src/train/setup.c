@@ -1,6 +1,7 @@
 /* setup.c -- opens what a training run is made of: networks, adapters, parameters, plan, names. */
 #include "train/method.h"
 #include "train/origin.h"
+#include "train/recipe.h"
 #include "train/reward_source.h"
 #include "train/trainer.h"
 
@@ -295,6 +296,10 @@ static aerie_status identify(ae_trainer *t, aerie_error *err)
     ae_bytes_printf(&t->identity, "data's hash: %016llx\n", (unsigned long long)hash_set(t->data));
     if (t->reward_model) status = ae_reward_model_identify(t->reward_model, &t->identity, err);
     if (status) return status;
+    if (ae_best_is_wanted(t->recipe))
+        ae_bytes_printf(&t->identity, "eval_steps: %lld\neval_data's hash: %016llx\n",
+                        (long long)t->recipe->eval_steps,
+                        (unsigned long long)(t->eval ? hash_set(t->eval) : 0));
     ae_bytes_printf(&t->start_identity, "%s %016llx %s %d %.17g %d", model,
                     (unsigned long long)hash_adapters(t), t->device->name, t->recipe->shared_prefix,
                     t->recipe->ld_alpha, t->recipe->load_in);
@@ -314,9 +319,10 @@ static char *with_suffix(const char *path, const char *suffix)
 static aerie_status name_files(ae_trainer *t, aerie_error *err)
 {
     t->checkpoint_path = with_suffix(t->recipe->output, ".checkpoint");
+    t->best_path = with_suffix(t->recipe->output, ".best");
     t->reference_path = with_suffix(t->recipe->output, ".reference");
     t->metrics_path = with_suffix(t->recipe->output, ".metrics.jsonl");
-    if (t->checkpoint_path && t->reference_path && t->metrics_path) return AERIE_OK;
+    if (t->checkpoint_path && t->best_path && t->reference_path && t->metrics_path) return AERIE_OK;
     return no_memory(err);
 }
 
@@ -345,6 +351,7 @@ aerie_status ae_trainer_open(ae_trainer *t, aerie_error *err)
     if (!status && ae_method_of(t->recipe)->online) status = check_room(t, t->data, err);
     if (!status && ae_method_of(t->recipe)->online) status = check_answers(t, t->data, err);
     if (!status) status = check_layers(t, err);
+    if (!status && ae_method_of(t->recipe)->online && t->eval) status = check_room(t, t->eval, err);
     if (!status) status = name_files(t, err);
     if (!status) status = t->recipe->lora_r > 0 ? open_adapters(t, err) : open_copy(t, err);
     if (!status) status = open_optimizer(t, err);
@@ -367,6 +374,7 @@ void ae_trainer_close(ae_trainer *t)
     ae_reward_model_close(t->reward_model);
     ae_model_close(t->copy);
     ae_free(t->checkpoint_path);
+    ae_free(t->best_path);
     ae_free(t->reference_path);
     ae_free(t->metrics_path);
     ae_bytes_free(&t->identity);

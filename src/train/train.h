@@ -115,6 +115,9 @@ typedef enum { AE_LORA_GGUF, AE_LORA_PEFT } ae_lora_format;
 
 typedef enum { AE_LOAD_AS_STORED, AE_LOAD_NF4, AE_LOAD_NF4_DOUBLE_QUANT } ae_load_in;
 
+/* By which evaluation the best state is chosen. */
+typedef enum { AE_BEST_LOSS, AE_BEST_ACCURACY, AE_BEST_MARGIN, AE_BEST_REWARD } ae_best_metric;
+
 typedef enum { AE_RECOMPUTE_AUTO, AE_RECOMPUTE_ALWAYS, AE_RECOMPUTE_NEVER } ae_recompute_when;
 
 typedef struct {
@@ -215,6 +218,10 @@ typedef struct {
     int lora_format; /* ae_lora_format */
     ae_texts lora_targets;
     int64_t save_steps, logging_steps, eval_steps, threads;
+    bool keep_best;
+    int best_metric; /* ae_best_metric */
+    int64_t patience;
+    double min_delta;
     ae_online_options online;
 } ae_recipe;
 

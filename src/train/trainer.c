@@ -14,7 +14,7 @@ typedef struct {
     int64_t first_step, first_tokens;
 } running;
 
-static int tell(const ae_trainer *t, const aerie_train_progress *p)
+int ae_trainer_tell(const ae_trainer *t, const aerie_train_progress *p)
 {
     return t->run->progress ? t->run->progress(t->run->user, p) : 0;
 }
@@ -23,7 +23,7 @@ static int tell_reference(void *user, int64_t done, int64_t n)
 {
     const ae_trainer *t = user;
 
-    return tell(
+    return ae_trainer_tell(
         t, &(aerie_train_progress){ .phase = AERIE_TRAIN_REFERENCE, .step = done, .n_steps = n });
 }
 
@@ -49,15 +49,6 @@ static aerie_status fill_reference(ae_trainer *t, ae_reference *r, const ae_samp
                              tell_reference, t, err);
 }
 
-static int64_t *all_items(int64_t n, aerie_error *err)
-{
-    int64_t *items = ae_alloc((size_t)n, sizeof *items);
-
-    if (!items) aerie_fail(err, AERIE_NO_MEMORY, "no memory for %lld samples", (long long)n);
-    for (int64_t i = 0; items && i < n; i++) items[i] = i;
-    return items;
-}
-
 /* Before the first step: full training changes the weights that the reference is made of. */
 static aerie_status make_references(ae_trainer *t, aerie_error *err)
 {
@@ -68,7 +59,7 @@ static aerie_status make_references(ae_trainer *t, aerie_error *err)
     if (t->objective->n_reference == 0 || t->recipe->reference_free) return AERIE_OK;
     status = fill_reference(t, &t->reference, t->data, t->plan.items, t->plan.n_items, err);
     if (status || n_eval == 0) return status;
-    items = all_items(n_eval, err);
+    items = ae_plan_all(n_eval, err);
     if (!items) return AERIE_NO_MEMORY;
     status = fill_reference(t, &t->eval_reference, t->eval, items, n_eval, err);
     ae_free(items);
@@ -79,41 +70,6 @@ aerie_status ae_trainer_follow(ae_trainer *t, aerie_error *err)
 {
     if (!t->recipe->lora_dora || t->recipe->lora_r == 0) return AERIE_OK;
     return ae_adapter_norms(t->adapters[t->n_adapters - 1], t->model, t->device, false, err);
-}
-
-static aerie_status evaluate(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
-                             aerie_error *err)
-{
-    int64_t n = t->objective->count(t->eval);
-    ae_pass pass = ae_trainer_pass(t, t->eval);
-    int64_t *items = all_items(n, err);
-    aerie_status status;
-
-    if (!items) return AERIE_NO_MEMORY;
-    *sums = (ae_loss_sums){ 0 };
-    status = ae_trainer_follow(t, err);
-    if (!status) status = ae_pass_items(&pass, AE_PASS_EVALUATE, items, n, 1, sums, err);
-    ae_free(items);
-    if (status) return status;
-    ae_metrics_of_sums(p, sums);
-    p->phase = AERIE_TRAIN_EVAL;
-    t->summary->eval_loss = p->loss;
-    return AERIE_OK;
-}
-
-static aerie_status evaluate_and_tell(ae_trainer *t, aerie_error *err)
-{
-    aerie_train_progress p = { .step = t->at.step,
-                               .n_steps = t->plan.n_steps,
-                               .tokens = t->at.tokens };
-    ae_loss_sums sums;
-    aerie_status status;
-
-    if (!t->eval || t->objective->count(t->eval) == 0) return AERIE_OK;
-    status = evaluate(t, &p, &sums, err);
-    if (!status) status = ae_metrics_write(&t->metrics, "eval", &p, &sums, err);
-    if (!status) tell(t, &p);
-    return status;
 }
 
 aerie_status ae_trainer_update(ae_trainer *t, const ae_pass *pass, const int64_t *items, int64_t n,
@@ -129,7 +85,7 @@ aerie_status ae_trainer_update(ae_trainer *t, const ae_pass *pass, const int64_t
     if (status) return status;
     ae_model_gather_grads(t->copy ? t->copy : t->model);
     ae_metrics_of_sums(p, sums);
-    if (!isfinite(p->loss)) return aerie_fail(err, AERIE_BAD_NUMBER, "the loss is not finite");
+    if (!isfinite(p->loss)) return ae_trainer_blame(t, pass, items, n, err);
     status = ae_optimizer_norm(&t->optimizer, t->device, &p->grad_norm, err);
     if (status) return status;
     p->learning_rate = ae_schedule_rate(&t->schedule, t->at.step);
@@ -170,9 +126,18 @@ static void take_time(const running *r, aerie_train_progress *p)
     p->seconds_left = seconds / (double)steps * (double)(p->n_steps - p->step);
 }
 
-static aerie_status save_checkpoint(const ae_trainer *t, aerie_error *err)
+static aerie_status save_checkpoint(ae_trainer *t, aerie_error *err)
 {
-    return ae_checkpoint_write(t->checkpoint_path, &t->at, t->identity.data, &t->optimizer, err);
+    aerie_status status =
+        ae_checkpoint_write(t->checkpoint_path, &t->at, t->identity.data, &t->optimizer, err);
+
+    if (!status) t->saved = t->at.step;
+    return status;
+}
+
+static bool evaluation_is_due(const ae_trainer *t)
+{
+    return t->recipe->eval_steps > 0 && t->at.step % t->recipe->eval_steps == 0;
 }
 
 /* What is due after a step. */
@@ -186,18 +151,26 @@ static aerie_status after_step(ae_trainer *t, const aerie_train_progress *p,
     ae_expect_step(&t->expectation, r, p);
     if (p->step % r->logging_steps == 0 || last)
         status = ae_metrics_write(&t->metrics, "train", p, sums, err);
-    if (!status && !last && r->eval_steps > 0 && p->step % r->eval_steps == 0)
-        status = evaluate_and_tell(t, err);
+    if (!status && !last && evaluation_is_due(t)) status = ae_trainer_evaluate(t, err);
     if (!status && !last && r->save_steps > 0 && p->step % r->save_steps == 0)
         status = save_checkpoint(t, err);
     if (status) return status;
     /* At the end there is nothing left to stop. */
-    if (tell(t, p) && !last)
+    if (ae_trainer_tell(t, p) && !last)
         return aerie_fail(err, AERIE_INTERRUPTED,
                           "stopped after step %lld of %lld; --resume goes on from "
                           "%s",
                           (long long)p->step, (long long)p->n_steps, t->checkpoint_path);
     return AERIE_OK;
+}
+
+/* An evaluation that is not after a step of this process: its failure keeps the state, too. */
+static aerie_status evaluate_apart(ae_trainer *t, aerie_error *err)
+{
+    aerie_status status = ae_trainer_evaluate(t, err);
+
+    if (status && t->saved != t->at.step) save_checkpoint(t, NULL);
+    return status;
 }
 
 /* The step under way has changed nothing, and is done again. */
@@ -215,6 +188,19 @@ static aerie_status stop_within(ae_trainer *t, const ae_checkpoint *before, aeri
                       (long long)t->at.step + 1, (long long)t->plan.n_steps, t->checkpoint_path);
 }
 
+/* A run that ends before its first checkpoint leaves the state before the step that failed, where
+ * that is still there and sound: of a method that samples an update may have been made since. */
+static void keep_good(ae_trainer *t, const ae_checkpoint *before)
+{
+    if (t->saved >= 0 || before->step == 0 || t->at.updates != before->updates ||
+        ae_trainer_unsound(t))
+        return;
+    t->at = *before;
+    if (save_checkpoint(t, NULL) == AERIE_OK)
+        ae_log(AERIE_LOG_WARNING, "the state after step %lld, the last good one, is kept in %s",
+               (long long)before->step, t->checkpoint_path);
+}
+
 /* A step that fails has not changed the weights unless it was done: its number says which. A failed
  * step leaves the checkpoint of an earlier one; trouble after a step first keeps that step. */
 static aerie_status one_step(const running *r, aerie_error *err)
@@ -230,6 +216,7 @@ static aerie_status one_step(const running *r, aerie_error *err)
     if (status == AERIE_INTERRUPTED) return stop_within(t, &before, err);
     if (status) {
         aerie_error_prefix(err, "step %lld", (long long)t->at.step + 1);
+        if (status == AERIE_BAD_NUMBER) keep_good(t, &before);
         return status;
     }
     take_time(r, &p);
@@ -253,7 +240,11 @@ static aerie_status run_steps(ae_trainer *t, aerie_error *err)
     aerie_status status = AERIE_OK;
 
     t->summary->first_step = t->at.step;
-    while (t->at.step < t->plan.n_steps && !status) status = one_step(&r, err);
+    /* A run may have been stopped in an evaluation. */
+    if (t->at.step > 0 && t->at.step < t->plan.n_steps && evaluation_is_due(t))
+        status = evaluate_apart(t, err);
+    while (t->at.step < t->plan.n_steps && !ae_best_has_ended(t) && !status)
+        status = one_step(&r, err);
     t->summary->tokens = t->at.tokens - r.first_tokens;
     t->summary->seconds = ae_clock_seconds() - r.started;
     return status;
@@ -275,19 +266,31 @@ static aerie_status write_output(const ae_trainer *t, aerie_error *err)
                               err);
 }
 
+/* The last state goes into a checkpoint before the best one takes its place. */
+static aerie_status write_best(ae_trainer *t, aerie_error *err)
+{
+    bool other = t->recipe->keep_best && t->at.best_step > 0 && t->at.best_step != t->at.step;
+    aerie_status status = other && t->saved != t->at.step ? save_checkpoint(t, err) : AERIE_OK;
+
+    if (!status) status = ae_best_take(t, err);
+    return status ? status : write_output(t, err);
+}
+
 /* The checkpoint goes when the output is there; when that fails it is written instead. */
 static aerie_status finish(ae_trainer *t, aerie_error *err)
 {
     aerie_status status;
 
-    tell(t, &(aerie_train_progress){
-                .phase = AERIE_TRAIN_SAVING, .step = t->at.step, .n_steps = t->plan.n_steps });
-    status = write_output(t, err);
+    ae_trainer_tell(t, &(aerie_train_progress){ .phase = AERIE_TRAIN_SAVING,
+                                                .step = t->at.step,
+                                                .n_steps = t->plan.n_steps });
+    status = write_best(t, err);
     if (!status) {
         remove(t->checkpoint_path);
+        if (t->recipe->keep_best) remove(t->best_path);
         return AERIE_OK;
     }
-    if (save_checkpoint(t, NULL) == AERIE_OK)
+    if (t->saved == t->at.step || save_checkpoint(t, NULL) == AERIE_OK)
         ae_log(AERIE_LOG_WARNING,
                "the trained state is kept in %s; --resume writes the output from it",
                t->checkpoint_path);
@@ -317,13 +320,17 @@ static aerie_status train(ae_trainer *t, aerie_error *err)
     if (!status && t->run->resume)
         status =
             ae_checkpoint_read(t->checkpoint_path, &t->at, t->identity.data, &t->optimizer, err);
+    if (!status && t->run->resume) t->saved = t->at.step;
+    if (!status) status = ae_best_begin(t, err);
     if (!status) ae_trainer_record(t);
     if (!status) status = make_references(t, err);
     if (!status) status = ae_metrics_open(&t->metrics, t->metrics_path, t->at.step, err);
     t->metrics.level_name = t->objective->level_name;
     t->metrics.log = t->log;
     if (!status) status = run_steps(t, err);
-    if (!status) status = evaluate_and_tell(t, err);
+    t->summary->n_done = t->at.step;
+    t->summary->ended_early = !status && t->at.step < t->plan.n_steps;
+    if (!status) status = evaluate_apart(t, err);
     return status ? status : finish(t, err);
 }
 
@@ -334,7 +341,8 @@ static void end_record(ae_trainer *t, aerie_status status, const aerie_error *er
                                                           : AERIE_RUN_FAILED;
     const char *why = err && err->message[0] ? err->message : aerie_status_name(status);
 
-    ae_run_end(t->log, state, status ? why : NULL);
+    if (!status) why = t->summary->ended_early ? "ended early: evaluations got no better" : NULL;
+    ae_run_end(t->log, state, why);
     t->log = NULL;
 }
 
@@ -358,10 +366,12 @@ aerie_status ae_train(const ae_recipe *recipe, ae_device *device, ae_model *mode
                      .data = data,
                      .eval = eval,
                      .run = run,
-                     .summary = summary };
+                     .summary = summary,
+                     .saved = -1,
+                     .at = { .notable = -INFINITY } };
     aerie_status status;
 
-    *summary = (aerie_train_summary){ .eval_loss = NAN };
+    *summary = (aerie_train_summary){ .eval_loss = NAN, .eval_reward = NAN };
     snprintf(summary->output, sizeof summary->output, "%s", recipe->output);
     status = ae_trainer_open(&t, err);
     if (!status) {

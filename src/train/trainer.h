@@ -34,7 +34,8 @@ typedef struct {
     ae_metrics metrics;
     ae_run_log *log; /* owned; NULL: nothing is recorded */
     ae_expectation expectation;
-    char *checkpoint_path, *reference_path, *metrics_path;
+    char *checkpoint_path, *best_path, *reference_path, *metrics_path;
+    int64_t saved;           /* step of the last checkpoint; -1: none */
     ae_bytes identity;       /* of a checkpoint */
     ae_bytes start_identity; /* of reference log-probabilities */
     ae_arena nets, rows;     /* nets: as long as the trainer; rows: reset by every row */
@@ -57,7 +58,32 @@ aerie_status ae_trainer_update(ae_trainer *t, const ae_pass *pass, const int64_t
                                int64_t number, aerie_train_progress *p, ae_loss_sums *sums,
                                aerie_error *err);
 
+/* AERIE_BAD_NUMBER, with the tensor's name: the first that is not finite when the items' loss is
+ * not. */
+aerie_status ae_trainer_blame(ae_trainer *t, const ae_pass *pass, const int64_t *items, int64_t n,
+                              aerie_error *err);
+/* The first of what is trained that has a value that is not finite; NULL: none has. */
+const char *ae_trainer_unsound(const ae_trainer *t);
+/* Gives it to the caller of the run; what that answers. */
+int ae_trainer_tell(const ae_trainer *t, const aerie_train_progress *p);
+
+/* ---- evaluate.c ---- */
+
+/* Over the held-out data, once a step: told, written, and looked at. */
+aerie_status ae_trainer_evaluate(ae_trainer *t, aerie_error *err);
+/* Whether evaluations have stopped getting better for as long as the recipe waits. */
+bool ae_best_has_ended(const ae_trainer *t);
+/* Before the first step: the best state's file is of this run, or gone. */
+aerie_status ae_best_begin(const ae_trainer *t, aerie_error *err);
+/* Puts the best state in place of the last, where the recipe keeps it. */
+aerie_status ae_best_take(ae_trainer *t, aerie_error *err);
+
 /* ---- online_step.c ---- */
+
+/* Replies to the held-out prompts, scored; nothing is learned or remembered. The same random
+ * numbers in every evaluation. */
+aerie_status ae_online_evaluate(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
+                                aerie_error *err);
 
 /* Replies, scores, advantages, updates; then the step is done. */
 aerie_status ae_online_step(ae_trainer *t, aerie_train_progress *p, ae_loss_sums *sums,
