@@ -12,6 +12,7 @@
 #ifndef AERIE_ENGINE_H
 #define AERIE_ENGINE_H
 
+#include "aerie/grammar.h"
 #include "aerie/session.h"
 
 #ifdef __cplusplus
@@ -105,7 +106,8 @@ typedef struct {
     size_t n_bias;
     const char *const *stop; /* UTF-8; a reply ends before the first of these that it would hold */
     size_t n_stop;
-    bool ignore_eog;       /* go on past tokens that end a reply */
+    const aerie_grammar *grammar; /* what a reply may be; NULL: anything */
+    bool ignore_eog;              /* go on past tokens that end a reply */
     bool logprobs;         /* of drawn tokens; aerie_reply_token.top has `top_logprobs` of the most
                             * likely */
     bool prompt_logprobs;  /* of the prompt's tokens too: AERIE_EVENT_PROMPT */

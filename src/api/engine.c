@@ -307,6 +307,7 @@ void aerie_engine_close(aerie_engine *e)
     ae_run_close(e->run);
     ae_engine_close(e->engine);
     ae_template_free(e->chat);
+    ae_token_order_free(e->order);
     ae_bytes_free(&e->scratch);
     ae_free(e->out);
     ae_free(e->choices);

@@ -13,6 +13,7 @@ void ae_live_ask_free(live_ask *a)
         ae_free(a->replies[i].tokens);
     }
     ae_ids_free(&a->prompt);
+    aerie_grammar_free(a->grammar);
     ae_arena_free(&a->memory);
     ae_free(a);
 }
@@ -86,12 +87,40 @@ static aerie_status copy_bias(live_ask *a, const aerie_ask *ask, aerie_error *er
     return AERIE_OK;
 }
 
+/* The engine's order of tokens, made when the first wants it. */
+static aerie_status find_order(aerie_engine *e, aerie_error *err)
+{
+    aerie_status status = ae_api_need_tokenizer(e->model, err);
+    ae_monitor_enter(&e->monitor);
+    if (!status && !e->order)
+        status = ae_token_order_new(&e->order, ae_model_tokenizer(e->model->model), err);
+    ae_monitor_leave(&e->monitor);
+    return status;
+}
+
+static aerie_status bind(live_ask *a, const aerie_ask *ask, aerie_error *err)
+{
+    if (!ask->grammar) return AERIE_OK;
+    if (ask->ignore_eog)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "a reply that is held to a grammar ends where that ends");
+    aerie_status status = find_order(a->engine, err);
+    if (status) return status;
+    a->grammar = aerie_grammar_share(ask->grammar);
+    a->bound = (ae_bound){ ae_bound_rules(a->grammar), a->engine->order };
+    a->constraint = ae_bound_constraint(&a->bound);
+    a->request.constraint = &a->constraint;
+    return AERIE_OK;
+}
+
 static aerie_status open_replies(live_ask *a, const aerie_ask *ask, aerie_error *err)
 {
     a->replies = ae_arena_take(&a->memory, (size_t)a->n_replies, sizeof *a->replies);
     if (!a->replies) return no_memory(err);
     for (int64_t i = 0; i < a->n_replies; i++)
-        a->replies[i].decoder.continues = !ask->messages || ask->continue_final;
+        a->replies[i].decoder.continues =
+            /* A grammar has every byte of the reply. */
+            !ask->messages || ask->continue_final || ask->grammar;
     return AERIE_OK;
 }
 
@@ -141,6 +170,7 @@ static aerie_status fill(live_ask *a, const aerie_ask *ask, aerie_asked *asked, 
     fill_request(a, ask, asked->context);
     status = copy_stops(a, ask, err);
     if (!status) status = copy_bias(a, ask, err);
+    if (!status) status = bind(a, ask, err);
     if (!status) status = open_replies(a, ask, err);
     return status ? status : ae_engine_check(a->engine->engine, &a->request, err);
 }

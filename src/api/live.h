@@ -4,6 +4,7 @@
 
 #include "aerie/engine.h"
 #include "api/api.h"
+#include "api/bound.h"
 
 enum {
     LIVE_MOST_TOP = 20,         /* alternatives of a token */
@@ -52,6 +53,9 @@ struct live_ask {
     ae_request request;
     ae_span *stops;
     size_t n_stops;
+    aerie_grammar *grammar; /* NULL: none */
+    ae_bound bound;
+    ae_constraint constraint;
     int top; /* alternatives of each token; -1: no log-probabilities at all */
     int64_t dropped;
 
@@ -84,6 +88,7 @@ struct aerie_engine {
 
     ae_monitor monitor; /* over all that follows */
     bool is_open, closes, needs_attention;
+    ae_token_order *order; /* of the tokenizer; NULL until a grammar wants it */
     live_ask *asks;
     live_ask *incoming, **last_incoming;
     uint64_t next_ticket;

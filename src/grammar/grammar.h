@@ -51,6 +51,7 @@ bool ae_grammar_must_end(const ae_grammar_state *s);
 typedef struct ae_token_order ae_token_order;
 aerie_status ae_token_order_new(ae_token_order **out, const ae_tokenizer *t, aerie_error *err);
 void ae_token_order_free(ae_token_order *o); /* NULL is fine */
+int32_t ae_token_order_size(const ae_token_order *o); /* of the vocabulary */
 /* What a token adds to a text; empty for control tokens. */
 ae_span ae_token_order_bytes(const ae_token_order *o, int32_t id);
 

@@ -100,6 +100,11 @@ void ae_token_order_free(ae_token_order *o)
     ae_free(o);
 }
 
+int32_t ae_token_order_size(const ae_token_order *o)
+{
+    return o->vocab_size;
+}
+
 ae_span ae_token_order_bytes(const ae_token_order *o, int32_t id)
 {
     if (id < 0 || id >= o->vocab_size || !o->by_id[id].len) return (ae_span){ "", 0 };
