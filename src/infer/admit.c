@@ -34,13 +34,27 @@ void ae_run_keep(const ae_run *run, const int32_t *ids, int64_t n, const ae_kv *
     if (shared) ae_prefixes_keep(run->engine->prefixes, ids, n, shared);
 }
 
-/* A prompt's cache, begun with what an earlier text holds of it. */
-static ae_kv *open_prompt(ae_run *run, const ae_request *r, aerie_error *err)
+/* Whether a request may go on from earlier texts. */
+static bool shares(const ae_run *run, const ae_request *r)
 {
-    int64_t capacity = ae_request_replies(r) == 1 ? ae_run_context(run, r) : r->n_prompt, held = 0;
+    return run->engine->prefixes && !r->kv && !r->tells_prompt && r->wants == AE_WANT_REPLIES;
+}
+
+/* A prompt's cache, begun with what an earlier text holds of it. */
+static ae_kv *open_prompt(ae_run *run, const ae_ticket *t, aerie_error *err)
+{
+    const ae_request *r = &t->request;
+    bool replies_in_it = ae_request_replies(r) == 1 && r->wants == AE_WANT_REPLIES;
+    int64_t capacity = replies_in_it ? ae_run_context(run, r) : r->n_prompt, held = 0;
     const ae_kv *earlier = NULL;
+    ae_kv *kv;
+    if (r->wants != AE_WANT_REPLIES) {
+        ae_engine_new_kv_of(&kv, run->engine, run->engine->options.net, t->kv_type, capacity, NULL,
+                            0, err);
+        return kv;
+    }
     /* The last token is computed in any case: its logits choose the first of the reply. */
-    if (run->engine->prefixes)
+    if (shares(run, r))
         earlier = ae_prefixes_find(run->engine->prefixes, r->prompt, r->n_prompt - 1, &held);
     if (run->stats) run->stats->reused += held;
     return ae_run_new_kv(run, capacity, earlier, held, err);
@@ -51,12 +65,14 @@ static const ae_prompt_run *worth_awaiting(const ae_run *run, const ae_request *
 {
     ae_prefixes *prefixes = run->engine->prefixes;
     int64_t held;
-    if (!prefixes || r->kv) return NULL;
+    if (!shares(run, r)) return NULL;
     ae_prefixes_find(prefixes, r->prompt, r->n_prompt - 1, &held);
     for (int64_t i = 0; i < run->max_sequences; i++) {
         const ae_prompt_run *p = &run->prompts[i];
         int64_t n = p->in_use ? p->request->n_prompt : 0;
-        if (p->fed >= n || !p->owns_kv || n > run->engine->options.prefix_cache_positions) continue;
+        if (p->fed >= n || !p->owns_kv || p->request->wants != AE_WANT_REPLIES ||
+            n > run->engine->options.prefix_cache_positions)
+            continue;
         int64_t soon = ae_prefixes_common(p->request->prompt, n, r->prompt, r->n_prompt - 1);
         if (soon >= held + WORTH_WAITING) return p;
     }
@@ -96,7 +112,7 @@ static aerie_status let_in(ae_run *run, ae_prompt_run *p, ae_ticket *t, aerie_er
     const ae_request *r = &t->request;
     aerie_error why = { 0 };
     int64_t n = ae_request_replies(r);
-    ae_kv *kv = r->kv ? r->kv : open_prompt(run, r, &why);
+    ae_kv *kv = r->kv ? r->kv : open_prompt(run, t, &why);
     *p = (ae_prompt_run){ .request = r,
                           .ticket = t,
                           .index = t->name,

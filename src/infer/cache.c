@@ -22,11 +22,19 @@ static aerie_status options_for(ae_kv_options *out, const ae_engine_options *o, 
 aerie_status ae_engine_new_kv(ae_kv **out, const ae_engine *e, const ae_net *net, int64_t capacity,
                               const ae_kv *prefix, int64_t prefix_len, aerie_error *err)
 {
+    return ae_engine_new_kv_of(out, e, net, e->options.kv_type, capacity, prefix, prefix_len, err);
+}
+
+aerie_status ae_engine_new_kv_of(ae_kv **out, const ae_engine *e, const ae_net *net, ae_dtype type,
+                                 int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
+                                 aerie_error *err)
+{
     ae_kv_options o;
     int64_t *windows;
     aerie_status status = options_for(&o, &e->options, net, capacity, &windows, err);
 
     *out = NULL;
+    o.shape.dtype = type;
     if (!status) status = ae_kv_new(out, &o, prefix, prefix_len, err);
     ae_free(windows);
     return status;

@@ -65,6 +65,15 @@ typedef struct {
     void (*end)(void *state);
 } ae_constraint;
 
+/* What a request wants of its prompt. All but replies is computed with keys and values in float32,
+ * as where texts are scored, unless options.score_in_cache. */
+typedef enum {
+    AE_WANT_REPLIES,
+    AE_WANT_ROWS,   /* ae_engine_events.prompt_rows, no reply */
+    AE_WANT_HIDDEN, /* ae_engine_events.hidden */
+    AE_WANT_SCORE   /* ae_engine_events.score */
+} ae_want;
+
 /* A prompt and what to do with it. Several replies branch from the one computed prompt. */
 typedef struct {
     const int32_t *prompt;
@@ -79,10 +88,13 @@ typedef struct {
     int64_t n_bias;
     const ae_constraint *constraint; /* NULL: none */
     bool tells_rows;                 /* ae_engine_events.row */
-    ae_kv *kv;                       /* NULL, or a conversation's cache that already holds the first
-                                      * ae_kv_len() tokens of the prompt (fewer than n_prompt); the reply is
-                                      * added to it. n_replies must be 1. */
-    ae_kv *draft_kv; /* NULL, or with kv the same for the draft model; it may hold fewer tokens */
+    ae_want wants;
+    bool tells_prompt; /* ae_engine_events.prompt_rows, beside replies: all of the prompt is
+                          computed */
+    ae_kv *kv;         /* NULL, or a conversation's cache that already holds the first
+                        * ae_kv_len() tokens of the prompt (fewer than n_prompt); the reply is
+                        * added to it. n_replies must be 1. */
+    ae_kv *draft_kv;   /* NULL, or with kv the same for the draft model; it may hold fewer tokens */
 } ae_request;
 
 typedef enum { AE_FINISH_STOP, AE_FINISH_LENGTH, AE_FINISH_CALLER } ae_finish;
@@ -96,6 +108,13 @@ typedef struct {
     /* A token drawn for a request with tells_rows, end-of-reply tokens too, and the logits [V] that
      * it was drawn from, before biases and penalties. What `token` says of it comes next. */
     void (*row)(void *user, int64_t request, int64_t reply, int32_t id, const float *logits);
+    /* Logits [n, V] of the prompt's tokens from `first` on; each row is of the token that follows.
+     */
+    void (*prompt_rows)(void *user, int64_t request, int64_t first, int64_t n, const float *logits);
+    /* Hidden states [n, D] of the prompt's tokens from `first` on, after the last norm. */
+    void (*hidden)(void *user, int64_t request, int64_t first, int64_t n, const float *states);
+    /* The scalar head's number at the prompt's last token. */
+    void (*score)(void *user, int64_t request, float score);
     /* A token of a reply, end-of-reply tokens left out; false ends this reply (AE_FINISH_CALLER).
      */
     bool (*token)(void *user, int64_t request, int64_t reply, int32_t id);

@@ -23,6 +23,7 @@ typedef struct ae_ticket ae_ticket;
 struct ae_ticket {
     ae_request request;
     int64_t name, reserved;
+    ae_dtype kv_type;
     bool has_waited; /* for another prompt, once; then: */
     int64_t awaited; /* its number */
     ae_ticket *next; /* in the queue */
@@ -81,7 +82,9 @@ typedef struct {
     ae_kv **caches;
     ae_pass_part *parts; /* [segments] */
     int64_t n_tokens, n_segments;
+    ae_dtype kv_type;                        /* of all its caches */
     int64_t n_prompt, n_replies, sent, held; /* tokens of prompts; replies; guesses, right ones */
+    int64_t n_prompt_rows;                   /* of prompts whose every row gives logits */
     double reading;                          /* seconds that a draft model read prompts */
     int32_t at;                              /* the row whose logits come first now */
     ae_draw *draws; /* [max_batch + max_sequences]; NULL: nobody asks for log-probabilities */
@@ -107,6 +110,7 @@ struct ae_run {
     ae_reply_run *replies;  /* [max_sequences] */
     int64_t max_batch, max_sequences;
     ae_pass pass;
+    bool others_turn; /* of prompts whose caches are of another type than replies' */
 };
 
 int64_t ae_run_context(const ae_run *run, const ae_request *r); /* positions it may take */
@@ -122,6 +126,10 @@ aerie_status ae_score_logits(ae_engine *e, ae_kv *kv, const int32_t *ids, int64_
 /* One for a rehearsal with the engine's own model. */
 aerie_status ae_engine_rehearsal_kv(ae_kv **out, const ae_engine_options *options, int64_t capacity,
                                     aerie_error *err);
+/* The same of another type than the engine's. */
+aerie_status ae_engine_new_kv_of(ae_kv **out, const ae_engine *e, const ae_net *net, ae_dtype type,
+                                 int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
+                                 aerie_error *err);
 /* As ae_engine_new_kv() for the run's model; NULL after a failure. */
 ae_kv *ae_run_new_kv(const ae_run *run, int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
                      aerie_error *err);

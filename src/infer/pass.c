@@ -43,14 +43,20 @@ static int64_t left_of(const ae_prompt_run *p)
     return p->request->n_prompt - p->fed;
 }
 
-/* Prompts that are not read yet: the one let in first, then those with the fewest tokens left. */
+static bool is_read(const ae_prompt_run *p)
+{
+    return !p->in_use || left_of(p) <= 0;
+}
+
+/* Prompts that are not read yet, of the pass's type: the one let in first, then those with the
+ * fewest tokens left. */
 static int64_t order_prompts(ae_run *run)
 {
     ae_prompt_run **waiting = run->pass.waiting;
     int64_t n = 0, first = 0;
     for (int64_t i = 0; i < run->max_sequences; i++) {
         ae_prompt_run *p = &run->prompts[i];
-        if (!p->in_use || left_of(p) <= 0) continue;
+        if (is_read(p) || p->ticket->kv_type != run->pass.kv_type) continue;
         int64_t at = n++;
         for (; at > 0 &&
                (left_of(waiting[at - 1]) > left_of(p) ||
@@ -67,27 +73,48 @@ static int64_t order_prompts(ae_run *run)
     return n;
 }
 
-/* Tokens of prompts that the pass takes beside its replies. */
+static int64_t awake_replies(const ae_run *run)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < run->max_sequences; i++)
+        n += run->replies[i].in_use && !run->replies[i].rests;
+    return n;
+}
+
+/* Tokens of prompts that the pass takes beside its replies, or instead of them. */
 static int64_t room_for_prompts(const ae_run *run)
 {
     enum { LEAST = 16 }; /* fewer would be read no faster */
     const ae_engine *e = run->engine;
     const ae_pass *ps = &run->pass;
-    int64_t room = run->max_batch - ps->n_tokens, bearable = LEAST;
-    double replies = ae_pass_cost(&e->speculation.pass, ps->n_tokens);
-    if (e->options.patience <= 0 || ps->n_replies == 0) return room;
+    int64_t room = run->max_batch - ps->n_tokens, bearable = LEAST, awake = awake_replies(run);
+    double replies =
+        ae_pass_cost(&e->speculation.pass, awake > ps->n_tokens ? awake : ps->n_tokens);
+    if (e->options.patience <= 0 || awake == 0) return room;
     if (e->prompt_token_seconds > 0)
         bearable = (int64_t)((e->options.patience - 1) * replies / e->prompt_token_seconds);
     return ae_min64(room, ae_max64(bearable, LEAST));
 }
 
+static bool wants_rows(const ae_request *r)
+{
+    return r->wants == AE_WANT_ROWS || r->tells_prompt;
+}
+
 static int64_t pack_prompt(ae_run *run, ae_prompt_run *p, int64_t most)
 {
+    enum { ROWS = 64 }; /* logits of more at once fit no memory where the vocabulary is large */
     ae_pass *ps = &run->pass;
-    int64_t n = ae_min64(left_of(p), most);
+    bool rows = wants_rows(p->request);
+    int64_t n = ae_min64(left_of(p), rows ? ae_min64(most, ROWS - ps->n_prompt_rows) : most);
+    if (n <= 0) return 0;
     ae_pass_part *part = pack(ps, p, true, p->kv, p->request->prompt + p->fed, n);
     ps->n_prompt += n;
-    if (n == left_of(p)) want_last(ps, part, 1);
+    if (rows) ps->n_prompt_rows += n;
+    if (rows)
+        want_last(ps, part, n);
+    else if (n == left_of(p) && p->request->wants == AE_WANT_REPLIES)
+        want_last(ps, part, 1);
     return n;
 }
 
@@ -104,10 +131,27 @@ static void pack_prompts(ae_run *run)
     for (int64_t i = 1; i < n && room > 0; i++) room -= pack_prompt(run, ps->waiting[i], room);
 }
 
+/* All caches of a pass are of one type: what has another has every other pass. */
+static void choose_type(ae_run *run)
+{
+    ae_dtype own = run->engine->options.kv_type, other = own;
+    bool own_waits = awake_replies(run) > 0;
+    for (int64_t i = 0; i < run->max_sequences; i++) {
+        const ae_prompt_run *p = &run->prompts[i];
+        if (is_read(p)) continue;
+        if (p->ticket->kv_type == own)
+            own_waits = true;
+        else
+            other = p->ticket->kv_type;
+    }
+    run->others_turn = other != own && (!own_waits || !run->others_turn);
+    run->pass.kv_type = run->others_turn ? other : own;
+}
+
 /* Replies come first, so that a long prompt does not make them wait. */
 static void pack_all(ae_run *run)
 {
-    for (int64_t i = 0; i < run->max_sequences; i++)
+    for (int64_t i = 0; !run->others_turn && i < run->max_sequences; i++)
         if (run->replies[i].in_use && !run->replies[i].rests)
             pack_reply(&run->pass, &run->replies[i]);
     pack_prompts(run);
@@ -124,16 +168,47 @@ static aerie_status start_replies(ae_run *run, ae_prompt_run *p, const float *lo
     return status;
 }
 
+/* What a request without replies wanted. `states`: of all rows of the part. */
+static aerie_status use_states(ae_run *run, ae_prompt_run *p, const ae_tensor *hidden,
+                               int64_t first_row, int64_t n, aerie_error *err)
+{
+    const ae_engine_events *to = &run->events;
+    bool is_read_now = left_of(p) == 0;
+    if (p->request->wants == AE_WANT_HIDDEN && to->hidden)
+        to->hidden(to->user, p->index, p->fed - n, n, ae_f32(hidden) + first_row * hidden->cols);
+    if (p->request->wants == AE_WANT_SCORE && is_read_now) {
+        ae_ctx cx = { .device = run->engine->options.device, .arena = &run->engine->step };
+        const int32_t row = (int32_t)(first_row + n - 1);
+        const ae_tensor *y = ae_net_scores(&cx, run->engine->options.net, hidden, &row, 1);
+        if (!y) return aerie_fail(err, cx.error.status, "%s", cx.error.message);
+        if (to->score) to->score(to->user, p->index, ae_f32(y)[0]);
+    }
+    if (is_read_now) ae_run_end_prompt(run, p, AERIE_OK, NULL);
+    return AERIE_OK;
+}
+
+static aerie_status use_prompt(ae_run *run, ae_prompt_run *p, const ae_tensor *hidden,
+                               const ae_segment *s, const float *logits, aerie_error *err)
+{
+    const ae_request *r = p->request;
+    int64_t vocab_size = run->engine->options.net->config->vocab_size;
+    p->fed += s->n;
+    if (wants_rows(r) && run->events.prompt_rows)
+        run->events.prompt_rows(run->events.user, p->index, p->fed - s->n, s->n, logits);
+    if (r->wants != AE_WANT_REPLIES) return use_states(run, p, hidden, s->first, s->n, err);
+    if (left_of(p) > 0) return AERIE_OK;
+    return start_replies(run, p, logits + (wants_rows(r) ? s->n - 1 : 0) * vocab_size, err);
+}
+
 /* logits: of the part's wanted rows. What goes wrong with it is its request's alone. */
-static aerie_status use_part(ae_run *run, const ae_pass_part *part, int64_t n, const float *logits,
-                             aerie_error *err)
+static aerie_status use_part(ae_run *run, const ae_pass_part *part, const ae_tensor *hidden,
+                             const ae_segment *s, const float *logits, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
     aerie_error why = { 0 };
     ae_prompt_run *p = part->owner;
     if (part->is_prompt) {
-        p->fed += n;
-        if (logits) status = start_replies(run, p, logits, &why);
+        status = use_prompt(run, p, hidden, s, logits, &why);
     } else {
         ae_reply_run *r = part->owner;
         p = r->prompt;
@@ -143,7 +218,8 @@ static aerie_status use_part(ae_run *run, const ae_pass_part *part, int64_t n, c
     return status ? ae_run_fail(run, p, status, &why, err) : AERIE_OK;
 }
 
-static aerie_status use_logits(ae_run *run, const ae_tensor *logits, aerie_error *err)
+static aerie_status use_rows(ae_run *run, const ae_tensor *hidden, const ae_tensor *logits,
+                             aerie_error *err)
 {
     ae_pass *ps = &run->pass;
     aerie_status status = AERIE_OK;
@@ -152,8 +228,8 @@ static aerie_status use_logits(ae_run *run, const ae_tensor *logits, aerie_error
         const ae_pass_part *part = &ps->parts[s];
         const float *rows = part->n_wanted > 0 ? ae_f32(logits) + row * logits->cols : NULL;
         row += part->n_wanted;
-        ps->at = part->wanted;
-        status = use_part(run, part, ps->segments[s].n, rows, err);
+        ps->at = part->wanted + (part->is_prompt && part->n_wanted > 0 ? part->n_wanted - 1 : 0);
+        status = use_part(run, part, hidden, &ps->segments[s], rows, err);
     }
     return status;
 }
@@ -257,13 +333,14 @@ aerie_status ae_run_pass(ae_run *run, aerie_error *err)
 
     ps->reading = 0;
     ps->n_tokens = ps->n_segments = ps->n_prompt = ps->n_replies = ps->sent = ps->held = 0;
-    ps->n_draws = 0;
-    double draft_seconds = ae_run_guess(run, prompts_wait(run));
+    ps->n_draws = ps->n_prompt_rows = 0;
+    choose_type(run);
+    double draft_seconds = run->others_turn ? 0 : ae_run_guess(run, prompts_wait(run));
     pack_all(run);
     double forward_start = ae_clock_seconds();
     aerie_status status = forward(run, &hidden, &logits, err);
     double forward_seconds = ae_clock_seconds() - forward_start;
-    if (!status) status = use_logits(run, logits, err);
+    if (!status) status = use_rows(run, hidden, logits, err);
     if (!status && ps->n_draws > 0) status = tell_draws(run, hidden, err);
     if (!status) learn(run, forward_seconds, draft_seconds);
     if (run->stats) count(run, ae_clock_seconds() - start);

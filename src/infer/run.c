@@ -78,6 +78,7 @@ static int64_t positions_of(const ae_engine *e, const ae_request *r)
 {
     int64_t most = context_of(e, r) - r->n_prompt;
     if (r->kv) return 0; /* the caller's */
+    if (r->wants != AE_WANT_REPLIES) return r->n_prompt;
     if (r->max_tokens > 0) most = ae_min64(most, r->max_tokens);
     return r->n_prompt + ae_request_replies(r) * most;
 }
@@ -105,7 +106,13 @@ aerie_status ae_engine_check(const ae_engine *e, const ae_request *r, aerie_erro
     int64_t context = context_of(e, r), most = e->options.kv_positions;
     if (r->n_prompt < 1)
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "the prompt is empty; give some text");
-    if (r->n_prompt >= context)
+    if (r->wants == AE_WANT_SCORE && !e->options.net->score)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "the model has no head that scores; take a reward model");
+    if ((r->wants == AE_WANT_REPLIES || r->wants == AE_WANT_ROWS) && !e->options.net->head)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "the model is a reward model: it scores texts and writes none");
+    if (r->n_prompt >= context + (r->wants != AE_WANT_REPLIES))
         return aerie_fail(
             err, AERIE_BAD_ARGUMENT,
             "the prompt has %lld tokens and the context %lld; shorten it or raise --ctx",
@@ -151,6 +158,12 @@ static aerie_status own_logits(ae_engine *e, aerie_error *err)
                       (long long)vocab_size);
 }
 
+static ae_dtype kv_type_of(const ae_engine *e, const ae_request *r)
+{
+    bool scores = r->wants != AE_WANT_REPLIES && !e->options.score_in_cache;
+    return scores ? AE_F32 : e->options.kv_type;
+}
+
 aerie_status ae_run_submit(ae_run *run, const ae_request *r, int64_t name, aerie_error *err)
 {
     aerie_status status = ae_engine_check(run->engine, r, err);
@@ -159,7 +172,10 @@ aerie_status ae_run_submit(ae_run *run, const ae_request *r, int64_t name, aerie
     if (status) return status;
     ae_ticket *t = ae_alloc(1, sizeof *t);
     if (!t) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for one more request");
-    *t = (ae_ticket){ .request = *r, .name = name, .reserved = positions_of(run->engine, r) };
+    *t = (ae_ticket){ .request = *r,
+                      .name = name,
+                      .reserved = positions_of(run->engine, r),
+                      .kv_type = kv_type_of(run->engine, r) };
     *run->last = t;
     run->last = &t->next;
     return AERIE_OK;
