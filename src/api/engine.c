@@ -251,7 +251,8 @@ static aerie_status open_run(aerie_engine *e, aerie_error *err)
                                .max_sequences = o->parallel,
                                .prefix_cache_positions = o->prefix_tokens,
                                .kv_positions = o->cache_tokens,
-                               .patience = PATIENCE };
+                               .patience = PATIENCE,
+                               .score_in_cache = m->kv_named };
     const aerie_memory_plan plan = { .n_ctx = o->context,
                                      .parallel = o->parallel,
                                      .max_batch = o->max_batch,

@@ -42,15 +42,17 @@ static aerie_status write_prompt(live_ask *a, const aerie_ask *ask, int64_t cont
     return ae_api_encode(&a->prompt, ae_model_tokenizer(e->model->model), text, flags, err);
 }
 
-static aerie_status check_length(const live_ask *a, int64_t context, aerie_error *err)
+static aerie_status check_length(const live_ask *a, aerie_ask_kind kind, int64_t context,
+                                 aerie_error *err)
 {
     int64_t n = (int64_t)a->prompt.len;
-    if (n < context) return AERIE_OK;
+    bool replies = kind == AERIE_ASK_REPLIES;
+    if (n < context || (n == context && !replies)) return AERIE_OK;
     return aerie_fail(
         err, AERIE_TOO_LONG,
-        "the prompt has %lld tokens, and the context holds %lld with a reply; shorten "
-        "it, or ask for a larger context",
-        (long long)n, (long long)context);
+        "the prompt has %lld tokens, and the context holds %lld%s; shorten it, or ask "
+        "for a larger context",
+        (long long)n, (long long)context, replies ? " with a reply" : "");
 }
 
 static aerie_status copy_stops(live_ask *a, const aerie_ask *ask, aerie_error *err)
@@ -124,10 +126,20 @@ static aerie_status open_replies(live_ask *a, const aerie_ask *ask, aerie_error 
     return AERIE_OK;
 }
 
+static aerie_status open_embedding(live_ask *a, const aerie_ask *ask, aerie_error *err)
+{
+    if (ask->kind != AERIE_ASK_EMBEDDING) return AERIE_OK;
+    size_t width = (size_t)a->engine->model->net.config->hidden_size;
+    a->pooling = ask->pooling;
+    a->normalises = !ask->not_normalised;
+    a->pooled = ae_arena_take(&a->memory, width, sizeof *a->pooled);
+    return a->pooled ? AERIE_OK : no_memory(err);
+}
+
 static aerie_status check_ask(const aerie_engine *e, const aerie_ask *ask, aerie_error *err)
 {
-    if (ask->kind != AERIE_ASK_REPLIES || ask->prompt_logprobs)
-        return aerie_fail(err, AERIE_UNSUPPORTED, "this build of the engine gives replies alone");
+    if ((unsigned)ask->kind > AERIE_ASK_SCORE || (unsigned)ask->pooling > AERIE_POOL_FIRST)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "there is no such kind of ask, or of pooling");
     if (ask->n_replies < 0 || ask->n_replies > e->options.parallel)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "%lld replies of one prompt; the most at once is %lld",
@@ -144,17 +156,26 @@ static aerie_status check_ask(const aerie_engine *e, const aerie_ask *ask, aerie
 
 static void fill_request(live_ask *a, const aerie_ask *ask, int64_t context)
 {
+    static const ae_want wants[] = { [AERIE_ASK_REPLIES] = AE_WANT_REPLIES,
+                                     [AERIE_ASK_LOG_PROBS] = AE_WANT_ROWS,
+                                     [AERIE_ASK_EMBEDDING] = AE_WANT_HIDDEN,
+                                     [AERIE_ASK_SCORE] = AE_WANT_SCORE };
     const aerie_sampling *s = ask->sampling;
-    a->request = (ae_request){ .prompt = a->prompt.data,
-                               .n_prompt = (int64_t)a->prompt.len,
-                               .n_replies = a->n_replies,
-                               .max_tokens = ae_max64(ask->max_tokens, 0),
-                               .context = context,
-                               .sampling = ae_api_sampling(s),
-                               .seed = s && s->seed ? s->seed : 42,
-                               .ignore_eog = ask->ignore_eog,
-                               .tells_rows = ask->logprobs };
-    a->top = ask->logprobs ? ask->top_logprobs : -1;
+    a->request =
+        (ae_request){ .prompt = a->prompt.data,
+                      .n_prompt = (int64_t)a->prompt.len,
+                      .n_replies = a->n_replies,
+                      .max_tokens = ae_max64(ask->max_tokens, 0),
+                      .context = context,
+                      .sampling = ae_api_sampling(s),
+                      .seed = s && s->seed ? s->seed : 42,
+                      .ignore_eog = ask->ignore_eog,
+                      .tells_rows = ask->logprobs,
+                      .wants = wants[ask->kind],
+                      .tells_prompt = ask->prompt_logprobs && ask->kind == AERIE_ASK_REPLIES };
+    a->top = ask->logprobs || ask->prompt_logprobs || ask->kind == AERIE_ASK_LOG_PROBS
+                 ? ask->top_logprobs
+                 : -1;
 }
 
 static aerie_status fill(live_ask *a, const aerie_ask *ask, aerie_asked *asked, aerie_error *err)
@@ -164,14 +185,15 @@ static aerie_status fill(live_ask *a, const aerie_ask *ask, aerie_asked *asked, 
     if (!status) status = write_prompt(a, ask, asked->context, err);
     asked->prompt_tokens = (int64_t)a->prompt.len;
     asked->dropped_messages = a->dropped;
-    if (!status) status = check_length(a, asked->context, err);
+    if (!status) status = check_length(a, ask->kind, asked->context, err);
     if (status) return status;
-    a->n_replies = ask->n_replies > 0 ? ask->n_replies : 1;
+    a->n_replies = ask->n_replies > 0 && ask->kind == AERIE_ASK_REPLIES ? ask->n_replies : 1;
     fill_request(a, ask, asked->context);
     status = copy_stops(a, ask, err);
     if (!status) status = copy_bias(a, ask, err);
     if (!status) status = bind(a, ask, err);
     if (!status) status = open_replies(a, ask, err);
+    if (!status) status = open_embedding(a, ask, err);
     return status ? status : ae_engine_check(a->engine->engine, &a->request, err);
 }
 

@@ -58,6 +58,9 @@ struct live_ask {
     ae_constraint constraint;
     int top; /* alternatives of each token; -1: no log-probabilities at all */
     int64_t dropped;
+    aerie_pooling pooling;
+    bool normalises;
+    double *pooled;      /* [D] sums, of an embedding */
 
     live_reply *replies; /* [n_replies] */
     int64_t n_replies, n_started, n_finished;
@@ -105,6 +108,17 @@ void ae_live_ask_free(live_ask *a); /* NULL is fine */
 /* engine_chat.c: the prompt of an ask with messages. *dropped of them were left out to fit. */
 aerie_status ae_live_chat(ae_ids *ids, const aerie_engine *e, const aerie_ask *ask, int64_t context,
                           int64_t *dropped, aerie_error *err);
+
+/* engine_prompt.c: what is told of prompts that want no reply, or their own log-probabilities. */
+void ae_live_prompt_rows(void *user, int64_t request, int64_t first, int64_t n,
+                         const float *logits);
+void ae_live_hidden(void *user, int64_t request, int64_t first, int64_t n, const float *states);
+void ae_live_score(void *user, int64_t request, float score);
+
+/* engine_logprob.c: natural logarithms under softmax(logits [V]). */
+void ae_live_judge(live_token *t, int32_t id, int n_top, const float *logits, int64_t vocab_size);
+/* Tokens as events have them, in e->out. False: no memory. */
+bool ae_live_show_tokens(aerie_engine *e, const live_token *tokens, size_t n);
 
 /* engine_reply.c: the events that an ae_run tells of, told to the asks (their names). */
 ae_engine_events ae_live_events(aerie_engine *e);

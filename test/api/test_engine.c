@@ -1,8 +1,11 @@
 /* The live engine: what a caller gets is what it would get alone, in whole characters, up to its
  * stop strings, whatever others ask, cancel or hold; and every ask ends exactly once. Seed 11 (who
  * asks what in the stress test). */
+#include "api/api.h"
+
 #include "aerie/engine.h"
-#include "base/base.h"
+
+#include "scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +33,10 @@ typedef struct {
     aerie_ask_stats stats;
     int64_t reused, dropped;
     double logprob;
+    int n_prompt_tokens;
+    float prompt_logprobs[64];
+    float numbers[512];
+    size_t n_numbers;
     bool top_is_sorted;
     int hold_every, stop_after, cancel_after; /* events; 0: never */
     int kind;                                 /* what was asked */
@@ -83,6 +90,15 @@ static aerie_flow on_event(void *user, const aerie_event *event)
         break;
     case AERIE_EVENT_TEXT:
         flow = read_text(r, event);
+        break;
+    case AERIE_EVENT_PROMPT:
+        for (size_t i = 0; i < event->n_tokens && r->n_prompt_tokens < 64; i++)
+            r->prompt_logprobs[r->n_prompt_tokens++] = event->tokens[i].token.logprob;
+        break;
+    case AERIE_EVENT_NUMBERS:
+        assert_true(event->n_numbers <= 512);
+        r->n_numbers = event->n_numbers;
+        memcpy(r->numbers, event->numbers, event->n_numbers * sizeof *event->numbers);
         break;
     case AERIE_EVENT_FINISHED:
         r->n_finished++;
@@ -341,6 +357,128 @@ static void log_probabilities_come_along(void **state)
     aerie_engine_close(e);
 }
 
+static void prompts_have_log_probabilities_too(void **state)
+{
+    const world *w = *state;
+    aerie_error err = { 0 };
+    const aerie_engine_options shapes[] = { { 0 }, { .max_batch = 3, .parallel = 2 } };
+    int32_t *ids;
+    size_t n;
+    float expected[64];
+    ae_engine *scorer;
+    assert_int_equal(aerie_tokenize(aerie_model_tokenizer(w->model), prompts[4], strlen(prompts[4]),
+                                    NULL, &ids, &n, &err),
+                     AERIE_OK);
+    const ae_engine_options o = { .device = w->model->device, .net = &w->model->net };
+    assert_int_equal(ae_engine_open(&scorer, &o, &err), AERIE_OK);
+    assert_int_equal(ae_engine_log_probs(scorer, ids, (int64_t)n, expected, &err), AERIE_OK);
+    ae_engine_close(scorer);
+    for (size_t k = 0; k < 2 * AE_COUNT(shapes); k++) {
+        aerie_engine *e = open_engine(w, &shapes[k / 2]);
+        aerie_ask a = { .ids = ids,
+                        .n_ids = n,
+                        .kind = k % 2 ? AERIE_ASK_LOG_PROBS : AERIE_ASK_REPLIES,
+                        .prompt_logprobs = true,
+                        .max_tokens = 3,
+                        .top_logprobs = 2 };
+        reader r;
+        ask_and_wait(e, &a, &r);
+        assert_int_equal(r.n_prompt_tokens, n);
+        assert_true(isnan(r.prompt_logprobs[0]));
+        double most = k % 2 ? 1e-4 : 0.05; /* of replies keys and values are f16 */
+        for (size_t i = 1; i < n; i++)
+            assert_true(fabs((double)(r.prompt_logprobs[i] - expected[i - 1])) < most);
+        assert_int_equal(r.n_finished, k % 2 ? 0 : 1);
+        close_reader(&r);
+        aerie_engine_close(e);
+    }
+    aerie_free(ids);
+}
+
+static void an_embedding_does_not_depend_on_passes(void **state)
+{
+    const world *w = *state;
+    const aerie_engine_options shapes[] = { { 0 }, { .max_batch = 3, .parallel = 3 } };
+    static reader readers[2][N_PROMPTS], other;
+    for (int k = 0; k < 2; k++) {
+        aerie_engine *e = open_engine(w, &shapes[k]);
+        for (int i = 0; i < N_PROMPTS; i++) {
+            aerie_ask a = { .kind = AERIE_ASK_EMBEDDING, .text = prompts[i] };
+            open_reader(&readers[k][i], e);
+            ask(e, &a, &readers[k][i]);
+        }
+        aerie_ask reply = text_ask(0, NULL); /* beside them: its caches are of another type */
+        ask_and_wait(e, &reply, &other);
+        close_reader(&other);
+        for (int i = 0; i < N_PROMPTS; i++) await_end(&readers[k][i]);
+        aerie_engine_close(e);
+    }
+    for (int i = 0; i < N_PROMPTS; i++) {
+        double squares = 0;
+        assert_int_equal(readers[0][i].n_numbers, 192);
+        assert_memory_equal(readers[0][i].numbers, readers[1][i].numbers, 192 * sizeof(float));
+        for (int j = 0; j < 192; j++)
+            squares += (double)readers[0][i].numbers[j] * (double)readers[0][i].numbers[j];
+        assert_true(fabs(squares - 1) < 1e-5);
+        close_reader(&readers[0][i]);
+        close_reader(&readers[1][i]);
+    }
+}
+
+/* A reward model of random numbers, from a file. */
+static aerie_model *open_reward_model(void)
+{
+    aerie_error err = { 0 };
+    ae_model *base, *scorer;
+    aerie_model *m;
+    const ae_head_options head = { .score = true, .drop_language = true, .seed = 5 };
+    char *folder = scratch_make(), *path = ae_path_join(folder, "rm.gguf");
+    if (ae_model_open(&base, "recipes/nursery/nursery.gguf", &err) ||
+        ae_model_trainable_with(&scorer, base, &head, &err) ||
+        ae_model_save_gguf(scorer, path, AE_F16, &err) || aerie_model_open(&m, path, NULL, &err))
+        fail_msg("%s", err.message);
+    ae_model_close(scorer);
+    ae_model_close(base);
+    scratch_remove(folder); /* the file stays mapped */
+    ae_free(path);
+    return m;
+}
+
+static void a_score_is_that_of_a_reward_model(void **state)
+{
+    (void)state;
+    aerie_error err = { 0 };
+    const world w = { open_reward_model() };
+    int32_t *ids;
+    size_t n;
+    float scores[64];
+    ae_arena arena = { 0 };
+    assert_int_equal(aerie_tokenize(aerie_model_tokenizer(w.model), prompts[4], strlen(prompts[4]),
+                                    NULL, &ids, &n, &err),
+                     AERIE_OK);
+    const int32_t none = 0;
+    const ae_replies replies = {
+        .ids = ids, .n_prompt = (int64_t)n, .reply_n = &none, .n_replies = 1
+    };
+    assert_int_equal(
+        ae_reward_scores(scores, &replies, 0, w.model->device, &w.model->net, &arena, &err),
+        AERIE_OK);
+    ae_arena_free(&arena);
+    const aerie_engine_options o = { .max_batch = 5, .parallel = 2 };
+    aerie_engine *e = open_engine(&w, &o);
+    aerie_ask a = { .kind = AERIE_ASK_SCORE, .ids = ids, .n_ids = n };
+    reader r;
+    ask_and_wait(e, &a, &r);
+    assert_int_equal(r.n_numbers, 1);
+    assert_memory_equal(r.numbers, &scores[n - 1], sizeof(float));
+    close_reader(&r);
+    a.kind = AERIE_ASK_REPLIES;
+    assert_int_equal(aerie_engine_ask(e, &a, on_event, NULL, NULL, &err), AERIE_BAD_ARGUMENT);
+    aerie_engine_close(e);
+    aerie_free(ids);
+    aerie_model_close(w.model);
+}
+
 static void biases_forbid_and_force(void **state)
 {
     const world *w = *state;
@@ -591,6 +729,9 @@ int main(void)
         cmocka_unit_test(replies_end_before_stop_strings),
         cmocka_unit_test(several_replies_share_a_prompt),
         cmocka_unit_test(log_probabilities_come_along),
+        cmocka_unit_test(prompts_have_log_probabilities_too),
+        cmocka_unit_test(an_embedding_does_not_depend_on_passes),
+        cmocka_unit_test(a_score_is_that_of_a_reward_model),
         cmocka_unit_test(biases_forbid_and_force),
         cmocka_unit_test(a_conversation_goes_on_from_what_was_computed),
         cmocka_unit_test(what_is_too_long_is_refused_or_shortened),
