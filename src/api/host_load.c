@@ -1,0 +1,114 @@
+/* host_load.c -- a model of a host: its description, its memory, opening and closing it. */
+#include "api/host.h"
+
+#include <string.h>
+
+static aerie_status no_memory(aerie_error *err)
+{
+    return aerie_fail(err, AERIE_NO_MEMORY, "no memory to note one more model");
+}
+
+static bool copy_text(ae_arena *arena, const char **text)
+{
+    if (*text) *text = ae_arena_strndup(arena, *text, strlen(*text));
+    return *text;
+}
+
+static bool copy_adapters(ae_arena *arena, aerie_model_options *o)
+{
+    const char **copies = ae_arena_take(arena, (size_t)o->n_adapters, sizeof *copies);
+    for (int i = 0; copies && i < o->n_adapters; i++) {
+        copies[i] = o->adapters[i];
+        if (!copy_text(arena, &copies[i])) return false;
+    }
+    o->adapters = copies;
+    return copies;
+}
+
+aerie_status ae_host_describe(host_place *p, const aerie_place *what, aerie_error *err)
+{
+    if (!what->name || !what->path || what->model.n_adapters < 0)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "a model needs a name and a path");
+    p->what = *what;
+    if (!p->what.key) p->what.key = p->what.name;
+    aerie_model_options *o = &p->what.model;
+    bool ok = copy_text(&p->memory, &p->what.name) && copy_text(&p->memory, &p->what.key) &&
+              copy_text(&p->memory, &p->what.path) && copy_adapters(&p->memory, o) &&
+              (!o->cpu || copy_text(&p->memory, &o->cpu)) &&
+              (!o->kv || copy_text(&p->memory, &o->kv)) &&
+              (!p->what.draft_path || copy_text(&p->memory, &p->what.draft_path));
+    o->plan = NULL;
+    o->on_load = NULL;
+    o->user = NULL;
+    p->what.engine.draft = NULL;
+    return ok ? AERIE_OK : no_memory(err);
+}
+
+static aerie_memory_plan plan_of(const host_place *p)
+{
+    const aerie_engine_options *o = &p->what.engine;
+    return (aerie_memory_plan){ .n_ctx = o->context,
+                                .parallel = o->parallel > 0 ? o->parallel : 16,
+                                .max_batch = o->max_batch,
+                                .draft = p->what.draft_path };
+}
+
+/* Sequences that may not take their contexts whole take less than the plan says. */
+static uint64_t cache_bytes(const aerie_memory_need *need, const aerie_engine_options *o)
+{
+    double most = (double)need->plan.n_ctx * (double)need->plan.parallel;
+    double share = o->cache_tokens > 0 ? (double)o->cache_tokens / most : 1;
+    return share < 1 ? (uint64_t)(share * (double)need->cache_bytes) : need->cache_bytes;
+}
+
+aerie_status ae_host_predict(const host_place *p, uint64_t *bytes, aerie_error *err)
+{
+    const aerie_engine_options *o = &p->what.engine;
+    aerie_memory_need need;
+    aerie_memory_plan plan = plan_of(p);
+    aerie_status status = aerie_model_memory(p->what.path, &p->what.model, &plan, &need, err);
+    if (status) return status;
+    double kept = (double)(o->prefix_tokens < 0   ? 0
+                           : o->prefix_tokens > 0 ? o->prefix_tokens
+                                                  : 4 * need.plan.n_ctx);
+    double position = (double)need.cache_bytes / (double)(need.plan.n_ctx * need.plan.parallel);
+    *bytes = need.weight_bytes + need.mapped_bytes + need.draft_bytes + need.scratch_bytes +
+             cache_bytes(&need, o) + (uint64_t)(kept * position);
+    return AERIE_OK;
+}
+
+aerie_status ae_host_load(host_place *p, aerie_load_fn *progress, void *user, aerie_error *err)
+{
+    double start = ae_clock_seconds();
+    aerie_model_options with = p->what.model;
+    aerie_engine_options engine = p->what.engine;
+    aerie_status status = AERIE_OK;
+
+    with.on_load = progress;
+    with.user = user;
+    if (p->what.draft_path) {
+        aerie_model_options plain = { .threads = with.threads, .cpu = with.cpu, .kv = with.kv };
+        status = aerie_model_open(&p->draft, p->what.draft_path, &plain, err);
+    }
+    if (!status) status = aerie_model_open(&p->model, p->what.path, &with, err);
+    engine.draft = p->draft;
+    if (!status) status = aerie_engine_open(&p->engine, p->model, &engine, err);
+    p->load_seconds = ae_clock_seconds() - start;
+    return status;
+}
+
+void ae_host_unload(host_place *p)
+{
+    aerie_engine_close(p->engine);
+    aerie_model_close(p->model);
+    aerie_model_close(p->draft);
+    p->engine = NULL;
+    p->model = p->draft = NULL;
+}
+
+void ae_host_free_place(host_place *p)
+{
+    if (!p) return;
+    ae_arena_free(&p->memory);
+    ae_free(p);
+}
