@@ -180,13 +180,11 @@ typedef struct {
     bool drop_language; /* of a copy: a reward model has no use for the vocabulary's */
     uint64_t seed;      /* of new numbers, with the parameter's name */
 } ae_head_options;
-/* ae_model_trainable() with such a head: the model's own, or a new one. */
+/* ae_model_trainable() with such a head: the model's own, or a new one. last_layers: only the last
+ * so many layers are trained, with what follows them and a head that is not the embedding; the rest
+ * stays `m`'s, as it lies, which then must stay open. 0: all. */
 aerie_status ae_model_trainable_with(ae_model **out, const ae_model *m, const ae_head_options *head,
-                                     aerie_error *err);
-
-/* Leaves gradients to the last `last_layers` layers of such a copy, to what follows them, and to a
- * head that is not the embedding: the rest is frozen. 0 changes nothing. */
-void ae_model_train_last(ae_model *m, int64_t last_layers);
+                                     int64_t last_layers, aerie_error *err);
 
 /* To be called when the gradients of an optimizer step are complete: a tied head's are kept apart
  * until then, so that their sum does not depend on the micro-batches. */

@@ -1,4 +1,5 @@
-/* trainable.c -- a copy of a model whose every parameter is F32 and has a gradient. */
+/* trainable.c -- a copy of a model whose parameters are F32 and have gradients: all of them, or
+ * those of its last layers. */
 #include "model/model_private.h"
 
 /* A parameter of its own memory, with a gradient; arenas give zeroes. */
@@ -53,14 +54,26 @@ static void choose_heads(ae_config *c, const ae_head_options *head)
     c->tied_head = false;
 }
 
+/* The embedding, and the layers before the first one that is trained. */
+static bool is_frozen(const ae_model *m, const ae_param_site *site, int64_t i, int64_t last_layers)
+{
+    if (last_layers < 1) return false;
+    if (site->layer < 0) return i == 0;
+    return site->layer < ae_first_trained(m->config.n_layers, last_layers);
+}
+
 /* What `from` lacks is the head that was asked for. */
 static aerie_status make_param(ae_model *m, int64_t i, const ae_model *from,
-                               const ae_head_options *head, aerie_error *err)
+                               const ae_head_options *head, int64_t last_layers, aerie_error *err)
 {
     ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
     const ae_tensor *old = ae_param_tensor(&site, &from->weights);
     aerie_status status;
 
+    if (old->data && is_frozen(m, &site, i, last_layers)) {
+        *site.tensor = *old;
+        return AERIE_OK;
+    }
     if (old->data) return copy_param(m, &site, old, err);
     status = ae_model_take_param(m, &site, err);
     if (!status && !head->zero)
@@ -70,11 +83,12 @@ static aerie_status make_param(ae_model *m, int64_t i, const ae_model *from,
 
 aerie_status ae_model_trainable(ae_model **out, const ae_model *from, aerie_error *err)
 {
-    return ae_model_trainable_with(out, from, &(ae_head_options){ 0 }, err);
+    return ae_model_trainable_with(out, from, &(ae_head_options){ 0 }, 0, err);
 }
 
 aerie_status ae_model_trainable_with(ae_model **out, const ae_model *from,
-                                     const ae_head_options *head, aerie_error *err)
+                                     const ae_head_options *head, int64_t last_layers,
+                                     aerie_error *err)
 {
     ae_model *m;
     aerie_status status = ae_model_new(&m, from->path, err);
@@ -84,7 +98,8 @@ aerie_status ae_model_trainable_with(ae_model **out, const ae_model *from,
     status = copy_identity(m, from, err);
     choose_heads(&m->config, head);
     if (!status) status = ae_model_lay_out(m, err);
-    for (int64_t i = 0; !status && i < m->n_params; i++) status = make_param(m, i, from, head, err);
+    for (int64_t i = 0; !status && i < m->n_params; i++)
+        status = make_param(m, i, from, head, last_layers, err);
     if (!status) status = ae_model_wire(m, err);
     if (status)
         ae_model_close(m);
@@ -99,17 +114,4 @@ void ae_model_drop_score(ae_model *m)
     m->config.score_head = false;
     m->net.score = NULL;
     m->n_params--; /* it is the table's last */
-}
-
-void ae_model_train_last(ae_model *m, int64_t last_layers)
-{
-    int64_t first = ae_first_trained(m->config.n_layers, last_layers);
-
-    if (last_layers < 1) return;
-    for (int64_t i = 0; i < m->n_params; i++) {
-        ae_param_site site = ae_param_site_at(&m->config, &m->weights, i);
-        bool is_embedding = i == 0;
-        if (is_embedding || (site.layer >= 0 && site.layer < first)) site.tensor->grad = NULL;
-    }
-    if (m->config.tied_head) m->weights.head.grad = NULL;
 }

@@ -60,6 +60,8 @@ void ae_pairs_lay(ae_row *row, const ae_recipe *recipe, const ae_samples *set, i
 
     lay_answer(row, recipe, s, item, prompt, chosen, n_shorter);
     if (rejected.n == 0) return; /* a single reply */
+    /* A mismatched one has said all it has to say before the loss is computed. */
+    if (s->kind == AE_EXAMPLE_UNPAIRED && !row->looks) return;
     if (!recipe->shared_prefix)
         prompt = ae_row_segment(row, -1, s->ids, s->n_prompt, ae_item_key(item, 0));
     lay_answer(row, recipe, s, item, prompt, rejected, n_shorter);
@@ -77,10 +79,10 @@ static double weighted_sum(const ae_loss_call *call, int64_t first, int64_t n)
 void ae_pairs_sums(const ae_loss_call *call, int64_t k, double out[2])
 {
     const ae_sample *p = &call->set->items[call->items[k]];
-    int64_t chosen = call->first[k];
+    int64_t chosen = call->first[k], rejected = chosen + p->n_chosen;
 
     out[0] = weighted_sum(call, chosen, p->n_chosen);
-    out[1] = weighted_sum(call, chosen + p->n_chosen, p->n_rejected);
+    out[1] = weighted_sum(call, rejected, call->first[k + 1] - rejected);
 }
 
 double ae_pairs_nll_share(const ae_samples *set, int64_t item)

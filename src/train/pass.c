@@ -17,8 +17,8 @@ aerie_status ae_run_ask(const ae_train_run *run, aerie_error *err)
     return aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
 }
 
-static aerie_status lay_row(const ae_pass *p, laid_row *out, const int64_t *items, int64_t n,
-                            aerie_error *err)
+static aerie_status lay_row(const ae_pass *p, ae_pass_kind kind, laid_row *out,
+                            const int64_t *items, int64_t n, aerie_error *err)
 {
     int64_t tokens = ae_plan_tokens(p->recipe, p->objective, p->set, items, n), predictions = 0,
             segments = 0;
@@ -31,6 +31,7 @@ static aerie_status lay_row(const ae_pass *p, laid_row *out, const int64_t *item
     }
     status = ae_row_new(&out->row, p->arena, tokens, segments, predictions, err);
     if (status) return status;
+    out->row.looks = kind == AE_PASS_REFERENCE;
     out->first = ae_arena_take(p->arena, (size_t)n + 1, sizeof *out->first);
     if (!out->first) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a row of samples");
     for (int64_t k = 0; k < n; k++) {
@@ -114,7 +115,7 @@ static aerie_status run_row(const ae_pass *p, ae_pass_kind kind, const int64_t *
 
     ae_arena_reset_all(p->arena);
     status = ae_run_ask(p->run, err);
-    if (!status) status = lay_row(p, &laid, items, n, err);
+    if (!status) status = lay_row(p, kind, &laid, items, n, err);
     if (status) return status;
     if (laid.row.n_predictions == 0) return AERIE_OK; /* nothing to learn here */
     cx.dropout_rows = laid.row.dropout_rows;
@@ -260,7 +261,7 @@ aerie_status ae_pass_blame(const ae_pass *p, int64_t item, aerie_error *err)
     laid_row laid;
 
     ae_arena_reset_all(p->arena);
-    status = lay_row(p, &laid, &item, 1, err);
+    status = lay_row(p, AE_PASS_REFERENCE, &laid, &item, 1, err);
     if (status || laid.row.n_predictions == 0) return status;
     out = forward(&cx, p, &laid.row, &more);
     if (!out) return aerie_fail(err, cx.error.status, "%s", cx.error.message);

@@ -12,6 +12,7 @@ typedef struct {
     ae_segment *segments;
     int32_t *rows, *targets; /* [n_predictions] */
     float *weights;          /* [n_predictions] */
+    bool looks;              /* it is for numbers alone that others will be made of */
 } ae_row;
 
 /* Takes room for that many from the arena. */

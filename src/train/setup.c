@@ -171,10 +171,9 @@ static aerie_status open_copy(ae_trainer *t, aerie_error *err)
     t->start = *ae_model_net(t->model);
     if (!is_trainable(t->model)) {
         const ae_head_options head = head_options(t->recipe);
-        status = ae_model_trainable_with(&t->copy, t->model, &head, err);
+        status = ae_model_trainable_with(&t->copy, t->model, &head, t->recipe->last_layers, err);
     }
     if (status) return status;
-    if (t->copy) ae_model_train_last(t->copy, t->recipe->last_layers);
     t->net = *ae_model_net(t->copy ? t->copy : t->model);
     if (!t->run->template_source) return AERIE_OK;
     return ae_model_set_template(t->copy ? t->copy : t->model, t->run->template_source, err);

@@ -1,5 +1,6 @@
 /* unpaired.c -- a row's single replies: the terms that couple() made of them, and the way back. A
- * mismatched reply is only looked at: no gradient goes through it (KTO's z0 is a constant). */
+ * mismatched reply is only looked at: no gradient goes through it (KTO's z0 is a constant), and the
+ * row that is gone back over leaves it out. */
 #include "train/unpaired.h"
 
 static void add_up(ae_loss_sums *sums, const ae_dpo_term *t, bool undesirable, double logp)
@@ -30,7 +31,6 @@ void ae_unpaired_loss(const ae_loss_call *call, ae_loss_sums *sums)
         if (!call->dlogp) continue;
         for (int64_t i = first; i < end; i++)
             call->dlogp[i] = (float)(t->d_chosen / call->share * (double)call->row->weights[i]);
-        for (int64_t i = end; i < call->first[k + 1]; i++) call->dlogp[i] = 0;
     }
 }
 

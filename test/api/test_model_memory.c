@@ -36,7 +36,7 @@ static aerie_status make_model(aerie_error *err)
     if (!status) status = ae_file_write(config_path, config, strlen(config), err);
     if (!status) status = ae_model_random(&m, hf, 1, err);
     if (!status) status = ae_model_save_gguf(m, model_path, AE_Q8_0, err);
-    if (!status) status = ae_model_trainable_with(&rewards, m, &head, err);
+    if (!status) status = ae_model_trainable_with(&rewards, m, &head, 0, err);
     if (!status) status = ae_model_save_gguf(rewards, reward_path, AE_Q8_0, err);
     ae_model_close(rewards);
     ae_model_close(m);

@@ -33,7 +33,7 @@ static aerie_status make_trainable(const world *w, aerie_error *err)
 {
     ae_model *m = NULL;
     const ae_head_options head = { .score = true, .drop_language = true };
-    aerie_status status = ae_model_trainable_with(&m, w->model, &head, err);
+    aerie_status status = ae_model_trainable_with(&m, w->model, &head, 0, err);
 
     assert_int_equal(!m, status != AERIE_OK);
     ae_model_close(m);

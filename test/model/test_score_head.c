@@ -174,7 +174,7 @@ static ae_model *copy_with(const ae_model *m, ae_head_options head)
     ae_model *copy = NULL;
     aerie_error err = { 0 };
 
-    if (ae_model_trainable_with(&copy, m, &head, &err)) fail_msg("%s", err.message);
+    if (ae_model_trainable_with(&copy, m, &head, 0, &err)) fail_msg("%s", err.message);
     return copy;
 }
 

@@ -104,7 +104,7 @@ static void open_fixture(fixture *f, const char *method, const char *setting)
     *f = (fixture){ 0 };
     assert_int_equal(ae_device_open(&f->device, AE_CPU_AUTO, 2, NULL), AERIE_OK);
     if (ae_model_open(&f->file, FOLDER, &err)) fail_msg("%s", err.message);
-    assert_int_equal(ae_model_trainable_with(&f->model, f->file, &head, NULL), AERIE_OK);
+    assert_int_equal(ae_model_trainable_with(&f->model, f->file, &head, 0, NULL), AERIE_OK);
     assert_int_equal(ae_safetensors_open(&f->golden, FOLDER "/golden.safetensors", NULL), AERIE_OK);
     f->facts = json_load_file(FOLDER "/golden.json", 0, NULL);
     if (ae_recipe_load(&f->recipe, NULL, settings, AE_COUNT(settings), &err))

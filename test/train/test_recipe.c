@@ -268,6 +268,7 @@ static void test_shipped_recipes_are_read(void **state)
     assert_true(read_folder("recipes/nursery") >= 4);
     assert_int_equal(read_folder("recipes/zephyr-7b-beta"), 4);
     assert_int_equal(read_folder("recipes/starling-lm-7b-alpha"), 3);
+    assert_int_equal(read_folder("recipes/smollm2"), 8);
 }
 
 /* docs/recipes.md has a row for every key, as the table has it. */

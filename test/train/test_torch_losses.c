@@ -106,6 +106,7 @@ static void lay(bench *b)
     int64_t n = (int64_t)b->set.n;
 
     assert_int_equal(ae_row_new(&b->row, &b->arena, 256, 4 * MAX_ITEMS, MAX_PREDICTIONS, NULL), 0);
+    b->row.looks = true; /* one row for the numbers and for the loss */
     for (int64_t k = 0; k < n; k++) {
         const json_t *item = json_array_get(json_object_get(root, "items"), (size_t)k);
         b->objective->lay(&b->row, &b->recipe, &b->set, k);
