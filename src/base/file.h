@@ -49,6 +49,8 @@ typedef struct {
 aerie_status ae_file_writer_open(ae_file_writer *w, const char *path, aerie_error *err);
 void ae_file_writer_add(ae_file_writer *w, const void *data, size_t len);
 void ae_file_writer_pad(ae_file_writer *w, size_t alignment); /* zero bytes up to a multiple */
+/* Another final place in the same file system, for a file whose name depends on its content. */
+aerie_status ae_file_writer_move(ae_file_writer *w, const char *path, aerie_error *err);
 aerie_status ae_file_writer_commit(ae_file_writer *w, aerie_error *err);
 void ae_file_writer_abandon(ae_file_writer *w); /* also fine after commit */
 

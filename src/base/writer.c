@@ -100,6 +100,16 @@ void ae_file_writer_pad(ae_file_writer *w, size_t alignment)
     }
 }
 
+aerie_status ae_file_writer_move(ae_file_writer *w, const char *path, aerie_error *err)
+{
+    char *copy = ae_strdup(path);
+
+    if (!copy) return aerie_fail(err, AERIE_NO_MEMORY, "%s: out of memory", path);
+    ae_free(w->path);
+    w->path = copy;
+    return AERIE_OK;
+}
+
 static void flush_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -4,6 +4,7 @@
 
 #include "aerie/hub.h"
 #include "aerie/model.h"
+#include "aerie/store.h"
 #include "base/base.h"
 
 /* Exit codes; part of the contract with scripts. */
@@ -58,12 +59,21 @@ int cli_fail(const aerie_error *err);
 /* The same for a wrong call: CLI_USAGE. */
 int cli_misused(const char *format, ...) AERIE_PRINTF(1, 2);
 
-/* The store ($AERIE_HOME, default ~/.aerie) and the models installed with the program. */
+/* The store ($AERIE_HOME, default ~/.aerie), the models installed with the program, Ollama's store
+ * ($OLLAMA_MODELS, default ~/.ollama/models) and Hugging Face's cache ($HF_HUB_CACHE, $HF_HOME/hub,
+ * default ~/.cache/huggingface/hub). */
 const aerie_places *cli_places(void);
 /* The record of runs in it. */
 const char *cli_runs_path(void);
-/* The path of a MODEL word; to be freed with aerie_free(). */
+/* What a MODEL word stands for; aerie_stored_free(). */
+aerie_status cli_resolve(const aerie_stored **out, const char *model, aerie_error *err);
+/* The path of a MODEL word's weights; to be freed with aerie_free(). */
 aerie_status cli_find(const char *model, char **path, aerie_error *err);
+/* The same, for what would lose a model's own adapters: such a model is refused. */
+aerie_status cli_find_whole(const char *model, char **path, aerie_error *err);
+/* The model's own adapters, then --adapter's; borrowed of both. */
+aerie_status cli_all_adapters(cli_list *out, const aerie_stored *stored, const cli_common *common,
+                              aerie_error *err);
 /* Finds and opens a MODEL with the common options. */
 aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common,
                       aerie_error *err);
@@ -105,6 +115,12 @@ void cli_progress_end(cli_progress *p); /* clears the line */
             "read in passes, keys and values kept as f16, f32 or q8_0; default: at once, in f32"   \
     }
 
+/* Rows of cells (each "" or a text, NULL: the row is shorter) in columns, four spaces apart. */
+typedef struct {
+    const char *cells[6];
+} cli_row;
+void cli_print_table(const cli_row *rows, size_t n, const char *indent);
+
 /* "1.2 GB", "34 s", for people. Written into a buffer of 32. */
 const char *cli_bytes(char out[32], double bytes);
 const char *cli_seconds(char out[32], double seconds);
@@ -112,6 +128,7 @@ const char *cli_seconds(char out[32], double seconds);
 /* The commands, one file each; argv[0] is the command's name. */
 typedef int cli_command_fn(int argc, char **argv);
 cli_command_fn cli_merge, cli_runs, cli_serve;
+cli_command_fn cli_copy, cli_models, cli_remove, cli_show, cli_verify;
 cli_command_fn cli_bench, cli_convert, cli_imatrix, cli_inspect, cli_lint, cli_logits,
     cli_perplexity, cli_quantize, cli_render, cli_run, cli_score, cli_selftest, cli_tokenize,
     cli_train;

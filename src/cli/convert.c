@@ -32,7 +32,7 @@ int cli_convert(int argc, char **argv)
     aerie_status status = over ? cli_find(over, &model, &err) : AERIE_OK;
     if (!status && over)
         status = aerie_convert_adapter(call.words[0], model, out_path, to, common.force, &err);
-    if (!status && !over) status = cli_find(call.words[0], &path, &err);
+    if (!status && !over) status = cli_find_whole(call.words[0], &path, &err);
     if (!status && !over) status = aerie_convert(path, out_path, to, type, &err);
     aerie_free(path);
     aerie_free(model);

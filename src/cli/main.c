@@ -10,7 +10,7 @@
 typedef struct {
     const char *name;
     cli_command_fn *run;
-    const char *about;
+    const char *about; /* NULL: another name of the one before */
 } command;
 
 static const command commands[] = {
@@ -28,6 +28,12 @@ static const command commands[] = {
     { "score", cli_score, "a reward model's scores of replies" },
     { "tokenize", cli_tokenize, "text to token ids" },
     { "render", cli_render, "what a chat template makes of messages" },
+    { "list", cli_models, "the models that have a name" },
+    { "ls", cli_models, NULL },
+    { "show", cli_show, "what a model is, and its Modelfile" },
+    { "cp", cli_copy, "another name for a model" },
+    { "rm", cli_remove, "remove models from the store" },
+    { "verify", cli_verify, "is the store what it says it is?" },
     { "inspect", cli_inspect, "what is in a model, adapter or data file" },
     { "bench", cli_bench, "tokens per second" },
     { "selftest", cli_selftest, "golden numbers, on this machine, with this build" },
@@ -39,7 +45,7 @@ static void print_help(FILE *to)
           "Turns a base language model into an assistant, and keeps it on your own hardware.\n\n",
           to);
     for (size_t i = 0; i < AE_COUNT(commands); i++)
-        fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].about);
+        if (commands[i].about) fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].about);
     fputs("\nA MODEL is a .gguf file, a Hugging Face folder, or a name in the store ($AERIE_HOME, "
           "default\n"
           "~/.aerie). `aerie COMMAND --help` tells a command's options. Try: aerie run nursery\n",

@@ -105,7 +105,7 @@ int cli_quantize(int argc, char **argv)
     o.progress = on_progress;
     o.user = &r;
     cli_catch_interrupt();
-    aerie_status status = cli_find(call.words[0], &in, &err);
+    aerie_status status = cli_find_whole(call.words[0], &in, &err);
     if (!status) status = aerie_quantize(in, call.words[1], call.words[2], &o, &sum, &err);
     cli_progress_end(&r.bar);
     aerie_free(in);

@@ -46,24 +46,65 @@ static void find_share(char *out, size_t size)
     }
 }
 
+/* $VARIABLE/below, or else the user's own folder/by_default. */
+static void find_place(char out[1024], const char *variable, const char *below,
+                       const char *by_default)
+{
+    const char *own = getenv(variable), *home = getenv("HOME");
+    if (own && *own)
+        snprintf(out, 1024, "%s%s", own, below);
+    else
+        snprintf(out, 1024, "%s/%s", home && *home ? home : ".", by_default);
+}
+
 const aerie_places *cli_places(void)
 {
-    static char store[1024], share[1200];
+    static char store[1024], share[1200], ollama[1024], cache[1024];
     static aerie_places places;
     if (places.store) return &places;
-    const char *own = getenv("AERIE_HOME"), *home = getenv("HOME");
-    if (own && *own)
-        snprintf(store, sizeof store, "%s", own);
-    else
-        snprintf(store, sizeof store, "%s/.aerie", home && *home ? home : ".");
+    const char *hub = getenv("HF_HUB_CACHE");
+    find_place(store, "AERIE_HOME", "", ".aerie");
+    find_place(ollama, "OLLAMA_MODELS", "", ".ollama/models");
+    find_place(cache, hub && *hub ? "HF_HUB_CACHE" : "HF_HOME", hub && *hub ? "" : "/hub",
+               ".cache/huggingface/hub");
     find_share(share, sizeof share);
-    places = (aerie_places){ store, share[0] ? share : AERIE_SHARE };
+    places = (aerie_places){ .store = store,
+                             .share = share[0] ? share : AERIE_SHARE,
+                             .ollama = ollama,
+                             .huggingface = cache };
     return &places;
+}
+
+aerie_status cli_resolve(const aerie_stored **out, const char *model, aerie_error *err)
+{
+    return aerie_store_resolve(cli_places(), model, false, out, err);
 }
 
 aerie_status cli_find(const char *model, char **path, aerie_error *err)
 {
+    const aerie_stored *s = NULL;
+    aerie_status status = cli_resolve(&s, model, err);
+    *path = status ? NULL : ae_strdup(s->path);
+    if (!status && !*path) status = aerie_fail(err, AERIE_NO_MEMORY, "out of memory");
+    aerie_stored_free(s);
+    return status;
+}
+
+aerie_status cli_find_whole(const char *model, char **path, aerie_error *err)
+{
     return aerie_find_model(cli_places(), model, path, err);
+}
+
+aerie_status cli_all_adapters(cli_list *out, const aerie_stored *stored, const cli_common *common,
+                              aerie_error *err)
+{
+    int most = (int)AE_COUNT(out->items);
+    out->n = 0;
+    if (stored->n_adapters + (size_t)common->adapters.n > (size_t)most)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "more than %d adapters", most);
+    for (size_t i = 0; i < stored->n_adapters; i++) out->items[out->n++] = stored->adapters[i];
+    for (int i = 0; i < common->adapters.n; i++) out->items[out->n++] = common->adapters.items[i];
+    return AERIE_OK;
 }
 
 static bool show_loading(void *user, double share)
@@ -75,12 +116,11 @@ static bool show_loading(void *user, double share)
 aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common,
                       aerie_error *err)
 {
-    char *path = NULL;
+    const aerie_stored *stored = NULL;
+    cli_list adapters = { .n = 0 };
     cli_progress bar = { .off = common->quiet };
     aerie_model_options o = { .threads = (int)common->threads,
                               .cpu = common->cpu,
-                              .adapters = common->adapters.items,
-                              .n_adapters = common->adapters.n,
                               .any_base = common->force,
                               .exact = common->exact,
                               .plan = common->force ? NULL : common->plan,
@@ -89,10 +129,13 @@ aerie_status cli_open(aerie_model **out, const char *model, const cli_common *co
                               .on_load = show_loading,
                               .user = &bar };
     *out = NULL;
-    aerie_status status = cli_find(model, &path, err);
-    if (!status) status = aerie_model_open(out, path, &o, err);
+    aerie_status status = cli_resolve(&stored, model, err);
+    if (!status) status = cli_all_adapters(&adapters, stored, common, err);
+    o.adapters = adapters.items;
+    o.n_adapters = adapters.n;
+    if (!status) status = aerie_model_open(out, stored->path, &o, err);
     cli_progress_end(&bar);
-    aerie_free(path);
+    aerie_stored_free(stored);
     return status;
 }
 

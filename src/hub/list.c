@@ -1,129 +1,136 @@
-/* list.c -- the names that there are. */
-#include "hub/name.h"
+/* list.c -- every model that has a name, of all places. */
+#include "hub/store.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEEPEST = 8 }; /* folders of a name: hf.co/user/repo needs 3 */
-
-/* Names as lines, while they are gathered. */
-typedef struct {
-    ae_bytes lines;
-    size_t n;
-} gathered;
-
-static const char suffix[] = ".gguf";
-
-/* The file's name without ".gguf"; an empty span when it has another ending. */
-static ae_span stem_of(const char *file)
+static const char *keep(ae_listing *l, const char *text)
 {
-    size_t len = strlen(file), end = strlen(suffix);
+    char *copy = text ? ae_arena_strndup(l->arena, text, strlen(text)) : NULL;
 
-    if (len <= end || strcmp(file + len - end, suffix) != 0) return (ae_span){ file, 0 };
-    return (ae_span){ file, len - end };
+    if (text && !copy) l->failed = true;
+    return copy;
 }
 
-static void add_name(gathered *g, const char *name, ae_span tag)
+void ae_listing_add(ae_listing *l, const ae_hub_entry *entry)
 {
-    size_t start = g->lines.len;
-
-    ae_bytes_add_text(&g->lines, name);
-    if (!ae_span_is(tag, "latest")) {
-        ae_bytes_add_char(&g->lines, ':');
-        ae_bytes_add(&g->lines, tag.data, tag.len);
-    }
-    if (g->lines.failed) return;
-    if (!ae_hub_is_name(g->lines.data + start)) { /* a stranger's file */
-        g->lines.len = start;
-        g->lines.data[start] = '\0';
-        return;
-    }
-    ae_bytes_add_char(&g->lines, '\0');
-    g->n++;
-}
-
-/* `name` is what the folder stands for: its path below the store's models. */
-static void gather_store(gathered *g, const char *folder, const char *name, int depth)
-{
-    DIR *entries = depth < DEEPEST ? opendir(folder) : NULL;
-    struct dirent *entry;
-
-    if (!entries) return;
-    while ((entry = readdir(entries)) && !g->lines.failed) {
-        char *path = ae_path_join(folder, entry->d_name);
-        char *inner = ae_path_join(name, entry->d_name);
-        if (!path || !inner) {
-            g->lines.failed = true;
-        } else if (entry->d_name[0] != '.') {
-            ae_span tag = stem_of(entry->d_name);
-            if (ae_file_is_folder(path))
-                gather_store(g, path, inner, depth + 1);
-            else if (tag.len)
-                add_name(g, name, tag);
+    if (l->n == l->cap && !l->failed) {
+        size_t cap = l->cap ? 2 * l->cap : 64;
+        ae_hub_entry *grown = ae_realloc(l->entries, l->cap, cap, sizeof *grown);
+        if (grown) {
+            l->entries = grown;
+            l->cap = cap;
+        } else {
+            l->failed = true;
         }
-        ae_free(path);
-        ae_free(inner);
     }
-    closedir(entries);
+    if (l->failed) return;
+    l->entries[l->n] = *entry;
+    l->entries[l->n].name = keep(l, entry->name);
+    l->entries[l->n].path = keep(l, entry->path);
+    if (!l->failed) l->n++;
 }
 
-static void gather_share(gathered *g, const char *share)
+/* What of a layer must be known of a model: where its weights lie. A store without them can still
+ * be listed. */
+aerie_status ae_manifest_entry(ae_hub_entry *out, ae_arena *arena, const ae_manifest *m,
+                               const ae_name *name, ae_where where, const ae_places *places,
+                               bool need_weights, aerie_error *err)
 {
-    static const char nursery[] = "nursery";
-    DIR *entries = opendir(share);
-    struct dirent *entry;
+    const ae_layer *weights = ae_manifest_layer(m, "model", 0);
+    ae_manifest *kept = ae_arena_take(arena, 1, sizeof *kept);
+    char text[AE_NAME_TEXT];
+    ae_bytes path = { 0 };
+    int64_t bytes = 0;
+    aerie_status status = AERIE_OK;
 
-    if (!entries) return;
-    while ((entry = readdir(entries))) {
-        ae_span stem = stem_of(entry->d_name);
-        size_t len = strlen(nursery);
-        if (ae_span_is(stem, nursery))
-            add_name(g, nursery, ae_span_text("latest"));
-        else if (stem.len > len + 1 && memcmp(stem.data, "nursery-", len + 1) == 0)
-            add_name(g, nursery, (ae_span){ stem.data + len + 1, stem.len - len - 1 });
+    ae_name_short(name, text);
+    *out = (ae_hub_entry){ .name = ae_arena_strndup(arena, text, strlen(text)),
+                           .where = where,
+                           .bytes = ae_manifest_bytes(m),
+                           .modified = m->modified };
+    if (kept && out->name) {
+        *kept = *m;
+        out->manifest = kept;
+    } else {
+        status = aerie_fail(err, AERIE_NO_MEMORY, "out of memory while looking at '%s'", text);
     }
-    closedir(entries);
+    if (!status && weights)
+        status = ae_blob_find(&path, &bytes, places, weights->hex, need_weights ? err : NULL);
+    if (!status && weights && bytes != weights->bytes)
+        status = aerie_fail(need_weights ? err : NULL, AERIE_BAD_FILE,
+                            "%s: has %lld bytes, its manifest says %lld", path.data,
+                            (long long)bytes, (long long)weights->bytes);
+    if (!status && weights) out->path = ae_arena_strndup(arena, path.data, path.len);
+    if (status && status != AERIE_NO_MEMORY && !need_weights) status = AERIE_OK;
+    if (status && need_weights)
+        aerie_error_prefix(err, "'%s' is not whole (`aerie verify` tells more): ", text);
+    ae_bytes_free(&path);
+    return status;
 }
 
-static int compare_names(const void *a, const void *b)
+typedef struct {
+    ae_listing *list;
+    const ae_places *places;
+    ae_where where;
+} manifests;
+
+static bool add_manifest(void *user, const char *path, const ae_name *name)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    manifests *m = user;
+    ae_manifest manifest;
+    ae_hub_entry entry;
+    aerie_error err = { 0 };
+    aerie_status status = ae_manifest_read(&manifest, m->list->arena, path, &err);
+
+    if (!status)
+        status = ae_manifest_entry(&entry, m->list->arena, &manifest, name, m->where, m->places,
+                                   false, &err);
+    if (!status)
+        ae_listing_add(m->list, &entry);
+    else if (status == AERIE_NO_MEMORY)
+        m->list->failed = true;
+    else
+        ae_log(AERIE_LOG_WARNING, "left out: %s", err.message);
+    return !m->list->failed;
 }
 
-/* Sorted, each once: a name may be in the store and in the share. */
-static aerie_status sort_names(const char *const **names, size_t *n, ae_arena *arena,
-                               const gathered *g, aerie_error *err)
+static int compare(const void *a, const void *b)
 {
-    const char **sorted = ae_arena_take(arena, g->n, sizeof *sorted);
-    const char *at = g->lines.data;
-    size_t kept = 0;
+    const ae_hub_entry *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
 
-    for (size_t i = 0; sorted && i < g->n; i++, at += strlen(at) + 1) {
-        sorted[i] = ae_arena_strndup(arena, at, strlen(at));
-        if (!sorted[i]) sorted = NULL;
+    return order ? order : (int)x->where - (int)y->where;
+}
+
+aerie_status ae_hub_list(const ae_hub_entry **out, size_t *n, ae_arena *arena,
+                         const ae_places *places, aerie_error *err)
+{
+    ae_listing l = { .arena = arena };
+    manifests ours = { &l, places, AE_WHERE_STORE }, others = { &l, places, AE_WHERE_OLLAMA };
+    ae_hub_entry *sorted = NULL;
+    aerie_status status = AERIE_OK;
+
+    *out = NULL;
+    *n = 0;
+    if (places->models) status = ae_manifest_walk(places->models, add_manifest, &ours, err);
+    /* A stranger's store that may not be read has nothing. */
+    if (places->ollama &&
+        ae_manifest_walk(places->ollama, add_manifest, &others, NULL) == AERIE_NO_MEMORY)
+        l.failed = true;
+    ae_plain_list(&l, places);
+    if (places->hf) ae_hf_list(&l, places->hf);
+    if (!l.failed) sorted = ae_arena_take(arena, l.n, sizeof *sorted);
+    if (sorted) {
+        size_t kept = 0;
+        if (l.n) qsort(l.entries, l.n, sizeof *l.entries, compare);
+        for (size_t i = 0; i < l.n; i++)
+            if (!kept || strcmp(sorted[kept - 1].name, l.entries[i].name) != 0)
+                sorted[kept++] = l.entries[i];
+        *out = sorted;
+        *n = kept;
     }
-    if (!sorted) return aerie_fail(err, AERIE_NO_MEMORY, "out of memory while listing models");
-    if (g->n) qsort(sorted, g->n, sizeof *sorted, compare_names);
-    for (size_t i = 0; i < g->n; i++)
-        if (!kept || strcmp(sorted[kept - 1], sorted[i]) != 0) sorted[kept++] = sorted[i];
-    *names = sorted;
-    *n = kept;
-    return AERIE_OK;
-}
-
-aerie_status ae_hub_list(const char *const **names, size_t *n, ae_arena *arena, const char *store,
-                         const char *share, aerie_error *err)
-{
-    gathered g = { 0 };
-    char *models = store ? ae_path_join(store, "models") : NULL;
-    aerie_status status;
-
-    if (models) gather_store(&g, models, "", 0);
-    if (share) gather_share(&g, share);
-    if (store && !models) g.lines.failed = true;
-    status = g.lines.failed ? ae_bytes_status(&g.lines, err) : sort_names(names, n, arena, &g, err);
-    ae_free(models);
-    ae_bytes_free(&g.lines);
+    ae_free(l.entries);
+    if (!sorted) status = aerie_fail(err, AERIE_NO_MEMORY, "out of memory while listing models");
     return status;
 }

@@ -10,6 +10,10 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 AERIE_HOME=$work/home
 export AERIE_HOME
+# What whoever runs this has elsewhere is not looked at.
+OLLAMA_MODELS=$work/no-ollama
+HF_HUB_CACHE=$work/no-cache
+export OLLAMA_MODELS HF_HUB_CACHE
 LC_ALL=C
 export LC_ALL
 n_checks=0

@@ -1,0 +1,33 @@
+/* remove.c -- `aerie rm`: models out of the store. */
+#include "cli/cli.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+int cli_remove(int argc, char **argv)
+{
+    cli_common common = { 0 };
+    cli_call call = { .usage = "aerie rm MODEL...",
+                      .about =
+                          "Removes models from the store, and what of them no other model has.",
+                      .min_words = 1,
+                      .max_words = (int)AE_COUNT(call.words) };
+    aerie_error err = { 0 };
+    aerie_status status = AERIE_OK;
+    int code;
+    if (!cli_read(&call, &common, argc, argv, &code)) return code;
+    json_t *done = json_array();
+    for (int i = 0; i < call.n_words && !status; i++) {
+        status = aerie_store_delete(cli_places(), call.words[i], &err);
+        if (!status) json_array_append_new(done, json_string(call.words[i]));
+        if (!status && !common.json && !common.quiet) printf("deleted '%s'\n", call.words[i]);
+    }
+    if (!status && common.json) {
+        json_t *o = json_pack("{s:O}", "deleted", done);
+        json_dumpf(o, stdout, 0);
+        putchar('\n');
+        json_decref(o);
+    }
+    json_decref(done);
+    return status ? cli_fail(&err) : CLI_DONE;
+}
