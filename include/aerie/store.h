@@ -75,6 +75,32 @@ typedef struct {
 /* false stops with AERIE_INTERRUPTED. */
 typedef bool aerie_store_fn(void *user, const aerie_store_event *event);
 
+/* Zero means the default everywhere. */
+typedef struct {
+    /* FROM and ADAPTER may be paths of this machine: for the person who sits at it, never for a
+     * request that came over a network. Otherwise weights are names or blobs of the store. */
+    bool local;
+    const char *folder; /* where relative paths begin; NULL: the working folder */
+    int threads;        /* 0: one per processor */
+    aerie_store_fn *on_event;
+    void *user;
+} aerie_create_options;
+
+/* Makes a model under a name. `request` is what Ollama's /api/create takes: {"from": MODEL, or
+ * "files":
+ * {"name": "sha256:..."}; "adapters": {"name": "sha256:..."}, "template", "system", "license": text
+ * or list, "parameters": {...}, "messages": [{"role", "content"}], "quantize": any type that
+ * aerie_quantize() writes, "renderer", "parser", "requires"}. With `local`, "from" and the list
+ * "adapter_paths" may name files and folders. What bore the name before is replaced, at the end, or
+ * stays as it was. `options` may be NULL. */
+AERIE_API aerie_status aerie_store_create(const aerie_places *places, const char *model,
+                                          const char *request, const aerie_create_options *options,
+                                          aerie_error *err);
+/* A Modelfile's text as such a request, for `local`; the sentences of its mistakes name the line.
+ * *json is the caller's (aerie_free). */
+AERIE_API aerie_status aerie_modelfile_request(const char *text, size_t len, char **json,
+                                               aerie_error *err);
+
 /* ---- blobs ---- */
 
 /* AERIE_OK when the store (or Ollama's) has it, AERIE_NOT_FOUND when not, AERIE_BAD_ARGUMENT when

@@ -28,6 +28,7 @@ static const command commands[] = {
     { "score", cli_score, "a reward model's scores of replies" },
     { "tokenize", cli_tokenize, "text to token ids" },
     { "render", cli_render, "what a chat template makes of messages" },
+    { "create", cli_create, "a model from a Modelfile" },
     { "list", cli_models, "the models that have a name" },
     { "ls", cli_models, NULL },
     { "show", cli_show, "what a model is, and its Modelfile" },

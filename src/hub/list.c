@@ -64,7 +64,7 @@ aerie_status ae_manifest_entry(ae_hub_entry *out, ae_arena *arena, const ae_mani
     if (!status && weights) out->path = ae_arena_strndup(arena, path.data, path.len);
     if (status && status != AERIE_NO_MEMORY && !need_weights) status = AERIE_OK;
     if (status && need_weights)
-        aerie_error_prefix(err, "'%s' is not whole (`aerie verify` tells more): ", text);
+        aerie_error_prefix(err, "'%s' is not whole (`aerie verify` tells more)", text);
     ae_bytes_free(&path);
     return status;
 }

@@ -269,7 +269,7 @@ static aerie_status check_blobs(const ae_manifest *m, const ae_places *places, a
     }
     if (status == AERIE_NOT_FOUND)
         aerie_error_prefix(err, "a layer is missing, or was just removed by another process; try "
-                                "again: ");
+                                "again");
     ae_bytes_free(&path);
     return status;
 }
