@@ -115,15 +115,48 @@ static inline int64_t ae_packed_panel_bytes(const ae_packed_format *f, int64_t c
  * (1 + sixteenths / 16): it has sixteen multiples of every scale and moves one's exponent, off the
  * units that multiply. The squares of what rounding x changes grow by 4 % for it. */
 typedef struct {
-    int8_t q[AE_BLOCK];
-    float dx;
-    float exponent; /* anything finite where dx is 0; no number where it is none */
-    /* For the two groups of 16, or the first for all 32 (see ae_packed_format.group): */
-    union {
-        int32_t start[2]; /* without minima: -offset * sum of q */
-        float sum[2];     /* with minima: dx * sum of q */
+    /* x over each group of a chunk of 256, in units; of groups of 32 there are eight. */
+    int16_t sum[AE_CHUNK / 16];
+    /* The power of two that leaves 15 bits of the largest; 0 where all are; no number where x is
+     * none. */
+    float unit;
+    float exponent; /* of unit, as below */
+} ae_packed_sums;
+
+typedef union {
+    struct {
+        int8_t q[AE_BLOCK];
+        float dx;
+        float exponent; /* anything finite where dx is 0; no number where it is none */
+        /* For the two groups of 16, or the first for all 32 (see ae_packed_format.group): */
+        union {
+            int32_t start[2]; /* without minima: -offset * sum of q */
+            float sum;        /* with minima that are halves: dx * sum of q */
+        };
     };
+    ae_packed_sums sums;
 } ae_packed_x;
+
+/* Whether minima are a half times whole numbers. A product then takes a chunk's minima as whole
+ * numbers too, minimum * sum[], and multiplies by dmin * unit once. */
+static inline bool ae_packed_whole_minima(const ae_packed_format *f)
+{
+    return f->minima && f->scales != AE_SCALES_HALF;
+}
+
+/* Whether a group's whole scale times (quant - offset) takes no more than a byte has room for:
+ * -124 .. 128 in Q3_K, 0 .. 45 in Q2_K. A block's two groups are then one sum of whole numbers. */
+static inline bool ae_packed_folds(const ae_packed_format *f)
+{
+    return f->group == 16 && f->bits <= 3;
+}
+
+/* Of each row of x: its blocks, and after those of a chunk its sums if the type has use for them.
+ */
+static inline int64_t ae_packed_x_count(const ae_packed_format *f, int64_t cols)
+{
+    return cols / AE_BLOCK + (ae_packed_whole_minima(f) ? cols / AE_CHUNK : 0);
+}
 
 static inline uint32_t ae_packed_bits(float x)
 {
@@ -143,12 +176,13 @@ static inline uint32_t ae_packed_sixteenths(const ae_packed_x *x)
     return ae_packed_bits(x->dx) >> 19 & 15;
 }
 
-/* One row of blocks * 32 floats to out[0], out[stride], ... */
+/* One row of blocks * 32 floats to out[0], out[stride], ..., ae_packed_x_count() of them. */
 typedef void ae_packed_quantize_fn(ae_packed_x *out, int64_t stride, const float *x, int64_t blocks,
                                    const ae_packed_format *f);
 
 /* y[t * ldy + r] for the rows r = 0 .. rows - 1 that the panels begin with, and T <= AE_MOST_TOKENS
- * rows of x, x[cols / 32][T]. The chains are those of ae_device.linear(), without bias. */
+ * rows of x, x[ae_packed_x_count()][T]. The chains are those of ae_device.linear(), without bias.
+ */
 typedef void ae_packed_fn(float *y, int64_t ldy, const uint8_t *panels, int64_t rows, int64_t cols,
                           const ae_packed_x *x, int64_t T);
 

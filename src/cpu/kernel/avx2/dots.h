@@ -7,6 +7,7 @@
 #define AE_AVX2_DOTS_H
 
 #define SIGNED_BYTES 1
+#define FOLDS        0
 
 /* Sums of pairs over n steps, in 16 bits. */
 static ALWAYS_INLINE __m256i pairs_of(const int n, const reg_bytes *w, const int8_t *x)

@@ -38,6 +38,14 @@ static ALWAYS_INLINE reg_bytes reg_iq4(reg_bytes v)
     return (reg_bytes)_mm256_shuffle_epi8(values, (__m256i)v);
 }
 
+static ALWAYS_INLINE reg_ints reg_pairs(reg_ints sum, reg_ints m, const int16_t *x)
+{
+    int32_t two;
+
+    memcpy(&two, x, sizeof two);
+    return sum + (reg_ints)_mm256_madd_epi16((__m256i)m, _mm256_set1_epi32(two));
+}
+
 /* Four bytes of x in every lane. */
 static ALWAYS_INLINE __m256i reg_four(const int8_t *x)
 {

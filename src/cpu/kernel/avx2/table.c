@@ -6,6 +6,8 @@
 #include "cpu/kernel/avx2/dots.h"
 #include "cpu/kernel/lanes/lanes.h"
 
+#include "cpu/kernel/lanes/packed_x.h"
+
 #include "cpu/kernel/lanes/packed.h"
 
 void ae_kernels_avx2(ae_kernels *k)

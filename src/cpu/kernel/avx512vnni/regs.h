@@ -3,7 +3,6 @@
 #ifndef AE_AVX512VNNI_REGS_H
 #define AE_AVX512VNNI_REGS_H
 
-#include "cpu/kernel/avx2/sum.h"
 #include "cpu/kernel/lanes/bytes.h"
 #include "cpu/kernel/packed.h"
 
@@ -14,6 +13,7 @@
 #define PANELS       2
 #define SIGNED_BYTES 0
 #define LOOKS_UP     1
+#define FOLDS        1
 
 typedef uint8_t reg_bytes __attribute__((vector_size(64)));
 typedef int32_t reg_ints __attribute__((vector_size(64)));
@@ -48,6 +48,14 @@ static ALWAYS_INLINE reg_ints reg_dot(reg_ints sum, reg_bytes w, const int8_t *x
 
     memcpy(&four, x, sizeof four);
     return (reg_ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)w, _mm512_set1_epi32(four));
+}
+
+static ALWAYS_INLINE reg_ints reg_pairs(reg_ints sum, reg_ints m, const int16_t *x)
+{
+    int32_t two;
+
+    memcpy(&two, x, sizeof two);
+    return (reg_ints)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)m, _mm512_set1_epi32(two));
 }
 
 /* Two sums side by side: one alone waits for itself. */

@@ -1,6 +1,7 @@
 /* table.c -- the packed products, for AVX-512 with VNNI. */
 #include "cpu/kernel/avx512vnni/regs.h"
 
+#include "cpu/kernel/avx512vnni/packed_x.h"
 #include "cpu/kernel/kernel.h"
 
 #include "cpu/kernel/lanes/packed.h"

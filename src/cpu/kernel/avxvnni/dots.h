@@ -3,6 +3,7 @@
 #define AE_AVXVNNI_DOTS_H
 
 #define SIGNED_BYTES 0
+#define FOLDS        1
 
 static ALWAYS_INLINE void reg_dots(const int bits, const int n, const int regs, const int from,
                                    reg_ints *sum, reg_bytes (*w)[8], const int8_t *x)

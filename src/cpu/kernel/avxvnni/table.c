@@ -4,6 +4,8 @@
 #include "cpu/kernel/avxvnni/dots.h"
 #include "cpu/kernel/kernel.h"
 
+#include "cpu/kernel/lanes/packed_x.h"
+
 #include "cpu/kernel/lanes/packed.h"
 
 void ae_kernels_avxvnni(ae_kernels *k)

@@ -5,7 +5,9 @@
  * for one row of x). Thus one text serves decoding, where memory is the limit, and a prompt, where
  * the dot products are: shared by 128 rows of x, unpacking is a hundredth of the work, so a panel
  * needs no expanded copy. What bounds it then is the arithmetic in float32 after every group, on
- * the units of the dot products; of their peak 60 (groups of 16 with minima) to 79 % is reached on
+ * the units of the dot products. Of types whose scale times quant fits in a byte the scales are
+ * therefore multiplied into what is unpacked, for many rows of x, and minima that are whole numbers
+ * are taken off once a chunk. Of the dot products' peak 68 (Q6_K) to 82 % (Q8_0) is reached on
  * Zen 5.
  *
  * A table.c says before what a register is:
@@ -19,14 +21,13 @@
  *   reg_dots(bits, n, regs, from, sum, w, x)
  *                          sum[g] += the dot products of w[g][from] ... with x, 4 n columns, for
  *                          quants of `bits` bits; exact
- *   reg_sum_16(q)          the sum of sixteen signed bytes
+ *   reg_pairs(sum, m, x)   sum + the products of two int16 of each lane of m with those of x; exact
  *   SIGNED_BYTES           1: reg_dots() wants quants of 8 bits with 128 taken off
+ *   FOLDS                  1: reg_dots() takes any unsigned byte, and the fewer floats the better
  *   LOOKS_UP               1: there is reg_ldexp(a, e), a * 2^floor(e) rounded once, on other units
  *                          than multiplications */
 #ifndef AE_LANES_PACKED_H
 #define AE_LANES_PACKED_H
-
-#include <math.h>
 
 /* Bytes of a panel that are asked for ahead of their use: of 1, 2, 3, 4, 6 and 8 KB what read
  * fastest, 36 GB/s by one thread instead of 29. */
@@ -37,7 +38,11 @@
 
 #define PARTS (AE_PANEL_ROWS / REG_ROWS)
 
+/* What fold() adds: nothing, or 124, so that -124 .. 128 become 0 .. 252. */
+#define FOLD_BIAS(f) ((f).offset ? 124u : 0u)
+
 typedef uint16_t reg_words __attribute__((vector_size(4 * REG_ROWS)));
+typedef uint32_t reg_longs __attribute__((vector_size(4 * REG_ROWS)));
 
 static ALWAYS_INLINE reg_bytes reg_load(const uint8_t *p)
 {
@@ -88,47 +93,66 @@ typedef struct {
 } reg_place;
 
 typedef struct {
-    reg_floats scale, min;
+    reg_floats scale[2]; /* of each group; of types that fold, without d */
+    reg_floats d, min;   /* of types that fold; minima that are halves */
 } reg_scale;
 
-/* Scales and minima of group h of the block. */
-static ALWAYS_INLINE reg_scale scale_of(const ae_packed_format f, const reg_place *p, const int h)
+/* Where a chunk of whole scales has those of group g, and all groups. */
+static ALWAYS_INLINE const uint8_t *whole_at(const ae_packed_format f, const reg_place *p,
+                                             const int64_t g)
 {
-    const int groups = AE_CHUNK / f.group;
-    const uint8_t *d = p->chunk + 2 * p->row;
-    const uint8_t *s = p->chunk + (f.minima ? 64 : 32) + p->row + 16 * (p->i * (32 / f.group) + h);
-    reg_scale r = { 0 };
-
-    if (f.scales == AE_SCALES_HALF) {
-        r.scale = reg_halves(d + 32 * p->i);
-        if (f.minima) r.min = reg_halves(d + 32 * (p->n + p->i));
-        return r;
-    }
-    reg_ints scale = reg_i8(s);
-    r.scale = reg_halves(d);
-    if (f.scales == AE_SCALES_NIBBLE) {
-        r.min = reg_halves(d + 32) * __builtin_convertvector(scale >> 4 & 15, reg_floats);
-        scale &= 15;
-    } else if (f.minima) {
-        r.min = reg_halves(d + 32) * __builtin_convertvector(reg_i8(s + 16 * groups), reg_floats);
-    }
-    r.scale *= __builtin_convertvector(scale, reg_floats);
-    return r;
+    return p->chunk + (f.minima ? 64 : 32) + p->row + 16 * g;
 }
 
-/* A block's scales times 16 / 16 .. 31 / 16: see ae_packed_x.dx. */
+static ALWAYS_INLINE reg_ints whole_scale(const ae_packed_format f, const reg_place *p, const int h)
+{
+    reg_ints scale = reg_i8(whole_at(f, p, p->i * (AE_BLOCK / f.group) + h));
+
+    return f.scales == AE_SCALES_NIBBLE ? scale & 15 : scale;
+}
+
+static ALWAYS_INLINE reg_ints whole_minimum(const ae_packed_format f, const reg_place *p,
+                                            const int g)
+{
+    if (f.scales == AE_SCALES_NIBBLE) return reg_i8(whole_at(f, p, g)) >> 4 & 15;
+    return reg_i8(whole_at(f, p, g + AE_CHUNK / f.group));
+}
+
+/* The scales of a block. */
+static ALWAYS_INLINE reg_scale scale_of(const ae_packed_format f, const reg_place *p)
+{
+    const uint8_t *d = p->chunk + 2 * p->row;
+    reg_scale s = { .d = { 0 } };
+
+    if (f.scales == AE_SCALES_HALF) {
+        s.scale[0] = reg_halves(d + 32 * p->i);
+        if (f.minima) s.min = reg_halves(d + 32 * (p->n + p->i));
+        return s;
+    }
+    s.d = reg_halves(d);
+    UNROLL for (int h = 0; h < AE_BLOCK / f.group; h++)
+    {
+        s.scale[h] = __builtin_convertvector(whole_scale(f, p, h), reg_floats);
+        if (!ae_packed_folds(&f)) s.scale[h] *= s.d;
+    }
+    return s;
+}
+
+/* Scales times 16 / 16 .. 31 / 16: see ae_packed_x.dx. */
 typedef struct {
     reg_floats at[16][2][REGS];
 } reg_table;
 
-/* Of group h of the block. */
-static ALWAYS_INLINE void multiply_scales(const int regs, const int h, reg_table *out,
-                                          reg_scale (*s)[2])
+static ALWAYS_INLINE void multiply_scales(const ae_packed_format f, const int regs, reg_table *out,
+                                          const reg_scale *s)
 {
+    const int n = ae_packed_folds(&f) ? 1 : AE_BLOCK / f.group;
+
     UNROLL for (int m = 0; m < 16; m++)
     {
         const float by = 1 + 0.0625f * (float)m;
-        UNROLL for (int g = 0; g < regs; g++) out->at[m][h][g] = s[g][h].scale * by;
+        UNROLL for (int h = 0; h < n; h++) UNROLL for (int g = 0; g < regs; g++) out->at[m][h][g] =
+            (ae_packed_folds(&f) ? s[g].d : s[g].scale[h]) * by;
     }
 }
 
@@ -143,60 +167,164 @@ static ALWAYS_INLINE reg_floats scaled(reg_floats scale, const reg_table *table,
     return scale * x->dx;
 }
 
-/* Adds group h of a block, for one row of x. */
-static ALWAYS_INLINE void group_of(const ae_packed_format f, const int regs, const int h,
-                                   reg_floats *acc, reg_bytes (*w)[8], reg_scale (*s)[2],
-                                   const reg_table *table, const ae_packed_x *x)
+static ALWAYS_INLINE reg_floats floats_of(reg_ints v)
+{
+    return __builtin_convertvector(v, reg_floats);
+}
+
+/* The whole sums of group h of a block, for one row of x. */
+static ALWAYS_INLINE void sum_group(const ae_packed_format f, const int regs, const int h,
+                                    reg_ints *sum, reg_bytes (*w)[8], const ae_packed_x *x)
 {
     const int steps = f.group / 4;
     const int start = f.minima || (SIGNED_BYTES && f.offset == 128) ? 0 : x->start[h];
-    reg_ints sum[REGS];
+
     UNROLL for (int g = 0; g < regs; g++) sum[g] = (reg_ints){ 0 } + start;
     reg_dots(f.iq4 ? 8 : f.bits, steps, regs, h * steps, sum, w, x->q + 4 * h * steps);
+}
+
+/* Adds group h of a block, for one row of x. */
+static ALWAYS_INLINE void group_of(const ae_packed_format f, const int regs, const int h,
+                                   reg_floats *acc, reg_bytes (*w)[8], const reg_scale *s,
+                                   const reg_table *table, const ae_packed_x *x)
+{
+    reg_ints sum[REGS];
+
+    sum_group(f, regs, h, sum, w, x);
     UNROLL for (int g = 0; g < regs; g++)
     {
-        reg_floats by = scaled(s[g][h].scale, table, h, g, x);
-        acc[g] = reg_fma(__builtin_convertvector(sum[g], reg_floats), by, acc[g]);
-        if (f.minima) acc[g] = reg_fma(-s[g][h].min, x->sum[h] - (reg_floats){ 0 }, acc[g]);
+        reg_floats by = scaled(s[g].scale[h], table, h, g, x);
+        acc[g] = reg_fma(floats_of(sum[g]), by, acc[g]);
+        if (f.minima && f.scales == AE_SCALES_HALF)
+            acc[g] = reg_fma(-s[g].min, x->sum - (reg_floats){ 0 }, acc[g]);
     }
 }
 
+/* Adds a block of a type that folds, not folded: both sums times their scales are below 2^24. */
+static ALWAYS_INLINE void both_groups_of(const ae_packed_format f, const int regs, reg_floats *acc,
+                                         reg_bytes (*w)[8], const reg_scale *s,
+                                         const ae_packed_x *x)
+{
+    reg_ints low[REGS], high[REGS];
+
+    sum_group(f, regs, 0, low, w, x);
+    sum_group(f, regs, 1, high, w, x);
+    UNROLL for (int g = 0; g < regs; g++)
+    {
+        reg_floats sum =
+            reg_fma(floats_of(high[g]), s[g].scale[1], floats_of(low[g]) * s[g].scale[0]);
+        acc[g] = reg_fma(sum, s[g].d * x->dx, acc[g]);
+    }
+}
+
+/* Four quants times their scale, made unsigned: no byte carries into the next. */
+static ALWAYS_INLINE reg_bytes fold(const ae_packed_format f, reg_bytes w, reg_ints scale)
+{
+    const reg_longs by = (reg_longs)scale;
+
+    return (reg_bytes)((reg_longs)w * by + (FOLD_BIAS(f) - (uint32_t)f.offset * by) * 0x01010101u);
+}
+
+/* Adds a block whose scales are in its quants. */
+static ALWAYS_INLINE void folded_of(const ae_packed_format f, const int regs, reg_floats *acc,
+                                    reg_bytes (*w)[8], const reg_scale *s, const reg_table *table,
+                                    const ae_packed_x *x)
+{
+    reg_ints start = { 0 }, sum[REGS];
+
+    if (f.offset) {
+        /* -4 * sum of q; times 31: off the units that multiply. */
+        start = ((reg_ints){ 0 } + x->start[0]) + ((reg_ints){ 0 } + x->start[1]);
+        start = (start << 5) - start;
+    }
+    UNROLL for (int g = 0; g < regs; g++) sum[g] = start;
+    reg_dots(8, 8, regs, 0, sum, w, x->q);
+    UNROLL for (int g = 0; g < regs; g++) acc[g] =
+        reg_fma(floats_of(sum[g]), scaled(s[g].d, table, 0, g, x), acc[g]);
+}
+
 /* One block for all rows of x. */
-static ALWAYS_INLINE void rows_of(const ae_packed_format f, const int regs, reg_bytes (*w)[8],
-                                  reg_scale (*s)[2], const reg_table *table, const ae_packed_x *x,
-                                  const int64_t T, float *c, const int64_t ldc)
+static ALWAYS_INLINE void rows_of(const ae_packed_format f, const bool folded, const int regs,
+                                  reg_bytes (*w)[8], const reg_scale *s, const reg_table *table,
+                                  const ae_packed_x *x, const int64_t T, float *c,
+                                  const int64_t ldc)
 {
     for (int64_t t = 0; t < T; t++, x++, c += ldc) {
         reg_floats acc[REGS];
         UNROLL for (int g = 0; g < regs; g++) memcpy(&acc[g], c + g * REG_ROWS, sizeof acc[g]);
-        group_of(f, regs, 0, acc, w, s, table, x);
-        if (f.group == 16) group_of(f, regs, 1, acc, w, s, table, x);
+        if (folded) {
+            folded_of(f, regs, acc, w, s, table, x);
+        } else if (ae_packed_folds(&f)) {
+            both_groups_of(f, regs, acc, w, s, x);
+        } else {
+            group_of(f, regs, 0, acc, w, s, table, x);
+            if (f.group == 16) group_of(f, regs, 1, acc, w, s, table, x);
+        }
         UNROLL for (int g = 0; g < regs; g++) memcpy(c + g * REG_ROWS, &acc[g], sizeof acc[g]);
     }
 }
 
 /* One block of `regs` registers of rows for all T rows of x; c[T] rows of ldc floats, the first of
- * them where these rows' outputs lie. */
+ * them where these rows' outputs lie. The table is filled here; of types that fold it is good for
+ * all of a chunk. */
 static ALWAYS_INLINE void block_of(const ae_packed_format f, const int regs, const reg_place *p,
-                                   const ae_packed_x *x, const int64_t T, float *c,
-                                   const int64_t ldc)
+                                   reg_table *table, const ae_packed_x *x, const int64_t T,
+                                   float *c, const int64_t ldc)
 {
     reg_bytes w[REGS][8];
-    reg_scale s[REGS][2];
-    reg_table multiples;
+    reg_scale s[REGS];
 
     UNROLL for (int g = 0; g < regs; g++)
     {
         UNROLL for (int j = 0; j < 8; j++) w[g][j] = step_of(f, p[g].quants, j);
-        s[g][0] = scale_of(f, &p[g], 0);
-        if (f.group == 16) s[g][1] = scale_of(f, &p[g], 1);
+        s[g] = scale_of(f, &p[g]);
     }
-    if (LOOKS_UP && T >= WORTH_A_TABLE) {
-        multiply_scales(regs, 0, &multiples, s);
-        if (f.group == 16) multiply_scales(regs, 1, &multiples, s);
-        rows_of(f, regs, w, s, &multiples, x, T, c, ldc);
+    if (T < WORTH_A_TABLE || (!LOOKS_UP && !FOLDS)) {
+        rows_of(f, false, regs, w, s, NULL, x, T, c, ldc);
+        return;
+    }
+    if (LOOKS_UP && (!ae_packed_folds(&f) || p->i == 0)) multiply_scales(f, regs, table, s);
+    if (FOLDS && ae_packed_folds(&f)) {
+        UNROLL for (int g = 0; g < regs; g++) UNROLL for (int j = 0; j < 8; j++) w[g][j] =
+            fold(f, w[g][j], whole_scale(f, &p[g], j / 4));
+        rows_of(f, true, regs, w, s, LOOKS_UP ? table : NULL, x, T, c, ldc);
     } else {
-        rows_of(f, regs, w, s, NULL, x, T, c, ldc);
+        rows_of(f, false, regs, w, s, LOOKS_UP ? table : NULL, x, T, c, ldc);
+    }
+}
+
+/* Takes off a chunk's minima, where they are whole numbers. */
+static ALWAYS_INLINE void minima_of(const ae_packed_format f, const int regs, const reg_place *p,
+                                    const ae_packed_x *x, const int64_t T, float *c,
+                                    const int64_t ldc)
+{
+    enum { MOST_PAIRS = AE_CHUNK / 16 / 2 };
+    const int pairs = AE_CHUNK / f.group / 2;
+    reg_ints m[REGS][MOST_PAIRS];
+    reg_floats d[REGS];
+
+    UNROLL for (int g = 0; g < regs; g++)
+    {
+        d[g] = -reg_halves(p[g].chunk + 32 + 2 * p[g].row);
+        UNROLL for (int i = 0; i < pairs; i++) m[g][i] =
+            whole_minimum(f, &p[g], 2 * i) | whole_minimum(f, &p[g], 2 * i + 1) << 16;
+    }
+    for (int64_t t = 0; t < T; t++, x++, c += ldc) {
+        reg_ints sum[REGS];
+        UNROLL for (int g = 0; g < regs; g++) sum[g] = (reg_ints){ 0 };
+        UNROLL for (int i = 0; i < pairs; i++) UNROLL for (int g = 0; g < regs; g++) sum[g] =
+            reg_pairs(sum[g], m[g][i], x->sums.sum + 2 * i);
+        UNROLL for (int g = 0; g < regs; g++)
+        {
+            reg_floats y;
+            memcpy(&y, c + g * REG_ROWS, sizeof y);
+#if LOOKS_UP
+            y = reg_fma(floats_of(sum[g]), reg_ldexp(d[g], x->sums.exponent), y);
+#else
+            y = reg_fma(floats_of(sum[g]), d[g] * x->sums.unit, y);
+#endif
+            memcpy(c + g * REG_ROWS, &y, sizeof y);
+        }
     }
 }
 
@@ -209,36 +337,54 @@ static ALWAYS_INLINE void ask_for(const uint8_t *panel, int64_t at, const int64_
     for (int64_t i = 0; i < n; i += 64) __builtin_prefetch(panel + at + i);
 }
 
+/* `regs` places of block i of n of a chunk, from register `first` of the panels on. */
+static ALWAYS_INLINE void find_places(const ae_packed_format f, const int regs, const int first,
+                                      reg_place *p, const uint8_t *chunk, const int64_t bytes,
+                                      const int64_t n, const int64_t i)
+{
+    const uint8_t *quants = chunk + ae_packed_scale_bytes(&f, n) + i * ae_packed_quant_bytes(&f);
+
+    UNROLL for (int g = 0; g < regs; g++)
+    {
+        const int panel = (first + g) / PARTS, row = (first + g) % PARTS * REG_ROWS;
+        p[g] = (reg_place){ chunk + panel * bytes, quants + panel * bytes + 4 * row, n, i, row };
+    }
+}
+
 /* All columns of `panels` panels, `bytes` apart; c[T][16 * PANELS]. */
 static ALWAYS_INLINE void panels_of(const ae_packed_format f, const int panels, float *c,
                                     const uint8_t *in, int64_t bytes, int64_t cols,
                                     const ae_packed_x *x, const int64_t T)
 {
     const int all = panels * PARTS, regs = all < REGS ? all : REGS;
-    const int64_t block = ae_packed_quant_bytes(&f);
+    const int64_t block = ae_packed_quant_bytes(&f), ldc = PANELS * AE_PANEL_ROWS;
     const uint8_t *panel_start = in;
+    reg_table table;
     reg_place p[REGS];
 
-    memset(c, 0, (size_t)T * PANELS * AE_PANEL_ROWS * sizeof *c);
+    _Static_assert(!LOOKS_UP || PARTS * PANELS == REGS, "one table, one run of registers");
+    memset(c, 0, (size_t)(T * ldc) * sizeof *c);
     for (int64_t col = 0; col < cols; col += AE_CHUNK) {
         const int64_t n = (cols - col < AE_CHUNK ? cols - col : AE_CHUNK) / AE_BLOCK;
-        const uint8_t *quants = in + ae_packed_scale_bytes(&f, n);
         const int64_t share = ae_packed_scale_bytes(&f, 8) / 8 + block;
         for (int64_t i = 0; i < n; i++, x += T) {
             UNROLL for (int first = 0; first < all; first += regs)
             {
-                UNROLL for (int g = 0; g < regs; g++)
-                {
-                    const int panel = (first + g) / PARTS, row = (first + g) % PARTS * REG_ROWS;
-                    p[g] = (reg_place){ in + panel * bytes,
-                                        quants + panel * bytes + i * block + 4 * row, n, i, row };
-                }
-                block_of(f, regs, p, x, T, c + first * REG_ROWS, PANELS * AE_PANEL_ROWS);
+                find_places(f, regs, first, p, in, bytes, n, i);
+                block_of(f, regs, p, &table, x, T, c + first * REG_ROWS, ldc);
             }
             UNROLL for (int panel = 0; panel < panels; panel++)
                 ask_for(panel_start + panel * bytes, in - panel_start + i * share, share, bytes);
         }
-        in = quants + n * block;
+        if (ae_packed_whole_minima(&f)) {
+            UNROLL for (int first = 0; first < all; first += regs)
+            {
+                find_places(f, regs, first, p, in, bytes, n, 0);
+                minima_of(f, regs, p, x, T, c + first * REG_ROWS, ldc);
+            }
+            x += T;
+        }
+        in += ae_packed_scale_bytes(&f, n) + n * block;
     }
 }
 
@@ -271,66 +417,6 @@ static ALWAYS_INLINE void packed_product(const ae_packed_format f, float *y, int
         packed_product(f, y, ldy, in, rows, cols, x, T);                                           \
     }
 AE_PACKED_TYPES(PRODUCT)
-
-/* x, above zero, to the next float of five significant bits. */
-static ALWAYS_INLINE float round_up(float x)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &x, sizeof bits);
-    bits = (bits + 0x7ffff) & ~(uint32_t)0x7ffff;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-/* The nearest whole numbers, ties to even, out of the low bits of x * scale + ROUNDER. Loops for
- * the compiler to make vectors of. */
-static ALWAYS_INLINE void round_block(ae_packed_x *restrict out, const float *restrict x)
-{
-    uint32_t most = 0;
-    float max, scale;
-
-    for (int i = 0; i < AE_BLOCK; i++) {
-        uint32_t size;
-        memcpy(&size, x + i, sizeof size);
-        size &= 0x7fffffff;
-        most = size > most ? size : most;
-    }
-    memcpy(&max, &most, sizeof max);
-    if (most >= 0x7f800000 || max < 0x1p-90f) {
-        memset(out->q, 0, sizeof out->q);
-        out->dx = most >= 0x7f800000 ? NAN : 0;
-        return;
-    }
-    out->dx = round_up(max / AE_MOST_QUANT);
-    scale = 1 / out->dx;
-    for (int i = 0; i < AE_BLOCK; i++) {
-        union {
-            float f;
-            uint32_t u;
-        } shifted = { .f = x[i] * scale + 12582912.0f };
-        out->q[i] = (int8_t)(uint8_t)shifted.u;
-    }
-}
-
-static void packed_quantize(ae_packed_x *out, int64_t stride, const float *x, int64_t blocks,
-                            const ae_packed_format *f)
-{
-    for (int64_t b = 0; b < blocks; b++, out += stride, x += AE_BLOCK) {
-        int sum[2];
-
-        round_block(out, x);
-        out->exponent = ae_packed_exponent(out->dx);
-        sum[0] = reg_sum_16(out->q);
-        sum[1] = reg_sum_16(out->q + 16);
-        if (f->group == AE_BLOCK) sum[0] += sum[1];
-        for (int g = 0; g < 2; g++)
-            if (f->minima)
-                out->sum[g] = out->dx * (float)sum[g];
-            else
-                out->start[g] = -f->offset * sum[g];
-    }
-}
 
 static void fill_packed(ae_kernels *k)
 {

@@ -14,6 +14,7 @@
 #define PANELS       1
 #define SIGNED_BYTES 1
 #define LOOKS_UP     0
+#define FOLDS        0
 
 typedef uint8_t reg_bytes __attribute__((vector_size(16)));
 typedef int32_t reg_ints __attribute__((vector_size(16)));
@@ -42,6 +43,16 @@ static ALWAYS_INLINE reg_ints reg_i8(const void *p)
 static ALWAYS_INLINE reg_bytes reg_iq4(reg_bytes v)
 {
     return (reg_bytes)vqtbl1q_s8(vld1q_s8(ae_iq4_values), (uint8x16_t)v);
+}
+
+static ALWAYS_INLINE reg_ints reg_pairs(reg_ints sum, reg_ints m, const int16_t *x)
+{
+    int32_t bits;
+
+    memcpy(&bits, x, sizeof bits);
+    int16x8_t two = vreinterpretq_s16_s32(vdupq_n_s32(bits)), v = (int16x8_t)m;
+    int32x4_t low = vmull_s16(vget_low_s16(v), vget_low_s16(two));
+    return sum + (reg_ints)vpaddq_s32(low, vmull_high_s16(v, two));
 }
 
 static ALWAYS_INLINE int reg_sum_16(const int8_t *q)

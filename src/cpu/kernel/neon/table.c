@@ -6,6 +6,8 @@
 #include "cpu/kernel/lanes/lanes.h"
 #include "cpu/kernel/neon/dots.h"
 
+#include "cpu/kernel/lanes/packed_x.h"
+
 #include "cpu/kernel/lanes/packed.h"
 
 void ae_kernels_neon(ae_kernels *k)

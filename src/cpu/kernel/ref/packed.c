@@ -40,21 +40,59 @@ static float round_block(int8_t *q, const float *x)
     return dx;
 }
 
+static int sum_of(const int8_t *q, int n)
+{
+    int sum = 0;
+
+    for (int i = 0; i < n; i++) sum += q[i];
+    return sum;
+}
+
+/* values: what a chunk's groups of x sum up to. */
+static void round_sums(ae_packed_sums *out, const float *values, int n)
+{
+    float most = 0;
+    bool finite = true;
+
+    *out = (ae_packed_sums){ .unit = 0 };
+    for (int g = 0; g < n; g++) {
+        finite = finite && isfinite(values[g]);
+        most = fmaxf(most, fabsf(values[g]));
+    }
+    if (!finite) out->unit = NAN;
+    if (finite && most > 0) {
+        out->unit = ldexpf(1, ilogbf(most) - 14);
+        for (int g = 0; g < n; g++)
+            out->sum[g] = (int16_t)fminf(INT16_MAX, rintf(values[g] / out->unit));
+    }
+    out->exponent = ae_packed_exponent(out->unit);
+}
+
+/* What stands beside q. values: dx * the sum of q, of each group. */
+static void sum_block(ae_packed_x *x, float *values, const ae_packed_format *f)
+{
+    for (int g = 0; g < AE_BLOCK / f->group; g++) {
+        int sum = sum_of(x->q + g * f->group, f->group);
+        values[g] = x->dx * (float)sum;
+        if (!f->minima) x->start[g] = -f->offset * sum;
+    }
+    if (f->minima) x->sum = values[0];
+}
+
 void ae_packed_quantize_ref(ae_packed_x *out, int64_t stride, const float *x, int64_t blocks,
                             const ae_packed_format *f)
 {
-    for (int64_t b = 0; b < blocks; b++, out += stride, x += AE_BLOCK) {
-        out->dx = round_block(out->q, x);
+    const int groups = AE_CHUNK / f->group, each = AE_BLOCK / f->group;
+    float values[AE_CHUNK / 16];
+
+    for (int64_t b = 0; b < blocks; b++, out += stride) {
+        out->dx = round_block(out->q, x + b * AE_BLOCK);
         out->exponent = ae_packed_exponent(out->dx);
-        for (int g = 0; g < 2; g++) {
-            int sum = 0;
-            for (int i = g * 16; i < (f->group == 32 ? AE_BLOCK : g * 16 + 16); i++)
-                sum += out->q[i];
-            if (f->minima)
-                out->sum[g] = out->dx * (float)sum;
-            else
-                out->start[g] = -f->offset * sum;
-        }
+        sum_block(out, values + b * each % groups, f);
+        if (!ae_packed_whole_minima(f) || b % (AE_CHUNK / AE_BLOCK) != AE_CHUNK / AE_BLOCK - 1)
+            continue;
+        out += stride;
+        round_sums(&out->sums, values, groups);
     }
 }
 
@@ -93,36 +131,58 @@ static int weight_at(const place *p, int k)
     return u - f->offset;
 }
 
-/* The scale and the minimum of group `g` of the chunk. */
-static float scale_at(const place *p, int g, float *minimum)
+/* Of group g of the chunk. */
+static int whole_scale_at(const place *p, int g)
 {
-    const uint8_t *d = p->chunk + 2 * p->row, *s;
-    int groups = AE_CHUNK / p->f->group;
+    int s = p->chunk[(p->f->minima ? 64 : 32) + 16 * g + p->row];
 
-    *minimum = 0;
-    if (p->f->scales == AE_SCALES_HALF) {
-        if (p->f->minima) *minimum = half_at(d + 32 * (p->n + g));
-        return half_at(d + 32 * g);
-    }
-    s = p->chunk + (p->f->minima ? 64 : 32) + 16 * g + p->row;
-    if (p->f->scales == AE_SCALES_NIBBLE) {
-        *minimum = half_at(d + 32) * (float)(*s >> 4);
-        return half_at(d) * (float)(*s & 15);
-    }
-    if (p->f->minima) *minimum = half_at(d + 32) * (float)(int8_t)s[16 * groups];
-    return half_at(d) * (float)(int8_t)*s;
+    return p->f->scales == AE_SCALES_NIBBLE ? s & 15 : (int8_t)s;
 }
 
+static int whole_minimum_at(const place *p, int g)
+{
+    const uint8_t *s = p->chunk + 64 + 16 * g + p->row;
+
+    return p->f->scales == AE_SCALES_NIBBLE ? *s >> 4 : (int8_t)s[16 * (AE_CHUNK / p->f->group)];
+}
+
+static float scale_at(const place *p, int g, float *minimum)
+{
+    const uint8_t *d = p->chunk + 2 * p->row;
+
+    *minimum = 0;
+    if (p->f->scales != AE_SCALES_HALF) return half_at(d) * (float)whole_scale_at(p, g);
+    if (p->f->minima) *minimum = half_at(d + 32 * (p->n + g));
+    return half_at(d + 32 * g);
+}
+
+/* Types of groups of 16 whose scale times quant fits in a byte take a block's two as one whole
+ * number, and so need one product with floats. */
 static float add_block(float y, const place *p, const ae_packed_x *x)
 {
-    for (int k = 0, h = 0; k < AE_BLOCK; h++) {
-        float minimum, scale = scale_at(p, (int)(p->i * AE_BLOCK + k) / p->f->group, &minimum);
-        int dot = 0;
-        for (int end = k + p->f->group; k < end; k++) dot += weight_at(p, k) * x->q[k];
-        y = fmaf((float)dot, scale * x->dx, y);
-        if (p->f->minima) y = fmaf(-minimum, x->sum[h], y);
+    const ae_packed_format *f = p->f;
+    int g = (int)(p->i * AE_BLOCK) / f->group, dot[2] = { 0 };
+    float minimum;
+
+    for (int k = 0; k < AE_BLOCK; k++) dot[k / f->group] += weight_at(p, k) * x->q[k];
+    if (ae_packed_folds(f)) {
+        dot[0] = dot[0] * whole_scale_at(p, g) + dot[1] * whole_scale_at(p, g + 1);
+        return fmaf((float)dot[0], half_at(p->chunk + 2 * p->row) * x->dx, y);
+    }
+    for (int h = 0; h < AE_BLOCK / f->group; h++) {
+        y = fmaf((float)dot[h], scale_at(p, g + h, &minimum) * x->dx, y);
+        if (f->minima && f->scales == AE_SCALES_HALF) y = fmaf(-minimum, x->sum, y);
     }
     return y;
+}
+
+/* Once a chunk. */
+static float add_minima(float y, const place *p, const ae_packed_sums *x)
+{
+    int sum = 0;
+
+    for (int g = 0; g < AE_CHUNK / p->f->group; g++) sum += whole_minimum_at(p, g) * x->sum[g];
+    return fmaf((float)sum, -half_at(p->chunk + 32 + 2 * p->row) * x->unit, y);
 }
 
 static float row_of(const ae_packed_format *f, const uint8_t *panel, int64_t row, int64_t cols,
@@ -134,6 +194,7 @@ static float row_of(const ae_packed_format *f, const uint8_t *panel, int64_t row
     for (int64_t col = 0; col < cols; col += AE_CHUNK) {
         p.n = (cols - col < AE_CHUNK ? cols - col : AE_CHUNK) / AE_BLOCK;
         for (p.i = 0; p.i < p.n; p.i++, x += T) y = add_block(y, &p, x);
+        if (ae_packed_whole_minima(f)) y = add_minima(y, &p, &x->sums), x += T;
         p.chunk += ae_packed_scale_bytes(f, p.n) + p.n * ae_packed_quant_bytes(f);
     }
     return y;
