@@ -81,6 +81,8 @@ typedef struct {
     void *user;
     aerie_reward_fn *reward; /* NULL: the recipe's built-in sources alone */
     void *reward_user;
+    const char *judge_key; /* for the server of 'reward: {source: judge}'; NULL: none, or the recipe's
+                            * reward.key_file */
 } aerie_train_options;
 
 typedef struct {

@@ -53,6 +53,10 @@ aerie_status ae_api_encode(ae_ids *ids, const ae_tokenizer *t, ae_span text, uns
 aerie_status ae_api_render(ae_bytes *text, const aerie_model *m, const ae_template *t,
                            ae_template_input *in, aerie_error *err);
 
+/* Renders messages, with the beginning of the reply. */
+aerie_status ae_api_render_chat(ae_bytes *text, const aerie_model *m, const ae_template *t,
+                                const aerie_message *messages, size_t n_messages, aerie_error *err);
+
 /* Renders messages and turns them into prompt ids. */
 aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_template *t,
                              const aerie_message *messages, size_t n_messages, aerie_error *err);

@@ -111,7 +111,7 @@ aerie_status ae_api_render(ae_bytes *text, const aerie_model *m, const ae_templa
     return status;
 }
 
-static aerie_status render_chat(ae_bytes *text, const aerie_model *m, const ae_template *t,
+aerie_status ae_api_render_chat(ae_bytes *text, const aerie_model *m, const ae_template *t,
                                 const aerie_message *messages, size_t n_messages, aerie_error *err)
 {
     json_t *list = messages_json(messages, n_messages);
@@ -129,7 +129,7 @@ aerie_status ae_api_chat_ids(ae_ids *ids, const aerie_model *m, const ae_templat
 {
     ae_bytes text = { 0 };
     aerie_status status = ae_api_need_tokenizer(m, err);
-    if (!status) status = render_chat(&text, m, t, messages, n_messages, err);
+    if (!status) status = ae_api_render_chat(&text, m, t, messages, n_messages, err);
     if (!status)
         status = ae_api_encode(ids, ae_model_tokenizer(m->model), ae_span_of(&text),
                                AE_ENCODE_BOS | AE_ENCODE_SPECIAL, err);

@@ -1,6 +1,8 @@
 /* train.c -- the public face of training: from a recipe's path to a trained file. */
 #include "train/train.h"
 
+#include "api/train_judge.h"
+
 #include <stdio.h>
 
 /* What a recipe opens. */
@@ -114,8 +116,14 @@ aerie_status aerie_train(const char *recipe_path, const aerie_train_options *opt
                          .runs = with->runs };
     aerie_train_summary unwanted;
     opened o = { 0 };
+    ae_train_judge judge = { .recipe = &o.recipe,
+                             .key = with->judge_key,
+                             .progress = with->progress,
+                             .user = with->user };
     aerie_status status;
 
+    run.judge = ae_train_judge_score;
+    run.judge_user = &judge;
     if (with->progress)
         with->progress(with->user, &(aerie_train_progress){ .phase = AERIE_TRAIN_READING });
     status = open_all(&o, recipe_path, with, NULL, err);
@@ -126,6 +134,7 @@ aerie_status aerie_train(const char *recipe_path, const aerie_train_options *opt
                           o.eval.all.n > 0 ? &o.eval.all : NULL, &run,
                           summary ? summary : &unwanted, err);
     }
+    ae_train_judge_close(&judge);
     close_all(&o);
     return status;
 }

@@ -78,6 +78,9 @@ aerie_status cli_all_adapters(cli_list *out, const aerie_stored *stored, const c
 aerie_status cli_open(aerie_model **out, const char *model, const cli_common *common,
                       aerie_error *err);
 
+/* The key for a judge's server: $AERIE_JUDGE_KEY; NULL: none. */
+const char *cli_judge_key(void);
+
 /* What --template stands for: a known format's name, a file's Jinja, or Jinja itself. */
 aerie_status cli_read_template(ae_bytes *out, const char *word, aerie_error *err);
 
@@ -129,7 +132,7 @@ const char *cli_seconds(char out[32], double seconds);
 typedef int cli_command_fn(int argc, char **argv);
 cli_command_fn cli_merge, cli_runs, cli_serve;
 cli_command_fn cli_copy, cli_create, cli_models, cli_remove, cli_show, cli_verify;
-cli_command_fn cli_bench, cli_convert, cli_imatrix, cli_inspect, cli_lint, cli_logits,
+cli_command_fn cli_bench, cli_convert, cli_imatrix, cli_inspect, cli_judge, cli_lint, cli_logits,
     cli_perplexity, cli_quantize, cli_render, cli_run, cli_score, cli_selftest, cli_tokenize,
     cli_train;
 

@@ -3,21 +3,10 @@
 #define CLI_REWARD_COMMAND_H
 
 #include "aerie/train.h"
+#include "cli/child.h"
 
-#include <stdio.h>
-#include <sys/types.h>
-
-/* A zeroed one has not been started. */
-typedef struct {
-    FILE *to, *from;
-    pid_t pid;
-} cli_reward_command;
-
-/* An aerie_reward_fn; `user` is a cli_reward_command, which is started by the first call, through
- * the shell. */
+/* An aerie_reward_fn; `user` is a cli_child, which is started by the first call. */
 aerie_status cli_reward_ask(void *user, const char *command, const aerie_reward_item *items,
                             size_t n, double *scores, aerie_error *err);
-/* Closes its input and waits for its end. */
-void cli_reward_close(cli_reward_command *c);
 
 #endif

@@ -75,6 +75,12 @@ const aerie_places *cli_places(void)
     return &places;
 }
 
+const char *cli_judge_key(void)
+{
+    const char *key = getenv("AERIE_JUDGE_KEY");
+    return key && *key ? key : NULL;
+}
+
 aerie_status cli_resolve(const aerie_stored **out, const char *model, aerie_error *err)
 {
     return aerie_store_resolve(cli_places(), model, false, out, err);

@@ -133,7 +133,7 @@ int cli_train(int argc, char **argv)
     if (call.n_words == 0 && settings.n == 0)
         return cli_misused("there is no recipe; usage: %s", call.usage);
 
-    cli_reward_command asked = { 0 };
+    cli_child asked = { 0 };
     train_view view = { .bar = { .off = common.quiet }, .json = common.json };
     aerie_train_options o = { .settings = settings.items,
                               .any_base = common.force,
@@ -147,12 +147,13 @@ int cli_train(int argc, char **argv)
                               .progress = on_progress,
                               .user = &view,
                               .reward = cli_reward_ask,
-                              .reward_user = &asked };
+                              .reward_user = &asked,
+                              .judge_key = cli_judge_key() };
     aerie_train_summary summary = { 0 };
     aerie_error err = { 0 };
     cli_catch_interrupt();
     aerie_status status = aerie_train(call.n_words ? call.words[0] : NULL, &o, &summary, &err);
-    cli_reward_close(&asked);
+    cli_child_close(&asked);
     cli_progress_end(&view.bar);
     if (status) return cli_fail(&err);
     if (dry_run)

@@ -12,6 +12,8 @@
     "max_prompt_length rollout.samples rollout.max_new_tokens rollout.temperature "                \
     "rollout.parallel rollout.epochs rollout.minibatches reward.source reward.command "            \
     "reward.length reward.model reward.adapter reward.begins reward.ends reward.scale "            \
+    "reward.url reward.key_file reward.prompt reward.mark_low reward.mark_high reward.in_flight "  \
+    "reward.judge_tokens reward.request "                                                          \
     "reward.clip reward.missing_eos_penalty"
 #define OF_RATIOS " ppo.clip ppo.clip_high ppo.dual_clip ppo.entropy_coef"
 #define OF_KL     " kl.estimator kl.coef kl.target kl.horizon"

@@ -225,6 +225,15 @@ static aerie_status check_online(const ae_recipe *r, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'reward: {source: command}' needs 'reward: {command: ...}', what to "
                           "start");
+    if (o->source == AE_REWARD_JUDGE && (!o->url || !o->model))
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'reward: {source: judge}' needs 'reward: {url: ..., model: ...}': a "
+                          "server such as http://localhost:11434/v1, and the name it knows the "
+                          "judge by");
+    if (o->source == AE_REWARD_JUDGE && o->mark_low >= o->mark_high)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "'reward: {mark_low: %lld, mark_high: %lld}': the least mark comes first",
+                          (long long)o->mark_low, (long long)o->mark_high);
     if (o->source == AE_REWARD_MODEL && !o->model && !o->adapter)
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "'reward: {source: model}' needs 'reward: {model: ...}', or an 'adapter' "

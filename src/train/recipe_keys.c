@@ -279,16 +279,33 @@ const ae_key ae_recipe_keys[] = {
     WORD(
         "reward.source", online.source, ae_reward_source_name, "caller", true,
         "where scores come from: number (the reply's last number is the record's `answer`), length "
-        "(near reward.length tokens), format (reward.begins, reward.ends), model, command, or the "
-        "program that calls this one"),
+        "(near reward.length tokens), format (reward.begins, reward.ends), model, judge "
+        "(reward.url), command, or the program that calls this one"),
     TEXT("reward.command", online.command, true,
          "a program that reads JSON lines {reply, row, tokens, ended} and answers each with a "
          "number or {score}; started once"),
     TEXT("reward.model", online.model, false,
          "the reward model that `model` asks: a file or folder; default: the policy's starting "
-         "model, under reward.adapter"),
+         "model, under reward.adapter. Of `judge`: the name that its server knows it by"),
     TEXT("reward.adapter", online.adapter, false,
          "an adapter of `method: reward`, with its head, over that model"),
+    TEXT("reward.url", online.url, false,
+         "the OpenAI-compatible server that `judge` asks for a mark: http://localhost:11434/v1; "
+         "docs/judging.md"),
+    TEXT("reward.key_file", online.key_file, false,
+         "a file with the key for that server; default: what the program brings (aerie train: "
+         "AERIE_JUDGE_KEY)"),
+    TEXT("reward.prompt", online.prompt, true,
+         "a file with what the judge is to read, {question} and {answer} in it; default: aerie's "
+         "own"),
+    COUNT("reward.mark_low", online.mark_low, 0, 1000, "1", true, "the least mark of a judge"),
+    COUNT("reward.mark_high", online.mark_high, 1, 1000, "10", true,
+          "the best; a mark is the score as it stands"),
+    COUNT("reward.in_flight", online.in_flight, 1, 256, "4", false, "questions to a judge at once"),
+    COUNT("reward.judge_tokens", online.judge_tokens, 1, 1e6, "1024", true,
+          "tokens of a judge's reply"),
+    TEXT("reward.request", online.judge_request, true,
+         "a JSON object laid over every request to the judge; null takes a key out"),
     COUNT("reward.length", online.length, 1, 1e6, "64", true, "tokens that `length` asks for"),
     TEXT("reward.begins", online.begins, true, "what `format` wants a reply to begin with"),
     TEXT("reward.ends", online.ends, true, "what `format` wants a reply to end with"),

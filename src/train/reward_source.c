@@ -9,9 +9,8 @@
 
 const char *ae_reward_source_name(int source)
 {
-    static const char *const names[] = {
-        "caller", "command", "number", "length", "format", "model"
-    };
+    static const char *const names[] = { "caller", "command", "number", "length",
+                                         "format", "model",   "judge" };
 
     return source >= 0 && source < AE_N_REWARDS ? names[source] : NULL;
 }
@@ -139,6 +138,15 @@ static aerie_status ask_caller(double *scores, const ae_online_options *o, const
                       ae_reward_source_name(o->source));
 }
 
+static aerie_status ask_judge(double *scores, const ae_train_run *run,
+                              const aerie_reward_item *items, int64_t n, aerie_error *err)
+{
+    if (run->judge) return run->judge(run->judge_user, scores, items, n, err);
+    return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                      "'reward: {source: judge}' needs somebody who can ask one, and this call "
+                      "brings none");
+}
+
 aerie_status ae_reward_source_score(double *scores, const ae_recipe *recipe,
                                     const ae_train_run *run, ae_reward_model *model,
                                     const aerie_reward_item *items, int64_t n, aerie_error *err)
@@ -150,6 +158,8 @@ aerie_status ae_reward_source_score(double *scores, const ae_recipe *recipe,
         status = ask_caller(scores, o, run, items, n, err);
     else if (o->source == AE_REWARD_MODEL)
         status = ae_reward_model_score(scores, model, run, items, n, err);
+    else if (o->source == AE_REWARD_JUDGE)
+        status = ask_judge(scores, run, items, n, err);
     else
         for (int64_t i = 0; i < n && !status; i++)
             status = score_one(&scores[i], o, &items[i], err);

@@ -11,6 +11,7 @@ typedef enum {
     AE_REWARD_LENGTH,  /* 1 - |tokens - wanted| / wanted, at least 0 */
     AE_REWARD_FORMAT,  /* a half for how it begins, a half for how it ends */
     AE_REWARD_MODEL,   /* reward_model.h */
+    AE_REWARD_JUDGE,   /* ae_train_run.judge */
     AE_N_REWARDS
 } ae_reward_source;
 const char *ae_reward_source_name(int source); /* "caller"...; NULL out of range */

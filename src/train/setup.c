@@ -293,6 +293,8 @@ static aerie_status identify(ae_trainer *t, aerie_error *err)
     ae_bytes_printf(&t->identity, "adapters' hash: %016llx\n",
                     (unsigned long long)hash_adapters(t));
     ae_bytes_printf(&t->identity, "data's hash: %016llx\n", (unsigned long long)hash_set(t->data));
+    if (ae_method_of(t->recipe)->online && t->recipe->online.source == AE_REWARD_JUDGE)
+        ae_bytes_printf(&t->identity, "the judge: %s\n", t->recipe->online.model);
     if (t->reward_model) status = ae_reward_model_identify(t->reward_model, &t->identity, err);
     if (status) return status;
     if (ae_best_is_wanted(t->recipe))

@@ -155,7 +155,8 @@ typedef struct {
     double temperature;
     int source; /* ae_reward_source */
     const char *command, *begins, *ends, *model, *adapter;
-    int64_t length;
+    const char *url, *key_file, *prompt, *judge_request; /* of a judge, whose name is `model` */
+    int64_t length, mark_low, mark_high, in_flight, judge_tokens;
     int scale; /* 1: by the running deviation */
     bool whiten;
     double clip, missing_eos;
@@ -257,6 +258,10 @@ aerie_status ae_recipe_read(ae_recipe_samples *out, const ae_recipe *recipe,
                             const char *template_source, aerie_error *err);
 void ae_recipe_samples_free(ae_recipe_samples *s);
 
+/* Scores of a recipe's judge: scores [n], one an item. */
+typedef aerie_status ae_train_judge_fn(void *user, double *scores, const aerie_reward_item *items,
+                                       int64_t n, aerie_error *err);
+
 typedef struct {
     bool resume, dry_run;
     bool any_base; /* a warning where a frozen adapter was trained over another model */
@@ -265,6 +270,8 @@ typedef struct {
     void *user;
     aerie_reward_fn *reward; /* may be NULL */
     void *reward_user;
+    ae_train_judge_fn *judge; /* may be NULL: for 'reward: {source: judge}' */
+    void *judge_user;
     const char *runs; /* the record of runs; NULL: none */
 } ae_train_run;
 

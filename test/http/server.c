@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -133,12 +134,14 @@ static void *serve(void *user)
 static void *accept_all(void *user)
 {
     server *s = user;
+    int one = 1;
 
     while (s->n < MAX_CONNECTIONS) {
         connection *c = &s->connections[s->n];
         c->s = s;
         c->fd = accept(s->listener, NULL, NULL);
         if (c->fd < 0) break;
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         if (pthread_create(&c->thread, NULL, serve, c) == 0)
             s->n++;
         else

@@ -1,0 +1,8 @@
+/* eval.h -- the door of eval: judges of replies, and data that is made by asking them. */
+#ifndef AE_EVAL_H
+#define AE_EVAL_H
+
+#include "eval/judge.h"
+#include "eval/label.h"
+
+#endif
