@@ -434,7 +434,7 @@ static aerie_model *open_reward_model(void)
     const ae_head_options head = { .score = true, .drop_language = true, .seed = 5 };
     char *folder = scratch_make(), *path = ae_path_join(folder, "rm.gguf");
     if (ae_model_open(&base, "recipes/nursery/nursery.gguf", &err) ||
-        ae_model_trainable_with(&scorer, base, &head, &err) ||
+        ae_model_trainable_with(&scorer, base, &head, 0, &err) ||
         ae_model_save_gguf(scorer, path, AE_F16, &err) || aerie_model_open(&m, path, NULL, &err))
         fail_msg("%s", err.message);
     ae_model_close(scorer);
