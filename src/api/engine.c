@@ -230,7 +230,7 @@ static void run_thread(void *user)
 static void fill_options(aerie_engine_options *o, const aerie_model *m)
 {
     int64_t most = ae_model_config(m->model)->max_position;
-    if (o->context <= 0) o->context = ae_min64(most, DEFAULT_CONTEXT);
+    o->context = ae_min64(most, o->context > 0 ? o->context : DEFAULT_CONTEXT);
     if (o->parallel <= 0) o->parallel = DEFAULT_PARALLEL;
     if (o->max_batch <= 0) o->max_batch = 512;
     if (o->cache_tokens <= 0) o->cache_tokens = o->parallel * o->context;

@@ -11,7 +11,8 @@ enum { MAX_KEYS = 256 };
 typedef struct {
     cli_list hosts, keys, names, origins;
     const char *key_file, *models;
-    int64_t port, drain;
+    int64_t port, drain, ctx, parallel, cache, most;
+    double keep_alive, memory;
     bool no_key;
     char *file_keys[MAX_KEYS]; /* owned */
     int n_file_keys;
@@ -74,6 +75,15 @@ static aerie_status serve(serve_words *w, const cli_common *common, aerie_error 
                                  .origins = w->origins.items,
                                  .n_origins = (size_t)w->origins.n,
                                  .drain_seconds = (int)w->drain,
+                                 .threads = (int)common->threads,
+                                 .cpu = common->cpu,
+                                 .kv = common->kv,
+                                 .context = w->ctx,
+                                 .parallel = w->parallel,
+                                 .cache_tokens = w->cache,
+                                 .memory_bytes = (uint64_t)(w->memory * 1e9),
+                                 .max_models = w->most,
+                                 .keep_alive = w->keep_alive,
                                  .ready = say_ready,
                                  .user = (void *)(uintptr_t)common };
     return ae_serve(&o, err);
@@ -100,6 +110,17 @@ int cli_serve(int argc, char **argv)
         { "--origin", 0, CLI_LIST, &w.origins, "URL",
           "a page that may ask, \"https://chat.example.org\"; repeatable" },
         { "--models", 0, CLI_TEXT, &w.models, "DIR", "the store (default $AERIE_HOME)" },
+        { "--ctx", 0, CLI_INT, &w.ctx, "N",
+          "the most tokens of a prompt and its reply (default 4096)" },
+        { "--parallel", 0, CLI_INT, &w.parallel, "N", "replies at once of a model (default 16)" },
+        { "--cache", 0, CLI_INT, &w.cache, "TOKENS",
+          "that those replies may take together (default: 4 contexts)" },
+        CLI_KV(&common),
+        { "--memory", 0, CLI_FLOAT, &w.memory, "GB",
+          "for all open models (default: most of what there is)" },
+        { "--max-models", 0, CLI_INT, &w.most, "N", "open at once (default: as memory allows)" },
+        { "--keep-alive", 0, CLI_FLOAT, &w.keep_alive, "SECONDS",
+          "that a model stays open unused (default 300); negative: for ever" },
         { "--drain", 0, CLI_INT, &w.drain, "SECONDS",
           "for replies under way when it is to stop (default 30)" },
         { 0 },

@@ -167,9 +167,13 @@ int ae_status_of(aerie_status status)
     case AERIE_OK:
         return 200;
     case AERIE_BAD_ARGUMENT:
+    case AERIE_BAD_TEXT:
+    case AERIE_UNSUPPORTED:
+    case AERIE_TOO_LONG:
         return 400;
     case AERIE_NOT_FOUND:
         return 404;
+    case AERIE_BUSY:
     case AERIE_NO_MEMORY:
         return 503;
     case AERIE_INTERRUPTED:

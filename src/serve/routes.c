@@ -10,6 +10,13 @@ typedef struct {
 
 static const route_list lists[] = {
     { ae_routes_plain, &ae_n_routes_plain },
+    { ae_routes_ollama_talk, &ae_n_routes_ollama_talk },
+    { ae_routes_ollama_store, &ae_n_routes_ollama_store },
+    { ae_routes_openai_chat, &ae_n_routes_openai_chat },
+    { ae_routes_openai_completions, &ae_n_routes_openai_completions },
+    { ae_routes_embed, &ae_n_routes_embed },
+    { ae_routes_openai_models, &ae_n_routes_openai_models },
+    { ae_routes_metrics, &ae_n_routes_metrics },
 };
 
 static const ae_route *find(ae_exchange *x, ae_span *rest, char allowed[64])

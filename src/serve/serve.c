@@ -100,12 +100,26 @@ static aerie_status open_server(running *r, aerie_error *err)
     aerie_status status = ae_loop_open(&r->server.loop, err);
     if (!status) status = ae_httpd_open(&r->server.httpd, r->server.loop, &limits, &handler, err);
     if (!status) status = watch_signals(r, err);
+    const aerie_host_options host = { .memory_bytes = o->memory_bytes,
+                                      .max_models = o->max_models,
+                                      .keep_alive = o->keep_alive };
+    if (!status) status = aerie_host_open(&r->server.host, &host, err);
     return status;
+}
+
+/* Whoever is still answered hears of the end, and gives its lease back. */
+static void end_talks(running *r)
+{
+    r->server.closing = true;
+    ae_httpd_close(r->server.httpd);
+    r->server.httpd = NULL;
+    if (r->server.n_talks) ae_loop_run(r->server.loop, NULL);
 }
 
 static void close_server(running *r)
 {
-    ae_httpd_close(r->server.httpd);
+    end_talks(r);
+    aerie_host_close(r->server.host);
     if (r->interrupt) event_free(r->interrupt);
     if (r->terminate) event_free(r->terminate);
     if (r->deadline) event_free(r->deadline);

@@ -21,6 +21,16 @@ typedef struct {
     const char *const *origins; /* of pages that may ask, beside this machine's own */
     size_t n_origins;
 
+    /* Of models: */
+    int threads;
+    const char *cpu, *kv;
+    int64_t context;       /* the most that a request may ask for; 0: 4096, or the model's own */
+    int64_t parallel;      /* replies at once of a model; 0: 16 */
+    int64_t cache_tokens;  /* that they may hold together; 0: 4 contexts */
+    uint64_t memory_bytes; /* of all models; 0: most of what there is */
+    int64_t max_models;    /* 0: no bound but the memory */
+    double keep_alive;     /* seconds; 0: 300 */
+
     int max_connections; /* 4096 */
     size_t max_body;     /* bytes of a request; 32 MiB */
     int drain_seconds;   /* that replies under way get when the server is to stop; 30 */

@@ -6,12 +6,16 @@
 #include "serve/reply.h"
 #include "serve/serve.h"
 
+#include "aerie/host.h"
+
 struct ae_server {
     const ae_serve_options *options;
     ae_loop *loop;
     ae_httpd *httpd;
     ae_guard_rules guard;
-    bool draining;
+    aerie_host *host;
+    size_t n_talks; /* under way */
+    bool draining, closing;
     double began; /* ae_clock_seconds() */
 };
 
@@ -21,5 +25,11 @@ struct ae_server {
 /* The routes, a list a file; all of them in routes.c. */
 extern const ae_route ae_routes_plain[];
 extern const size_t ae_n_routes_plain;
+extern const ae_route ae_routes_openai_completions[], ae_routes_embed[];
+extern const size_t ae_n_routes_openai_completions, ae_n_routes_embed;
+extern const ae_route ae_routes_openai_models[], ae_routes_metrics[];
+extern const size_t ae_n_routes_openai_models, ae_n_routes_metrics;
+extern const ae_route ae_routes_ollama_talk[], ae_routes_ollama_store[], ae_routes_openai_chat[];
+extern const size_t ae_n_routes_ollama_talk, ae_n_routes_ollama_store, ae_n_routes_openai_chat;
 
 #endif

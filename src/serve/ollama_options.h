@@ -1,0 +1,28 @@
+/* ollama_options.h -- Ollama's `options`, over those of a Modelfile. Private to serve. */
+#ifndef AE_OLLAMA_OPTIONS_H
+#define AE_OLLAMA_OPTIONS_H
+
+#include "serve/reply.h"
+
+#include "aerie/engine.h"
+
+enum { AE_OLLAMA_MOST_STOPS = 64 };
+
+/* What of them an ask takes. `stop` borrows from the JSON. */
+typedef struct {
+    aerie_sampling sampling;
+    int64_t num_ctx, num_predict; /* 0: not said; num_predict < 0: no bound */
+    const char *stop[AE_OLLAMA_MOST_STOPS];
+    size_t n_stop;
+} ae_ollama_options;
+
+/* Ollama's defaults. */
+void ae_ollama_options_begin(ae_ollama_options *o);
+/* Lays `options` (NULL: nothing) over them. Unknown ones are let pass; a wrong type is Ollama's
+ * sentence (`option "num_ctx" must be of type integer`). */
+aerie_status ae_ollama_options_add(ae_ollama_options *o, const json_t *options, aerie_error *err);
+
+/* `format`: "json", a schema, or nothing (*out NULL). *out is the caller's. */
+aerie_status ae_ollama_format(aerie_grammar **out, const json_t *format, aerie_error *err);
+
+#endif

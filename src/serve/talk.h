@@ -1,0 +1,57 @@
+/* talk.h -- a request that a model answers: from its name to a lease, an ask or several, and their
+ * events, brought from the engine's thread to the loop's. Private to serve.
+ *
+ * Whoever reads slowly holds its own replies up and no one else's; whoever leaves has its asks
+ * cancelled, wherever they are. */
+#ifndef AE_TALK_H
+#define AE_TALK_H
+
+#include "serve/server.h"
+
+#include "aerie/engine.h"
+#include "aerie/host.h"
+#include "aerie/store.h"
+
+typedef struct ae_talk ae_talk;
+
+/* How a protocol asks and replies. All are called on the loop's thread. */
+typedef struct {
+    ae_face face;
+    bool streams; /* unless the request says not to */
+    /* The model is open: say what to ask, with ae_talk_ask(). A failure is replied with. An
+     * exchange that was answered here is done. */
+    aerie_status (*begin)(ae_talk *t, aerie_error *err);
+    /* An event of the n-th ask, until its end; the exchange is there. */
+    void (*event)(ae_talk *t, size_t n, const aerie_event *event);
+    /* Every ask has ended well: the reply's end. */
+    void (*finish)(ae_talk *t);
+    void (*free)(void *state);
+} ae_talk_form;
+
+struct ae_talk {
+    ae_server *server;
+    ae_exchange *x; /* NULL: the client has left, or has its reply */
+    const ae_talk_form *form;
+    void *state;     /* the form's */
+    json_t *request; /* owned */
+    char model[512]; /* as the request names it */
+    bool stream;
+    const aerie_stored *stored;
+    aerie_lease *lease; /* NULL while the model is being opened */
+    double began;       /* ae_clock_seconds() */
+};
+
+/* Takes `request` and `state` over. Replies with an error when there is no such model or no room;
+ * otherwise the form's begin() follows, now or when the model is open. keep_alive: as
+ * aerie_host_take() has it. */
+void ae_talk_begin(ae_server *s, ae_exchange *x, const ae_talk_form *form, const char *model,
+                   json_t *request, void *state, const double *keep_alive);
+
+/* In begin(): another ask, whose events have the next number, from 0. */
+aerie_status ae_talk_ask(ae_talk *t, const aerie_ask *ask, aerie_asked *asked, aerie_error *err);
+
+/* In event(): the reply is complete, whatever else comes; or an error ends it. */
+void ae_talk_done(ae_talk *t);
+void ae_talk_fail(ae_talk *t, int status, const char *message);
+
+#endif

@@ -1,0 +1,356 @@
+/* test_serve.c -- a whole server with the nursery's model, asked over loopback as clients of Ollama
+ * and OpenAI ask it. */
+#include "http/http.h"
+#include "scratch.h"
+#include "serve/serve.h"
+
+#include <arpa/inet.h>
+#include <jansson.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct {
+    char url[128], store[64];
+    ae_monitor monitor;
+    bool ready, ended;
+    aerie_error err;
+    ae_thread *thread;
+} server;
+
+static void on_ready(void *user, const char *url)
+{
+    (void)user;
+    ae_monitor_enter(&server.monitor);
+    snprintf(server.url, sizeof server.url, "%s", url);
+    server.ready = true;
+    ae_monitor_wake(&server.monitor);
+    ae_monitor_leave(&server.monitor);
+}
+
+static void serve(void *user)
+{
+    const aerie_places places = { .store = server.store, .share = "recipes/nursery" };
+    const ae_serve_options o = {
+        .port = -1, .places = &places, .threads = 2, .parallel = 4, .ready = on_ready
+    };
+    (void)user;
+    ae_serve(&o, &server.err);
+    ae_monitor_enter(&server.monitor);
+    server.ended = true;
+    ae_monitor_wake(&server.monitor);
+    ae_monitor_leave(&server.monitor);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    snprintf(server.store, sizeof server.store, "/tmp/aerie-test-serve-XXXXXX");
+    if (!mkdtemp(server.store) || ae_monitor_open(&server.monitor, NULL) ||
+        ae_thread_start(&server.thread, "serve", serve, NULL, NULL))
+        return 1;
+    ae_monitor_enter(&server.monitor);
+    while (!server.ready && !server.ended) ae_monitor_wait(&server.monitor, -1);
+    ae_monitor_leave(&server.monitor);
+    if (server.ended) fprintf(stderr, "%s\n", server.err.message);
+    return server.ended;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    kill(getpid(), SIGTERM);
+    ae_thread_join(server.thread);
+    ae_monitor_close(&server.monitor);
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", server.store);
+    return system(command);
+}
+
+/* The body of a reply, which has the status; ' in `body` is ". NULL: a GET. */
+static char *ask(const char *method, const char *path, const char *body, int status)
+{
+    ae_http *http;
+    ae_http_response response = { 0 };
+    aerie_error err = { 0 };
+    char url[256], real[4096] = "";
+    snprintf(url, sizeof url, "%s%s", server.url, path);
+    for (size_t i = 0; body && i < sizeof real && (i == 0 || body[i - 1]); i++)
+        real[i] = body[i] == '\'' ? '"' : body[i];
+    const ae_http_request request = { .method = method,
+                                      .url = url,
+                                      .body = body ? real : NULL,
+                                      .body_len = body ? strlen(real) : 0 };
+    assert_int_equal(ae_http_open(&http, NULL, NULL), AERIE_OK);
+    if (ae_http_send(http, &request, &response, &err)) fail_msg("%s: %s", path, err.message);
+    char *text = ae_strndup(response.body.len ? response.body.data : "", response.body.len);
+    if (response.status != status) fail_msg("%s: %d: %s", path, response.status, text);
+    ae_http_response_free(&response);
+    ae_http_close(http);
+    return text;
+}
+
+static json_t *ask_json(const char *path, const char *body, int status)
+{
+    json_error_t why;
+    char *text = ask(body ? "POST" : "GET", path, body, status);
+    json_t *json = json_loads(text, 0, &why);
+    if (!json) fail_msg("%s: %s: %s", path, why.text, text);
+    ae_free(text);
+    return json;
+}
+
+/* The value at "a.0.b". */
+static const json_t *at(const json_t *json, const char *path)
+{
+    char part[64];
+    while (*path && json) {
+        size_t n = strcspn(path, ".");
+        snprintf(part, sizeof part, "%.*s", (int)n, path);
+        json = json_is_array(json) ? json_array_get(json, (size_t)atoi(part))
+                                   : json_object_get(json, part);
+        path += n + (path[n] == '.');
+    }
+    return json;
+}
+
+static const char *text_at(const json_t *json, const char *path)
+{
+    const char *text = json_string_value(at(json, path));
+    if (!text) fail_msg("there is no text at %s", path);
+    return text;
+}
+
+static void expect_text(const char *path, const char *body, int status, const char *says)
+{
+    char *text = ask(body ? "POST" : "GET", path, body, status);
+    if (!strstr(text, says)) fail_msg("%s does not say '%s': %s", path, says, text);
+    ae_free(text);
+}
+
+#define CHAT                                                                                       \
+    "'model':'nursery','messages':[{'role':'user','content':'Tell me of a fox.'}],"                \
+    "'options':{'seed':7,'num_predict':20}"
+
+static void ollama_chats_are_answered(void **state)
+{
+    (void)state;
+    json_t *whole = ask_json("/api/chat", "{" CHAT ",'stream':false}", 200);
+    assert_string_equal(text_at(whole, "message.role"), "assistant");
+    assert_true(json_is_true(at(whole, "done")));
+    assert_true(json_integer_value(at(whole, "prompt_eval_count")) > 0);
+    assert_true(json_integer_value(at(whole, "eval_duration")) > 0);
+
+    /* The same, in pieces. */
+    char *stream = ask("POST", "/api/chat", "{" CHAT "}", 200);
+    ae_bytes text = { 0 };
+    bool done = false;
+    ae_bytes_add_text(&text, "");
+    for (char *line = strtok(stream, "\n"); line; line = strtok(NULL, "\n")) {
+        json_t *one = json_loads(line, 0, NULL);
+        assert_non_null(one);
+        assert_false(done);
+        ae_bytes_add_text(&text, text_at(one, "message.content"));
+        done = json_is_true(at(one, "done"));
+        json_decref(one);
+    }
+    assert_true(done);
+    assert_string_equal(text.data, text_at(whole, "message.content"));
+    ae_bytes_free(&text);
+    ae_free(stream);
+    json_decref(whole);
+}
+
+static void ollama_generates(void **state)
+{
+    (void)state;
+    json_t *r = ask_json("/api/generate",
+                         "{'model':'nursery','prompt':'A fox','stream':false,'raw':true,"
+                         "'options':{'temperature':0,'num_predict':5}}",
+                         200);
+    assert_true(*text_at(r, "response"));
+    assert_string_equal(text_at(r, "done_reason"), "length");
+    json_decref(r);
+    r = ask_json("/api/generate", "{'model':'nursery'}", 200);
+    assert_string_equal(text_at(r, "done_reason"), "load");
+    json_decref(r);
+}
+
+static void openai_chats_are_answered(void **state)
+{
+    (void)state;
+    json_t *r = ask_json("/v1/chat/completions",
+                         "{'model':'nursery','messages':[{'role':'user','content':[{'type':'text',"
+                         "'text':'Tell me of a fox.'}]}],'seed':3,'max_tokens':12,'n':2,"
+                         "'logprobs':true,'top_logprobs':2}",
+                         200);
+    assert_string_equal(text_at(r, "object"), "chat.completion");
+    assert_int_equal(json_array_size(at(r, "choices")), 2);
+    assert_string_equal(text_at(r, "choices.1.message.role"), "assistant");
+    assert_int_equal(json_array_size(at(r, "choices.0.logprobs.content.0.top_logprobs")), 2);
+    assert_true(json_real_value(at(r, "choices.0.logprobs.content.0.logprob")) <= 0);
+    assert_true(json_integer_value(at(r, "usage.completion_tokens")) > 0);
+    json_decref(r);
+
+    char *stream =
+        ask("POST", "/v1/chat/completions",
+            "{'model':'nursery','messages':[{'role':'user','content':'Tell me of a "
+            "fox.'}],'max_tokens':6,'stream':true,'stream_options':{'include_usage':true}}",
+            200);
+    assert_true(!strncmp(stream, "data: {", 7));
+    assert_non_null(strstr(stream, "\"delta\":{\"role\":\"assistant\""));
+    assert_non_null(strstr(stream, "\"choices\":[],\"usage\":{"));
+    assert_non_null(strstr(stream, "\n\ndata: [DONE]\n\n"));
+    ae_free(stream);
+}
+
+static void replies_are_held_to_schemas(void **state)
+{
+    (void)state;
+    json_t *r =
+        ask_json("/v1/chat/completions",
+                 "{'model':'nursery','messages':[{'role':'user','content':'Who?'}],'temperature':2,"
+                 "'response_format':{'type':'json_schema','json_schema':{'name':'x','schema':"
+                 "{'type':'object','properties':{'kind':{'enum':['fox','bird']},'age':"
+                 "{'type':'integer','minimum':1,'maximum':9}},'required':['kind','age']}}}}",
+                 200);
+    json_t *value = json_loads(text_at(r, "choices.0.message.content"), 0, NULL);
+    assert_true(json_is_integer(at(value, "age")) && json_is_string(at(value, "kind")));
+    json_decref(value);
+    json_decref(r);
+    expect_text(
+        "/v1/chat/completions",
+        "{'model':'nursery','messages':[{'role':'user','content':'Who?'}],'response_format':"
+        "{'type':'json_schema','json_schema':{'schema':{'not':{}}}}}",
+        400, "cannot be enforced");
+    expect_text("/api/chat", "{" CHAT ",'format':'yaml'}", 400, "invalid format");
+}
+
+static void completions_echo_log_probabilities(void **state)
+{
+    (void)state;
+    json_t *r = ask_json("/v1/completions",
+                         "{'model':'nursery','prompt':['A fox ran','A bird'],'max_tokens':0,"
+                         "'echo':true,'logprobs':1}",
+                         200);
+    assert_int_equal(json_array_size(at(r, "choices")), 2);
+    assert_non_null(strstr(text_at(r, "choices.0.text"), "fox ran"));
+    size_t n = json_array_size(at(r, "choices.0.logprobs.tokens"));
+    assert_int_equal(json_array_size(at(r, "choices.0.logprobs.token_logprobs")), n);
+    assert_true(json_is_null(at(r, "choices.0.logprobs.token_logprobs.0")));
+    assert_true(json_real_value(at(r, "choices.0.logprobs.token_logprobs.1")) < 0);
+    json_decref(r);
+}
+
+static void texts_become_vectors(void **state)
+{
+    (void)state;
+    json_t *r = ask_json("/api/embed", "{'model':'nursery','input':['A fox','A bird']}", 200);
+    assert_int_equal(json_array_size(at(r, "embeddings")), 2);
+    size_t n = json_array_size(at(r, "embeddings.0"));
+    json_decref(r);
+    r = ask_json("/v1/embeddings", "{'model':'nursery','input':'A fox','encoding_format':'base64'}",
+                 200);
+    assert_int_equal(strlen(text_at(r, "data.0.embedding")), (4 * n + 2) / 3 * 4);
+    json_decref(r);
+}
+
+static void models_are_listed(void **state)
+{
+    (void)state;
+    expect_text("/api/tags", NULL, 200, "\"nursery");
+    expect_text("/v1/models", NULL, 200, "\"id\":\"nursery");
+    expect_text("/api/ps", NULL, 200, "\"expires_at\"");
+    expect_text("/api/show", "{'model':'nursery'}", 200, "\"model_info\"");
+    expect_text("/metrics", NULL, 200, "aerie_reply_tokens_total{model=\"nursery");
+    expect_text("/api/version", NULL, 200, "\"version\"");
+}
+
+static void wrong_requests_are_sentences(void **state)
+{
+    static const struct {
+        const char *path, *body, *says;
+        int status;
+    } cases[] = {
+        { "/api/chat", "{'model':'no','messages':[{'role':'user','content':'x'}]}",
+          "{\"error\":\"model 'no' not found\"}", 404 },
+        { "/api/chat", "{'messages':[]}", "model is required", 400 },
+        { "/api/chat", "[]", "must be a JSON object", 400 },
+        { "/api/chat", "{'model':", "this is not JSON", 400 },
+        { "/api/chat", "{" CHAT ",'keep_alive':'5'}", "invalid keep_alive", 400 },
+        { "/api/chat",
+          "{'model':'nursery','messages':[{'role':'user','content':'x'}],'options':"
+          "{'num_ctx':'big'}}",
+          "option \\\"num_ctx\\\" must be of type integer", 400 },
+        { "/api/chat", "{" CHAT ",'top_logprobs':21}", "top_logprobs must be between 0 and 20",
+          400 },
+        { "/api/generate", "{'model':'nursery','prompt':'x','raw':true,'system':'y'}",
+          "raw mode does not support", 400 },
+        { "/api/embed", "{'model':'nursery','input':[{}]}", "invalid input type", 400 },
+        { "/v1/chat/completions", "{'model':'no','messages':[]}", "not_found_error", 404 },
+        { "/v1/chat/completions", "{'model':'nursery','messages':[]}", "invalid_request_error",
+          400 },
+        { "/v1/chat/completions",
+          "{'model':'nursery','messages':[{'role':'user','content':'x'}],'temperature':-1}",
+          "temperature must be", 400 },
+        { "/v1/completions", "{'model':'nursery','prompt':{}}", "prompt must be", 400 },
+        { "/v1/nothing", "{}", "404 page not found", 404 },
+    };
+    ae_bytes deep = { 0 };
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(cases); i++)
+        expect_text(cases[i].path, cases[i].body, cases[i].status, cases[i].says);
+    for (int i = 0; i < 2000; i++) ae_bytes_add_char(&deep, '[');
+    expect_text("/api/chat", deep.data, 400, "nested deeper");
+    ae_bytes_free(&deep);
+}
+
+static double cancelled(void)
+{
+    char *text = ask("GET", "/metrics", NULL, 200);
+    const char *line = strstr(text, "\naerie_requests_cancelled_total{");
+    double n = line ? atof(strchr(line, '}') + 1) : 0;
+    ae_free(text);
+    return n;
+}
+
+static void a_client_that_leaves_is_cancelled(void **state)
+{
+    static const char body[] = "{\"model\":\"nursery\",\"prompt\":\"A fox\",\"raw\":true}";
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)atoi(strrchr(server.url, ':') + 1)) };
+    char text[512];
+    double before = cancelled();
+    (void)state;
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < 8; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+        int n = snprintf(
+            text, sizeof text,
+            "POST /api/generate HTTP/1.1\r\nHost: a.localhost\r\nContent-Length: %zu\r\n\r\n%s",
+            strlen(body), body);
+        assert_int_equal(send(fd, text, (size_t)n, MSG_NOSIGNAL), n);
+        close(fd);
+    }
+    /* Some may be done before it is noticed. */
+    for (int i = 0; i < 500 && cancelled() <= before; i++) usleep(10000);
+    assert_true(cancelled() > before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ollama_chats_are_answered),
+        cmocka_unit_test(ollama_generates),
+        cmocka_unit_test(openai_chats_are_answered),
+        cmocka_unit_test(replies_are_held_to_schemas),
+        cmocka_unit_test(completions_echo_log_probabilities),
+        cmocka_unit_test(texts_become_vectors),
+        cmocka_unit_test(models_are_listed),
+        cmocka_unit_test(wrong_requests_are_sentences),
+        cmocka_unit_test(a_client_that_leaves_is_cancelled),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
