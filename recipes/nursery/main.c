@@ -26,9 +26,10 @@ static const command commands[] = {
     { "reward", nu_cmd_reward, "answers JSON lines {reply, row} with scores: a reward command" },
     { "score", nu_cmd_score, "--file REPLIES.jsonl [--each]: replies scored by the checker" },
     { "pairs", nu_cmd_pairs, "--file REPLIES.jsonl --seed S: the best against a random worse one" },
-    { "rank", nu_cmd_rank, "--file REPLIES.jsonl: every prompt's replies, ranked by the checker" },
+    { "rank", nu_cmd_rank,
+      "--file REPLIES.jsonl ...: every prompt's replies, of all files, ranked by the checker" },
     { "accuracy", nu_cmd_accuracy,
-      "REWARD_MODEL --file RANKED.jsonl: how often it agrees with the ranks" },
+      "REWARD_MODEL --file RANKED.jsonl [--file OWN.jsonl]: how often it agrees with the ranks" },
     { "report", nu_cmd_report,
       "--file BASE.jsonl --file SFT.jsonl ... [--judge ACCURACY.json --time STAGE=S ... --json OUT "
       "--seconds T]: models compared" },

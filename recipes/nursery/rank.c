@@ -24,9 +24,8 @@ size_t nu_rank(size_t *ranks, const double *scores, size_t n)
     return tied;
 }
 
-static void take_line(json_t *line, void *user)
+static void rank_line(ranking *r, json_t *line)
 {
-    ranking *r = user;
     json_t *list = json_array();
     double scores[MAX_REPLIES];
     size_t ranks[MAX_REPLIES], n = nu_task_score_replies(scores, MAX_REPLIES, line);
@@ -44,12 +43,53 @@ static void take_line(json_t *line, void *user)
     json_decref(list);
 }
 
+static void keep_line(json_t *line, void *user)
+{
+    json_array_append(user, line);
+}
+
+typedef struct {
+    const char *path;
+    json_t *lines; /* of the first file */
+    size_t at;
+} joining;
+
+/* Another model's replies to the same prompt. */
+static void join_line(json_t *line, void *user)
+{
+    joining *j = user;
+    json_t *first = json_array_get(j->lines, j->at++);
+
+    if (!json_equal(json_object_get(first, "id"), json_object_get(line, "id")))
+        nu_die("%s:%zu: not a reply to the first file's prompt; sample all from one file of "
+               "prompts",
+               j->path, j->at);
+    json_array_extend(json_object_get(first, "replies"), json_object_get(line, "replies"));
+}
+
+/* Each prompt with the replies of all files. */
+static json_t *read_files(const nu_options *o)
+{
+    joining j = { .lines = json_array() };
+
+    nu_each_line(o->files[0], keep_line, j.lines);
+    for (size_t i = 1; i < o->n_files; i++) {
+        j.path = o->files[i];
+        j.at = 0;
+        nu_each_line(j.path, join_line, &j);
+        if (j.at < json_array_size(j.lines)) nu_die("%s: there are prompts missing", j.path);
+    }
+    return j.lines;
+}
+
 int nu_cmd_rank(const nu_options *o)
 {
     ranking r = { 0 };
 
     if (!o->n_files) nu_die("rank wants --file SAMPLED.jsonl");
-    for (size_t i = 0; i < o->n_files; i++) nu_each_line(o->files[i], take_line, &r);
+    json_t *lines = read_files(o);
+    for (size_t i = 0; i < json_array_size(lines); i++) rank_line(&r, json_array_get(lines, i));
+    json_decref(lines);
     if (r.alike == r.prompts) nu_die("%s: no prompt has replies of different scores", o->files[0]);
     fprintf(stderr,
             "nursery: %zu rankings of %zu prompts and %zu replies; %zu prompts whose replies score "

@@ -211,13 +211,21 @@ static bool print_gains(const judged *models, size_t n_models)
     return all;
 }
 
+static void print_agreement(const char *whose, const json_t *agreement)
+{
+    printf("%s%.3f of %lld pairs", whose, json_number_value(json_object_get(agreement, "accuracy")),
+           (long long)json_integer_value(json_object_get(agreement, "pairs")));
+}
+
 static void print_judge(const json_t *judge)
 {
-    if (judge)
-        printf("reward model: the better of two replies to a held-out prompt scores higher in "
-               "%.3f of %lld pairs\n",
-               json_number_value(json_object_get(judge, "accuracy")),
-               (long long)json_integer_value(json_object_get(judge, "pairs")));
+    const json_t *own = json_object_get(judge, "own");
+
+    if (!judge) return;
+    print_agreement(
+        "reward model: the better of two replies to a held-out prompt scores higher in ", judge);
+    if (own) print_agreement("; where all are the policy's own, in ", own);
+    printf("\n");
 }
 
 /* "sft=12": the name's length, and the seconds behind it. */
