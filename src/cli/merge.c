@@ -69,16 +69,23 @@ int cli_merge(int argc, char **argv)
     aerie_error err = { 0 };
     aerie_merge_summary sum = { 0 };
     ae_bytes text = { 0 };
-    char *in = NULL;
+    const aerie_stored *stored = NULL;
+    cli_list adapters;
+    aerie_status status;
     int code;
     if (!cli_read(&call, &common, argc, argv, &code)) return code;
-    if (!out_path || !common.adapters.n)
+    if (!out_path) return cli_misused("give -o OUT.gguf; usage: %s", call.usage);
+    status = cli_resolve(&stored, call.words[0], &err);
+    if (!status) status = cli_all_adapters(&adapters, stored, &common, &err);
+    if (!status && !adapters.n) {
+        aerie_stored_free(stored);
         return cli_misused("give --adapter FILE and -o OUT.gguf; usage: %s", call.usage);
+    }
 
     cli_progress bar = { .off = common.quiet };
-    aerie_status status = file ? ae_file_read(&text, file, 0, &err) : AERIE_OK;
-    o.adapters = common.adapters.items;
-    o.n_adapters = common.adapters.n;
+    if (!status && file) status = ae_file_read(&text, file, 0, &err);
+    o.adapters = adapters.items;
+    o.n_adapters = adapters.n;
     o.any_base = common.force;
     o.text = file ? (text.data ? text.data : "") : NULL;
     o.len = text.len;
@@ -87,10 +94,9 @@ int cli_merge(int argc, char **argv)
     o.progress = on_progress;
     o.user = &bar;
     cli_catch_interrupt();
-    if (!status) status = cli_find(call.words[0], &in, &err);
-    if (!status) status = aerie_merge(in, out_path, &o, &sum, &err);
+    if (!status) status = aerie_merge(stored->path, out_path, &o, &sum, &err);
     cli_progress_end(&bar);
-    aerie_free(in);
+    aerie_stored_free(stored);
     ae_bytes_free(&text);
     if (!status && common.json)
         print_json(&sum, out_path);

@@ -59,15 +59,38 @@ static void forget(conversation *c)
 static aerie_status begin(conversation *c, const cli_chat *chat, aerie_error *err)
 {
     forget(c);
-    return chat->system ? add(c, "system", chat->system, err) : AERIE_OK;
+    aerie_status status = chat->system ? add(c, "system", chat->system, err) : AERIE_OK;
+    for (size_t i = 0; !status && i < chat->own.n_messages; i++)
+        status = add(c, chat->own.messages[i].role, chat->own.messages[i].content, err);
+    return status;
+}
+
+/* A reply as it comes: what is shown of it is what it is. */
+typedef struct {
+    ae_bytes *reply;
+    cli_stops *stops;
+} coming;
+
+static void show_from(const ae_bytes *reply, size_t start)
+{
+    if (reply->len > start) fwrite(reply->data + start, 1, reply->len - start, stdout);
+    fflush(stdout);
 }
 
 static bool print_text(void *user, const char *text, size_t len)
 {
-    ae_bytes_add(user, text, len);
-    fwrite(text, 1, len, stdout);
-    fflush(stdout);
-    return !cli_interrupted();
+    coming *c = user;
+    size_t start = c->reply->len;
+    bool go_on = cli_stops_pass(c->stops, text, len, c->reply);
+    show_from(c->reply, start);
+    return go_on && !cli_interrupted();
+}
+
+static void end_text(coming *c)
+{
+    size_t start = c->reply->len;
+    cli_stops_end(c->stops, c->reply);
+    show_from(c->reply, start);
 }
 
 /* One message and its reply. A reply that was stopped stays in the conversation as far as it came;
@@ -77,13 +100,15 @@ static void exchange(conversation *c, cli_chat *chat, const char *message)
     ae_bytes reply = { 0 };
     aerie_error err = { 0 };
     aerie_reply_stats stats = { 0 };
+    coming to = { &reply, &chat->own.stops };
     if (add(c, "user", message, &err)) {
         cli_fail(&err);
         return;
     }
     cli_forget_interrupt();
     aerie_status status = aerie_session_chat(chat->session, c->items, c->n, &chat->sampling,
-                                             chat->max_tokens, print_text, &reply, &stats, &err);
+                                             chat->max_tokens, print_text, &to, &stats, &err);
+    end_text(&to);
     puts("\n");
     if (!status) status = ae_bytes_status(&reply, &err);
     if (!status) status = add(c, "assistant", reply.data ? reply.data : "", &err);

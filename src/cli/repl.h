@@ -3,12 +3,14 @@
 #define AE_REPL_H
 
 #include "aerie/session.h"
+#include "cli/stored.h"
 
 typedef struct {
     aerie_model *model;
     aerie_session *session;
     const char *name;   /* as the user wrote it */
     const char *system; /* NULL: none */
+    cli_own own;        /* what the model brings: messages, stops */
     aerie_sampling sampling;
     int64_t max_tokens; /* 0: until the reply ends */
     bool verbose;

@@ -3,6 +3,7 @@
 #include "cli/repl.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,16 +18,40 @@ typedef struct {
     bool raw;
 } run_call;
 
-static bool print_text(void *user, const char *text, size_t len)
+/* Where a reply goes. */
+typedef struct {
+    ae_bytes *keep; /* NULL: printed as it comes */
+    ae_bytes shown;
+    cli_stops *stops;
+} sink;
+
+static void put_shown(sink *s)
 {
-    ae_bytes *keep = user;
-    if (keep)
-        ae_bytes_add(keep, text, len);
+    if (!s->shown.len) return;
+    if (s->keep)
+        ae_bytes_add(s->keep, s->shown.data, s->shown.len);
     else {
-        fwrite(text, 1, len, stdout);
+        fwrite(s->shown.data, 1, s->shown.len, stdout);
         fflush(stdout);
     }
-    return !cli_interrupted() && !ferror(stdout);
+    ae_bytes_clear(&s->shown);
+}
+
+static bool print_text(void *user, const char *text, size_t len)
+{
+    sink *s = user;
+    bool go_on = cli_stops_pass(s->stops, text, len, &s->shown);
+    put_shown(s);
+    return go_on && !cli_interrupted() && !ferror(stdout);
+}
+
+/* A reply that a stop ended has ended by itself. */
+static void end_text(sink *s, aerie_reply_stats *stats)
+{
+    if (s->stops->hit && stats->finish == AERIE_FINISH_CALLER) stats->finish = AERIE_FINISH_STOP;
+    cli_stops_end(s->stops, &s->shown);
+    put_shown(s);
+    ae_bytes_free(&s->shown);
 }
 
 /* The words of the call, then what is piped in, as Ollama has it. */
@@ -69,23 +94,26 @@ static aerie_status reply_once(const run_call *c, const char *prompt, aerie_text
                                aerie_reply_stats *stats, aerie_error *err)
 {
     const cli_chat *chat = &c->chat;
-    aerie_message messages[2] = { { "system", chat->system }, { "user", prompt } };
-    size_t skip = chat->system ? 0 : 1;
+    const cli_own *own = &chat->own;
+    aerie_message messages[AE_COUNT(own->messages) + 2] = { { "system", chat->system } };
+    size_t n = chat->system ? 1 : 0;
+    for (size_t i = 0; i < own->n_messages; i++) messages[n++] = own->messages[i];
+    messages[n++] = (aerie_message){ "user", prompt };
     if (c->raw)
         return aerie_session_complete(chat->session, prompt, &chat->sampling, chat->max_tokens, fn,
                                       user, stats, err);
-    return aerie_session_chat(chat->session, messages + skip, 2 - skip, &chat->sampling,
-                              chat->max_tokens, fn, user, stats, err);
+    return aerie_session_chat(chat->session, messages, n, &chat->sampling, chat->max_tokens, fn,
+                              user, stats, err);
 }
 
 static aerie_status one_reply(run_call *c, const char *word, aerie_error *err)
 {
     ae_bytes prompt = { 0 }, reply = { 0 };
     aerie_reply_stats stats = { 0 };
+    sink to = { .keep = c->common.json ? &reply : NULL, .stops = &c->chat.own.stops };
     aerie_status status = read_prompt(&prompt, word, err);
-    if (!status)
-        status =
-            reply_once(c, prompt.data, print_text, c->common.json ? &reply : NULL, &stats, err);
+    if (!status) status = reply_once(c, prompt.data, print_text, &to, &stats, err);
+    end_text(&to, &stats);
     if (!status && c->common.json)
         print_json(&reply, &stats);
     else if (!status)
@@ -134,18 +162,63 @@ static aerie_status open_draft(aerie_model **out, const run_call *c, aerie_error
     return cli_open(out, c->draft, &common, err);
 }
 
+/* A parameter of the model's own, where the call says nothing. */
+static void take_parameter(void *user, const char *name, double value)
+{
+    run_call *c = user;
+    const struct {
+        const char *name;
+        double *real;
+        int64_t *whole;
+        int64_t unset;
+    } all[] = {
+        { "temperature", &c->temperature, NULL, -1 },
+        { "top_p", &c->top_p, NULL, -1 },
+        { "min_p", &c->min_p, NULL, -1 },
+        { "repeat_penalty", &c->repeat_penalty, NULL, -1 },
+        { "presence_penalty", &c->presence_penalty, NULL, 0 },
+        { "frequency_penalty", &c->frequency_penalty, NULL, 0 },
+        { "top_k", NULL, &c->top_k, -1 },
+        { "repeat_last_n", NULL, &c->repeat_last_n, -2 },
+        { "seed", NULL, &c->seed, 0 },
+        { "num_predict", NULL, &c->max_tokens, 0 },
+        { "num_ctx", NULL, &c->context, 0 },
+    };
+    for (size_t i = 0; i < AE_COUNT(all); i++) {
+        if (strcmp(all[i].name, name) != 0 || fabs(value) > 1e15) continue;
+        if (all[i].real && *all[i].real == (double)all[i].unset) *all[i].real = value;
+        if (all[i].whole && *all[i].whole == all[i].unset) *all[i].whole = (int64_t)value;
+    }
+}
+
+/* What the model brings of its own, where the call says nothing. */
+static aerie_status take_own(run_call *c, const char *model_word, ae_bytes *template_text,
+                             aerie_error *err)
+{
+    cli_own *own = &c->chat.own;
+    aerie_status status = cli_own_open(own, model_word, err);
+    if (status) return status;
+    cli_own_numbers(own, take_parameter, c);
+    if (c->context < 0) c->context = 0;
+    if (!c->chat.system && own->stored->system && *own->stored->system)
+        c->chat.system = own->stored->system;
+    take_sampling(c);
+    if (c->template_word) return cli_read_template(template_text, c->template_word, err);
+    if (own->stored->chat_template) ae_bytes_add_text(template_text, own->stored->chat_template);
+    return ae_bytes_status(template_text, err);
+}
+
 static aerie_status run(run_call *c, const char *model_word, const char *prompt, aerie_error *err)
 {
     ae_bytes template_text = { 0 };
-    aerie_status status = AERIE_OK;
+    aerie_status status = take_own(c, model_word, &template_text, err);
     aerie_model *draft = NULL;
     aerie_session_options options = { .context = c->context, .speculate = c->speculate };
     char *draft_path = NULL;
-    if (c->draft) status = cli_find(c->draft, &draft_path, err);
+    if (!status && c->draft) status = cli_find(c->draft, &draft_path, err);
     const aerie_memory_plan plan = { .n_ctx = c->context, .draft = draft_path };
     c->common.plan = &plan;
-    if (!status && c->template_word)
-        status = cli_read_template(&template_text, c->template_word, err);
+
     if (!status) status = cli_open(&c->chat.model, model_word, &c->common, err);
     if (!status && c->draft) status = open_draft(&draft, c, err);
     options.chat_template = template_text.data;
@@ -163,6 +236,7 @@ static aerie_status run(run_call *c, const char *model_word, const char *prompt,
     aerie_model_close(draft);
     aerie_model_close(c->chat.model);
     aerie_free(draft_path);
+    cli_own_close(&c->chat.own);
     ae_bytes_free(&template_text);
     return status;
 }
@@ -228,7 +302,6 @@ int cli_run(int argc, char **argv)
             "--format is not in this version; ask for JSON in the prompt, and check it");
     if (!read_speculate(&c.speculate, c.speculate_word))
         return cli_misused("--speculate: '%s' is none of auto, lookup, off", c.speculate_word);
-    take_sampling(&c);
     return run(&c, call.words[0], call.n_words > 1 ? call.words[1] : NULL, &err) ? cli_fail(&err)
                                                                                  : CLI_DONE;
 }
