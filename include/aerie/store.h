@@ -119,6 +119,23 @@ AERIE_API aerie_status aerie_blob_add(aerie_blob *blob, const void *data, size_t
 AERIE_API aerie_status aerie_blob_finish(aerie_blob *blob, aerie_error *err);
 AERIE_API void aerie_blob_abandon(aerie_blob *blob); /* NULL is fine */
 
+/* ---- another machine's ---- */
+
+/* Zero means the default everywhere. */
+typedef struct {
+    bool insecure;       /* http instead of https */
+    const char *ca_file; /* certificates to trust instead of the system's */
+    aerie_store_fn *on_event;
+    void *user;
+} aerie_pull_options;
+
+/* Fetches a model ("smollm2:135m", "hf.co/user/repo:Q4_K_M", "http://localhost:5000/me/model") by
+ * the registry protocol of containers, which Ollama's registry and Hugging Face's hub speak. Layers
+ * come in parts; a pull that was ended, or found the disk full, goes on where it was. Two that
+ * fetch one layer share the work, in whatever processes. `options` may be NULL. */
+AERIE_API aerie_status aerie_store_pull(const aerie_places *places, const char *model,
+                                        const aerie_pull_options *options, aerie_error *err);
+
 /* ---- checking it ---- */
 
 typedef struct {

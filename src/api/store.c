@@ -276,6 +276,32 @@ void aerie_blob_abandon(aerie_blob *b)
     ae_free(b);
 }
 
+/* ---- another machine's ---- */
+
+static bool tell_step(void *user, const char *status, const char *digest, int64_t total,
+                      int64_t completed)
+{
+    const aerie_pull_options *o = user;
+    const aerie_store_event event = { status, digest, total, completed };
+
+    return !o->on_event || o->on_event(o->user, &event);
+}
+
+aerie_status aerie_store_pull(const aerie_places *places, const char *model,
+                              const aerie_pull_options *options, aerie_error *err)
+{
+    aerie_pull_options o = options ? *options : (aerie_pull_options){ 0 };
+    const ae_pull_options pull = {
+        .insecure = o.insecure, .ca_file = o.ca_file, .on_step = tell_step, .user = &o
+    };
+    ae_store store = { 0 };
+    aerie_status status = ae_store_open(&store, places, err);
+
+    if (!status) status = ae_hub_pull(model, &store.places, &pull, err);
+    ae_store_close(&store);
+    return status;
+}
+
 /* ---- checking ---- */
 
 typedef struct {

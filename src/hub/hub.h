@@ -200,6 +200,28 @@ typedef struct {
 aerie_status ae_hub_verify(const ae_places *places, bool repair, ae_checked_fn *each, void *user,
                            ae_check_summary *sum, aerie_error *err);
 
+/* ---- another machine's ---- */
+
+/* What is being done, in Ollama's words; digest "sha256:..." or NULL. False stops. */
+typedef bool ae_pull_fn(void *user, const char *status, const char *digest, int64_t total,
+                        int64_t completed);
+
+typedef struct {
+    bool insecure; /* http where the name does not say it */
+    ae_pull_fn *on_step;
+    void *user;
+    const char *ca_file;  /* certificates to trust instead of the system's; NULL: those */
+    uint64_t part_bytes;  /* of a request; 0: 32 MiB */
+    double retry_seconds; /* as in ae_http_request */
+} ae_pull_options;
+
+/* Fetches a model by the registry protocol. Its layers come in parts, several at once, and what
+ * came stays when the process is ended: the next pull goes on. A layer stands in the store when its
+ * digest is right, the name when all layers stand. Of two that pull one blob the second waits for
+ * the first. */
+aerie_status ae_hub_pull(const char *word, const ae_places *places, const ae_pull_options *options,
+                         aerie_error *err);
+
 /* ---- Modelfile ---- */
 
 typedef struct {

@@ -1,0 +1,73 @@
+/* pull.c -- `aerie pull`: a model from a registry. */
+#include "cli/cli.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    cli_progress bar;
+    bool json, quiet;
+    char last[200];
+} report;
+
+static void print_json(const aerie_store_event *e)
+{
+    json_t *o = json_pack("{s:s}", "status", e->status);
+    if (e->digest) json_object_set_new(o, "digest", json_string(e->digest));
+    if (e->total) json_object_set_new(o, "total", json_integer((json_int_t)e->total));
+    if (e->completed) json_object_set_new(o, "completed", json_integer((json_int_t)e->completed));
+    json_dumpf(o, stdout, 0);
+    putchar('\n');
+    json_decref(o);
+}
+
+static bool tell(void *user, const aerie_store_event *e)
+{
+    report *r = user;
+    bool is_new = strcmp(r->last, e->status) != 0;
+    char done[32], all[32];
+    snprintf(r->last, sizeof r->last, "%s", e->status);
+    if (r->json && (is_new || e->total))
+        print_json(e);
+    else if (e->total)
+        cli_progress_draw(&r->bar, (double)e->completed / (double)e->total, "%s %s/%s", e->status,
+                          cli_bytes(done, (double)e->completed), cli_bytes(all, (double)e->total));
+    else if (is_new && !r->quiet && isatty(STDERR_FILENO)) {
+        cli_progress_end(&r->bar);
+        fprintf(stderr, "%s\n", e->status);
+    }
+    return !cli_interrupted();
+}
+
+int cli_pull(int argc, char **argv)
+{
+    cli_common common = { 0 };
+    report r = { .json = false };
+    aerie_pull_options o = { .on_event = tell, .user = &r };
+    const cli_option options[] = {
+        { "--insecure", 0, CLI_FLAG, &o.insecure, NULL, "http instead of https" },
+        { 0 },
+    };
+    cli_call call = {
+        .usage = "aerie pull MODEL [--insecure]",
+        .about =
+            "Fetches a model from a registry (registry.ollama.ai, when the name says none), or "
+            "from\n"
+            "Hugging Face: hf.co/USER/REPO:TYPE. A pull that was ended goes on where it was.",
+        .options = options,
+        .min_words = 1,
+        .max_words = 1
+    };
+    aerie_error err = { 0 };
+    int code;
+    if (!cli_read(&call, &common, argc, argv, &code)) return code;
+    r.bar.off = common.quiet;
+    r.json = common.json;
+    r.quiet = common.quiet;
+    cli_catch_interrupt();
+    aerie_status status = aerie_store_pull(cli_places(), call.words[0], &o, &err);
+    cli_progress_end(&r.bar);
+    return status ? cli_fail(&err) : CLI_DONE;
+}

@@ -1,0 +1,380 @@
+/* pull_blob.c -- one blob in parts, several at once, into a file that a later pull goes on with.
+ *
+ * blobs/sha256-HEX-partial holds the bytes, and after them a byte for each part that is whole.
+ * Whoever fetches it holds a lock on blobs/sha256-HEX-partial.lock; who comes second waits, and
+ * finds the blob. What the server says of sizes is checked against the manifest before a byte is
+ * written. */
+#include "hub/registry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { AT_ONCE = 4, MOST_RETRIES = 8 };
+static const uint64_t part_bytes = 32 << 20;
+static const int64_t most_bytes = (int64_t)1 << 43;
+
+typedef struct fetch fetch;
+
+/* A request under way. */
+typedef struct {
+    fetch *f;
+    int64_t part, from, end, at;
+    bool whole; /* asked for without a range */
+    char range[80];
+    ae_http_header headers[2];
+} piece;
+
+struct fetch {
+    ae_registry *r;
+    const ae_layer *layer;
+    ae_bytes path, partial, lock_path, url;
+    char digest[AE_HEX + 8], status[32];
+    int fd, lock;
+    int64_t part_size, n_parts, completed;
+    uint8_t *is_done; /* [n_parts] */
+    piece pieces[AT_ONCE];
+    bool no_ranges; /* the server sends all or nothing */
+    bool disk_failed;
+    int n_retries; /* of parts whose connection broke */
+    double told_at;
+};
+
+/* ---- the file ---- */
+
+static aerie_status io_failed(fetch *f, aerie_error *err)
+{
+    int problem = errno;
+
+    f->disk_failed = true;
+
+    return aerie_fail(err, AERIE_IO, "%s: %s%s", f->partial.data, strerror(problem),
+                      problem == ENOSPC || problem == EDQUOT || problem == EFBIG
+                          ? "; make room and pull again: what came already stays"
+                          : "");
+}
+
+static aerie_status write_at(fetch *f, const void *data, size_t len, int64_t at, aerie_error *err)
+{
+    const char *from = data;
+
+    while (len) {
+        ssize_t n = pwrite(f->fd, from, len, (off_t)at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return io_failed(f, err);
+        from += n;
+        at += n;
+        len -= (size_t)n;
+    }
+    return AERIE_OK;
+}
+
+static int64_t part_length(const fetch *f, int64_t part)
+{
+    int64_t from = part * f->part_size;
+
+    return ae_min64(f->part_size, f->layer->bytes - from);
+}
+
+/* Which parts an earlier pull got; a file of another size is begun anew. */
+static aerie_status open_partial(fetch *f, aerie_error *err)
+{
+    int64_t bytes = 0;
+
+    f->fd = open(f->partial.data, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (f->fd < 0) return io_failed(f, err);
+    if (ae_store_stat(f->partial.data, &bytes, NULL) && bytes == f->layer->bytes + f->n_parts) {
+        if (pread(f->fd, f->is_done, (size_t)f->n_parts, (off_t)f->layer->bytes) !=
+            (ssize_t)f->n_parts)
+            return io_failed(f, err);
+    } else if (ftruncate(f->fd, 0) || ftruncate(f->fd, (off_t)(f->layer->bytes + f->n_parts))) {
+        return io_failed(f, err);
+    }
+    for (int64_t i = 0; i < f->n_parts; i++) {
+        if (f->is_done[i] != 1) f->is_done[i] = 0;
+        if (f->is_done[i]) f->completed += part_length(f, i);
+    }
+    return AERIE_OK;
+}
+
+/* The bytes reach the disk before the note that they are there. */
+static aerie_status note_done(fetch *f, int64_t part, aerie_error *err)
+{
+    f->is_done[part] = 1;
+    if (fdatasync(f->fd)) return io_failed(f, err);
+    return write_at(f, &f->is_done[part], 1, f->layer->bytes + part, err);
+}
+
+/* Waits its turn, looking up now and then. */
+static aerie_status take_lock(fetch *f, aerie_error *err)
+{
+    f->lock = open(f->lock_path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (f->lock < 0) return io_failed(f, err);
+    while (flock(f->lock, LOCK_EX | LOCK_NB)) {
+        static const struct timespec pause = { .tv_nsec = 50000000 };
+        if (errno != EWOULDBLOCK && errno != EINTR) return AERIE_OK; /* no locks here */
+        if (!ae_registry_tell(f->r, f->status, f->digest, f->layer->bytes, 0))
+            return aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+        nanosleep(&pause, NULL);
+    }
+    return AERIE_OK;
+}
+
+/* ---- requests ---- */
+
+static bool tell(fetch *f, bool always)
+{
+    double now = ae_clock_seconds();
+
+    if (!always && now - f->told_at < 0.06) return !f->r->stop;
+    f->told_at = now;
+    return ae_registry_tell(f->r, f->status, f->digest, f->layer->bytes, f->completed);
+}
+
+/* "bytes 0-99/1000": exactly what was asked for. */
+static aerie_status check_range(const piece *p, const ae_http_response *answer, aerie_error *err)
+{
+    ae_span given = ae_http_header_of(answer, "Content-Range");
+    char wanted[96];
+
+    snprintf(wanted, sizeof wanted, "bytes %lld-%lld/%lld", (long long)p->from,
+             (long long)p->end - 1, (long long)p->f->layer->bytes);
+    if (given.data && ae_span_is(given, wanted)) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_FILE,
+                      "the registry sends '%.*s' of sha256:%.12s where '%s' was asked for: it has "
+                      "not the size that its manifest says",
+                      given.len > 60 ? 60 : (int)given.len, given.data ? given.data : "",
+                      p->f->layer->hex, wanted);
+}
+
+static aerie_status take_bytes(void *user, const ae_http_response *answer, const void *data,
+                               size_t len, aerie_error *err)
+{
+    piece *p = user;
+    fetch *f = p->f;
+    aerie_status status = AERIE_OK;
+
+    if (answer->status == 206 && p->at == p->from) {
+        status = check_range(p, answer, err);
+    } else if (answer->status != 206 && !p->whole && f->n_parts > 1) {
+        /* All of it, from its start: one request is then enough. */
+        f->no_ranges = true;
+        return aerie_fail(err, AERIE_UNSUPPORTED, "the registry sends no parts");
+    }
+    if (status) return status;
+    if ((int64_t)len > p->end - p->at)
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "the registry sends more of sha256:%.12s than the %lld bytes that its "
+                          "manifest says",
+                          f->layer->hex, (long long)f->layer->bytes);
+    status = write_at(f, data, len, p->at, err);
+    p->at += (int64_t)len;
+    f->completed += (int64_t)len;
+    if (!status && !tell(f, false)) status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+    return status;
+}
+
+static aerie_status start(fetch *f, piece *p, int64_t part, aerie_error *err)
+{
+    ae_http_request request;
+
+    *p = (piece){ .f = f, .part = part, .from = part * f->part_size, .whole = f->no_ranges };
+    p->end = f->no_ranges ? f->layer->bytes : p->from + part_length(f, part);
+    p->at = p->from;
+    snprintf(p->range, sizeof p->range, "bytes=%lld-%lld", (long long)p->from,
+             (long long)p->end - 1);
+    ae_registry_request(f->r, &request, f->url.data, f->no_ranges ? NULL : "Range", p->range);
+    memcpy(p->headers, request.headers, request.n_headers * sizeof *p->headers);
+    request.headers = p->headers;
+    request.sink = take_bytes;
+    request.sink_user = p;
+    return ae_http_start(f->r->http, &request, p, err);
+}
+
+/* A request that ended: its part is whole, or the sentence. */
+static aerie_status finish(fetch *f, const piece *p, const ae_http_done *done, aerie_error *err)
+{
+    aerie_status status = done->status;
+
+    if (status) {
+        f->completed -= p->at - p->from;
+        if (f->no_ranges && status == AERIE_UNSUPPORTED) return AERIE_OK;
+        if (status == AERIE_IO && !f->disk_failed && f->n_retries++ < MOST_RETRIES) return AERIE_OK;
+        return aerie_fail(err, status, "%s", done->error.message);
+    }
+    status = ae_http_expect(&done->response, err);
+    if (!status && p->at != p->end)
+        status =
+            aerie_fail(err, AERIE_BAD_FILE,
+                       "the registry sent %lld of the %lld bytes of sha256:%.12s that its "
+                       "manifest says",
+                       (long long)(p->at - p->from), (long long)(p->end - p->from), f->layer->hex);
+    for (int64_t i = p->part; !status && i * f->part_size < p->end; i++)
+        status = note_done(f, i, err);
+    return status;
+}
+
+/* The next part that is not there and not under way; -1: none. */
+static int64_t next_part(const fetch *f, const bool *under_way)
+{
+    for (int64_t i = 0; i < f->n_parts; i++)
+        if (!f->is_done[i] && !under_way[i]) return i;
+    return -1;
+}
+
+static void begin_anew(fetch *f)
+{
+    memset(f->is_done, 0, (size_t)f->n_parts);
+    f->completed = 0;
+}
+
+/* As many requests at once as there are pieces; on a failure those under way are waited for, so
+ * that what they bring is kept. */
+static aerie_status fetch_parts(fetch *f, bool *under_way, aerie_error *err)
+{
+    bool busy[AT_ONCE] = { false };
+    aerie_status status = AERIE_OK;
+    ae_http_done done = { 0 };
+    bool was_whole = f->no_ranges;
+
+    for (;;) {
+        for (int i = 0; i < AT_ONCE && !status && f->no_ranges == was_whole; i++) {
+            int64_t part = busy[i] || (f->no_ranges && i) ? -1 : next_part(f, under_way);
+            if (part < 0) continue;
+            status = start(f, &f->pieces[i], part, err);
+            busy[i] = under_way[part] = !status;
+        }
+        if (!ae_http_under_way(f->r->http) || !ae_http_wait(f->r->http, -1, &done)) break;
+        piece *p = done.user;
+        aerie_status ended = finish(f, p, &done, status ? NULL : err);
+        if (!status) status = ended;
+        busy[p - f->pieces] = under_way[p->part] = false;
+        ae_http_response_free(&done.response);
+        if (status == AERIE_INTERRUPTED) f->r->stop = true;
+    }
+    return status;
+}
+
+static aerie_status fetch_all(fetch *f, aerie_error *err)
+{
+    bool *under_way = ae_alloc((size_t)f->n_parts, sizeof *under_way);
+    aerie_status status = under_way ? fetch_parts(f, under_way, err)
+                                    : aerie_fail(err, AERIE_NO_MEMORY, "out of memory");
+
+    if (!status && f->no_ranges && next_part(f, under_way) >= 0) {
+        memset(under_way, 0, (size_t)f->n_parts * sizeof *under_way);
+        begin_anew(f);
+        status = fetch_parts(f, under_way, err);
+    }
+    ae_free(under_way);
+    return status;
+}
+
+/* ---- all of it ---- */
+
+static bool go_on(void *user, uint64_t done, uint64_t total)
+{
+    fetch *f = user;
+
+    (void)done;
+    (void)total;
+    return ae_registry_tell(f->r, "verifying sha256 digest", NULL, 0, 0);
+}
+
+/* What has not the digest is of no use to anybody. */
+static aerie_status keep_blob(fetch *f, aerie_error *err)
+{
+    char hex[AE_HEX];
+    aerie_status status = AERIE_OK;
+
+    if (ftruncate(f->fd, (off_t)f->layer->bytes) || fsync(f->fd)) status = io_failed(f, err);
+    if (!status) status = ae_blob_hash(f->partial.data, hex, go_on, f, err);
+    if (!status && strcmp(hex, f->layer->hex) != 0) {
+        unlink(f->partial.data);
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "digest mismatch, the file must be downloaded again: want sha256:%s, got "
+                          "sha256:%s",
+                          f->layer->hex, hex);
+    }
+    if (!status && rename(f->partial.data, f->path.data)) status = io_failed(f, err);
+    if (!status) unlink(f->lock_path.data);
+    return status;
+}
+
+static aerie_status make_names(fetch *f, const ae_places *places, aerie_error *err)
+{
+    const char *hex = f->layer->hex;
+    aerie_status status;
+
+    ae_bytes_printf(&f->path, "%s/blobs", places->models);
+    status = ae_bytes_status(&f->path, err);
+    if (!status) status = ae_file_make_folder(f->path.data, err);
+    ae_bytes_printf(&f->path, "/sha256-%s", hex);
+    ae_bytes_printf(&f->partial, "%s/blobs/sha256-%s-partial", places->models, hex);
+    ae_bytes_printf(&f->lock_path, "%s/blobs/sha256-%s-partial.lock", places->models, hex);
+    ae_bytes_printf(&f->url, "%s/blobs/sha256:%s", f->r->base.data, hex);
+    snprintf(f->digest, sizeof f->digest, "sha256:%s", hex);
+    snprintf(f->status, sizeof f->status, "pulling %.12s", hex);
+    if (!status) status = ae_bytes_status(&f->path, err);
+    if (!status) status = ae_bytes_status(&f->partial, err);
+    if (!status) status = ae_bytes_status(&f->lock_path, err);
+    return status ? status : ae_bytes_status(&f->url, err);
+}
+
+static aerie_status plan_parts(fetch *f, aerie_error *err)
+{
+    uint64_t size = f->r->options->part_bytes ? f->r->options->part_bytes : part_bytes;
+
+    if (f->layer->bytes > most_bytes)
+        return aerie_fail(err, AERIE_BAD_FILE, "a layer of %lld bytes: more than there can be",
+                          (long long)f->layer->bytes);
+    f->part_size = (int64_t)size;
+    f->n_parts = (f->layer->bytes + f->part_size - 1) / f->part_size;
+    f->is_done = ae_alloc((size_t)f->n_parts, 1);
+    return f->is_done ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "out of memory");
+}
+
+static void close_fetch(fetch *f)
+{
+    if (f->fd >= 0) close(f->fd);
+    if (f->lock >= 0) close(f->lock);
+    ae_free(f->is_done);
+    ae_bytes_free(&f->path);
+    ae_bytes_free(&f->partial);
+    ae_bytes_free(&f->lock_path);
+    ae_bytes_free(&f->url);
+}
+
+aerie_status ae_registry_blob(ae_registry *r, const ae_layer *layer, const ae_places *places,
+                              aerie_error *err)
+{
+    fetch f = { .r = r, .layer = layer, .fd = -1, .lock = -1 };
+    int64_t bytes = 0;
+    aerie_status status = make_names(&f, places, err);
+    bool there = false;
+
+    if (!status) there = ae_store_stat(f.path.data, &bytes, NULL);
+    if (!status && !there) status = take_lock(&f, err);
+    if (!status) there = ae_store_stat(f.path.data, &bytes, NULL);
+    if (!status && !there) {
+        status = plan_parts(&f, err);
+        if (!status) status = open_partial(&f, err);
+        if (!status) status = fetch_all(&f, err);
+        if (!status) status = keep_blob(&f, err);
+    } else if (!status && bytes != layer->bytes) {
+        status = aerie_fail(err, AERIE_BAD_FILE,
+                            "%s: has %lld bytes, the registry's manifest says %lld; `aerie verify "
+                            "--repair` removes it if it is damaged",
+                            f.path.data, (long long)bytes, (long long)layer->bytes);
+    }
+    if (!status) {
+        f.completed = layer->bytes;
+        if (!tell(&f, true)) status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+    }
+    close_fetch(&f);
+    return status;
+}
