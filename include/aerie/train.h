@@ -151,6 +151,22 @@ AERIE_API aerie_status aerie_train_samples(const char *recipe_path,
                                            aerie_train_sample_fn *show, void *user,
                                            aerie_error *err);
 
+/* What a recipe says, without opening a model or reading data. */
+typedef struct {
+    char method[32], model[1024], output[1024]; /* model: or the folder of 'model_config' */
+    bool adapter;  /* the output is one, over `model` and the recipe's adapters */
+    char hash[65]; /* SHA-256 of the settings that change what is written */
+} aerie_recipe_facts;
+
+/* A file that the recipe reads: "data", "eval_data", "adapter" (in order), "reward". Anything but 0
+ * stops with AERIE_INTERRUPTED. */
+typedef int aerie_recipe_file_fn(void *user, const char *role, const char *path);
+
+/* Data that is not there is AERIE_NOT_FOUND. `file` may be NULL: then nobody looks for it. */
+AERIE_API aerie_status aerie_recipe_look(const char *recipe_path, const char *const *settings,
+                                         size_t n_settings, aerie_recipe_facts *out,
+                                         aerie_recipe_file_fn *file, void *user, aerie_error *err);
+
 /* The i-th key that a recipe may have, with its documentation; false past the end. Strings are
  * constants. */
 typedef struct {

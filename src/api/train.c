@@ -227,3 +227,87 @@ aerie_status aerie_train_samples(const char *recipe_path, const aerie_train_opti
     close_all(&o);
     return status;
 }
+
+/* ---- a recipe, looked at ---- */
+
+typedef struct {
+    aerie_recipe_file_fn *file;
+    void *user;
+} asker;
+
+static aerie_status ask(const asker *a, const char *role, const char *path, aerie_error *err)
+{
+    if (!path || a->file(a->user, role, path) == 0) return AERIE_OK;
+    return aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+}
+
+static aerie_status ask_sources(const asker *a, const char *role, const ae_sources *sources,
+                                aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+    ae_arena arena = { 0 };
+
+    for (int64_t i = 0; i < sources->n && !status; i++) {
+        const char **paths = NULL;
+        size_t n = 0;
+        status = ae_files_of(&paths, &n, sources->items[i].path, &arena, err);
+        for (size_t k = 0; k < n && !status; k++) {
+            if (!ae_file_exists(paths[k]))
+                status = aerie_fail(err, AERIE_NOT_FOUND, "%s: there is no such file", paths[k]);
+            if (!status) status = ask(a, role, paths[k], err);
+        }
+    }
+    ae_arena_free(&arena);
+    return status;
+}
+
+static aerie_status ask_files(const asker *a, const ae_recipe *r, aerie_error *err)
+{
+    aerie_status status = ask_sources(a, "data", &r->data, err);
+
+    if (!status) status = ask_sources(a, "eval_data", &r->eval_data, err);
+    for (int64_t i = 0; i < r->adapters.n && !status; i++)
+        status = ask(a, "adapter", r->adapters.items[i], err);
+    if (!status) status = ask(a, "reward", r->online.model, err);
+    return status ? status : ask(a, "reward", r->online.adapter, err);
+}
+
+/* The identity's keys, and those of the output's form. */
+static aerie_status hash_of(char out[65], const ae_recipe *r, aerie_error *err)
+{
+    ae_bytes text = { 0 };
+    aerie_status status;
+    ae_sha256 sha;
+
+    ae_recipe_print(r, true, &text);
+    ae_bytes_printf(&text, "written as %d, %d; best %d\n", r->output_type, r->lora_format,
+                    r->keep_best || r->patience > 0 ? (int)r->eval_steps : 0);
+    status = ae_bytes_status(&text, err);
+    if (!status) {
+        ae_sha256_start(&sha);
+        ae_sha256_add(&sha, text.data, text.len);
+        ae_sha256_hex(&sha, out);
+    }
+    ae_bytes_free(&text);
+    return status;
+}
+
+aerie_status aerie_recipe_look(const char *recipe_path, const char *const *settings,
+                               size_t n_settings, aerie_recipe_facts *out,
+                               aerie_recipe_file_fn *file, void *user, aerie_error *err)
+{
+    asker a = { file, user };
+    ae_recipe r = { 0 };
+    aerie_status status = ae_recipe_load(&r, recipe_path, settings, n_settings, err);
+
+    *out = (aerie_recipe_facts){ 0 };
+    if (status) return status;
+    snprintf(out->method, sizeof out->method, "%s", ae_recipe_method(&r));
+    snprintf(out->model, sizeof out->model, "%s", r.model ? r.model : r.model_config);
+    snprintf(out->output, sizeof out->output, "%s", r.output);
+    out->adapter = r.lora_r > 0;
+    status = hash_of(out->hash, &r, err);
+    if (!status && file) status = ask_files(&a, &r, err);
+    ae_recipe_free(&r);
+    return status;
+}

@@ -17,6 +17,7 @@ static const command commands[] = {
     { "run", cli_run, "chat with a model" },
     { "serve", cli_serve, "models over HTTP, for clients of Ollama and of OpenAI" },
     { "train", cli_train, "run one training stage of a recipe" },
+    { "align", cli_align, "the stages of a pipeline, in order, and its evaluation" },
     { "runs", cli_runs, "what was trained, and how it went: list, show, diff, plot" },
     { "lint", cli_lint, "what would go wrong in training, before it does" },
     { "convert", cli_convert, "Hugging Face folder to GGUF, and back" },

@@ -341,3 +341,8 @@ ae_dtype ae_recipe_output_type(const ae_recipe *r)
 
     return types[r->output_type];
 }
+
+const char *ae_recipe_method(const ae_recipe *r)
+{
+    return ae_method_of(r)->name;
+}

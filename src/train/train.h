@@ -232,6 +232,7 @@ aerie_status ae_recipe_load(ae_recipe *out, const char *path, const char *const 
                             size_t n_settings, aerie_error *err);
 void ae_recipe_free(ae_recipe *recipe);
 ae_dtype ae_recipe_output_type(const ae_recipe *recipe);
+const char *ae_recipe_method(const ae_recipe *recipe); /* "dpo" */
 /* Every key with its value, a line each, in the table's order. `identity`: only keys that change
  * what is computed, which a checkpoint must agree with. */
 void ae_recipe_print(const ae_recipe *recipe, bool identity, ae_bytes *out);

@@ -235,7 +235,8 @@ static bool is_recipe(const char *name)
 {
     size_t n = strlen(name);
 
-    return n > 5 && strcmp(name + n - 5, ".yaml") == 0;
+    /* Pipelines lie beside them. */
+    return n > 5 && strcmp(name + n - 5, ".yaml") == 0 && strncmp(name, "align", 5) != 0;
 }
 
 /* How many recipes a folder has, each of which is one. */
