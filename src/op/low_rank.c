@@ -1,6 +1,6 @@
 /* low_rank.c -- y += scale * (x A^T) B^T, into y itself: the adapter of a projection without a
  * second and a third copy of its output, nor their gradients. Of SmolLM2 under all-linear LoRA a
- * layer then leaves 0.4 of what it left on the tape. */
+ * layer then leaves 10,500 numbers a token on the tape instead of 19,700 (train/describe.c). */
 #include "op/check.h"
 
 typedef struct {
