@@ -6,9 +6,9 @@
 
 enum { DEFAULT_CONTEXT = 4096, DEFAULT_PARALLEL = 16, DEFAULT_QUEUE = 512, DEFAULT_PREFIXES = 4 };
 
-/* Prompts may slow a reply down to this many times its own time: half of it hardly shows in how
- * soon prompts are answered, and twice of it does in how evenly replies flow. */
-static const double PATIENCE = 4;
+/* Ten tokens a second are more than anybody reads: as long as they come, prompts may take what they
+ * like. Where replies alone are slower than that, prompts may take twice their time beside them. */
+static const double UNNOTICED = 0.1, PATIENCE = 3;
 
 /* ---- asks, by ticket ---- */
 
@@ -252,6 +252,7 @@ static aerie_status open_run(aerie_engine *e, aerie_error *err)
                                .prefix_cache_positions = o->prefix_tokens,
                                .kv_positions = o->cache_tokens,
                                .patience = PATIENCE,
+                               .unnoticed = UNNOTICED,
                                .score_in_cache = m->kv_named };
     const aerie_memory_plan plan = { .n_ctx = o->context,
                                      .parallel = o->parallel,

@@ -29,10 +29,10 @@ typedef struct {
     ae_speculate speculate;
     bool speculate_always; /* not only where it pays: for tests and measurements */
     const ae_net *draft;   /* borrowed: a small model of the same tokens that guesses; NULL: none */
-    /* How long replies may be kept from their next token by prompts that are read beside them, in
-     * passes of replies alone: 3 makes a pass that takes along as much of prompts as two more such
-     * passes would take. 0: prompts fill the pass, which is the fastest where nobody looks on. */
-    double patience;
+    /* What prompts may add to a pass that replies wait for: so that it takes `unnoticed` seconds,
+     * or patience times what the replies alone would take, whichever is more. patience 0: prompts
+     * fill the pass, which is the fastest where nobody looks on. */
+    double patience, unnoticed;
     int64_t kv_positions; /* that all requests under way may take together; who might need more than
                            * is left waits. 0: no bound */
     bool score_in_cache;  /* texts that are scored keep keys and values in a cache of kv_type, as

@@ -1,6 +1,8 @@
 /* pass.c -- one forward pass over whatever is ready, of every prompt and reply. */
 #include "infer/engine_private.h"
 
+#include <math.h>
+
 static ae_pass_part *pack(ae_pass *ps, void *owner, bool is_prompt, ae_kv *kv, const int32_t *ids,
                           int64_t n)
 {
@@ -81,19 +83,26 @@ static int64_t awake_replies(const ae_run *run)
     return n;
 }
 
+/* Seconds of a pass of replies alone. While prompts wait all the time none of those runs, and none
+ * is known. */
+static double seconds_of(const ae_engine *e, int64_t replies)
+{
+    double known = ae_pass_cost(&e->speculation.pass, replies);
+    return known > 0 ? known : (double)replies * e->prompt_token_seconds;
+}
+
 /* Tokens of prompts that the pass takes beside its replies, or instead of them. */
 static int64_t room_for_prompts(const ae_run *run)
 {
     enum { LEAST = 16 }; /* fewer would be read no faster */
     const ae_engine *e = run->engine;
     const ae_pass *ps = &run->pass;
-    int64_t room = run->max_batch - ps->n_tokens, bearable = LEAST, awake = awake_replies(run);
-    double replies =
-        ae_pass_cost(&e->speculation.pass, awake > ps->n_tokens ? awake : ps->n_tokens);
-    if (e->options.patience <= 0 || awake == 0) return room;
-    if (e->prompt_token_seconds > 0)
-        bearable = (int64_t)((e->options.patience - 1) * replies / e->prompt_token_seconds);
-    return ae_min64(room, ae_max64(bearable, LEAST));
+    int64_t room = run->max_batch - ps->n_tokens, awake = awake_replies(run);
+    if (e->options.patience <= 0 || awake == 0 || e->prompt_token_seconds <= 0) return room;
+    double replies = seconds_of(e, ae_max64(awake, ps->n_tokens));
+    double most = fmax(e->options.patience * replies, e->options.unnoticed) - replies;
+    double tokens = fmin(most / e->prompt_token_seconds, (double)room);
+    return ae_min64(room, ae_max64((int64_t)tokens, LEAST));
 }
 
 static bool wants_rows(const ae_request *r)
@@ -317,8 +326,8 @@ static void learn(ae_run *run, double forward_seconds, double draft_seconds)
         ae_speculation_book(&e->speculation, ps->n_replies, ps->sent, ps->held, draft_seconds);
         return;
     }
-    double replies = ae_pass_cost(&e->speculation.pass, ps->n_tokens - ps->n_prompt);
-    double each = (forward_seconds - (ps->n_replies > 0 ? replies : 0)) / (double)ps->n_prompt;
+    double replies = ps->n_replies > 0 ? seconds_of(e, ps->n_tokens - ps->n_prompt) : 0;
+    double each = (forward_seconds - replies) / (double)ps->n_prompt;
     if (each <= 0) return;
     e->prompt_token_seconds +=
         (each - e->prompt_token_seconds) * (e->prompt_token_seconds > 0 ? 0.25 : 1);

@@ -721,6 +721,46 @@ static void a_crowd_gets_what_each_would_get_alone(void **state)
     for (int i = 0; i < SIXTEEN; i++) ae_bytes_free(&texts[i]);
 }
 
+/* The n-th allocation fails, n = 1, 2, ... until nothing does: an ask is refused, or ends with a
+ * sentence, or is answered as ever. */
+static void running_out_of_memory_is_a_status(void **state)
+{
+    const world *w = *state;
+    char expected[256] = { 0 };
+    aerie_sampling s = warm(7);
+    const char *stop = "zzz";
+    const aerie_ask a = { .messages = "[{\"role\":\"user\",\"content\":\"Hi.\"}]",
+                          .sampling = &s,
+                          .max_tokens = 6,
+                          .ignore_eog = true,
+                          .n_replies = 2,
+                          .stop = &stop,
+                          .n_stop = 1,
+                          .logprobs = true,
+                          .top_logprobs = 2 };
+    bool failed = true;
+    for (long n = 0; failed; n++) { /* 0: nothing fails, and it is seen what is right */
+        aerie_engine *e = NULL;
+        aerie_error err = { 0 };
+        reader r;
+        open_reader(&r, NULL);
+        ae_alloc_fail_at(n);
+        aerie_status status = aerie_engine_open(&e, w->model, NULL, &err);
+        if (!status) status = aerie_engine_ask(e, &a, on_event, &r, NULL, &err);
+        if (!status) {
+            await_end(&r);
+            status = r.status;
+        }
+        failed = n == 0 || ae_alloc_has_failed();
+        ae_alloc_fail_at(0);
+        aerie_engine_close(e);
+        if (n == 0) snprintf(expected, sizeof expected, "%s", r.text[0].data);
+        if (status) assert_int_equal(status, AERIE_NO_MEMORY);
+        if (!status && !r.text[0].failed) assert_string_equal(r.text[0].data, expected);
+        close_reader(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -738,6 +778,7 @@ int main(void)
         cmocka_unit_test(wrong_asks_are_sentences),
         cmocka_unit_test(a_full_queue_is_busy),
         cmocka_unit_test(callers_stop_cancel_and_hold),
+        cmocka_unit_test(running_out_of_memory_is_a_status),
         cmocka_unit_test(a_crowd_gets_what_each_would_get_alone),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
