@@ -8,7 +8,8 @@
 
 typedef struct ae_prefixes ae_prefixes;
 
-/* positions: the most that are kept, over all texts; those used longest ago go first. */
+/* positions: the most that are kept, over all texts, what several share counted once; those used
+ * longest ago go first. */
 aerie_status ae_prefixes_open(ae_prefixes **out, int64_t positions, aerie_error *err);
 void ae_prefixes_close(ae_prefixes *p);         /* NULL is fine */
 int64_t ae_prefixes_held(const ae_prefixes *p); /* positions */

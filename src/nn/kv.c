@@ -210,6 +210,18 @@ int64_t ae_kv_truncate(ae_kv *kv, int64_t len)
     return kv->len;
 }
 
+int64_t ae_kv_shared(const ae_kv *a, const ae_kv *b)
+{
+    int64_t same = ae_min64(a->table, b->table);
+    if (a->n_layers != b->n_layers) return 0;
+    for (int64_t l = 0; l < a->n_layers; l++) {
+        int64_t p = 0;
+        while (p < same && a->layers[l].pages[p] == b->layers[l].pages[p]) p++;
+        same = p;
+    }
+    return ae_min64(same * AE_KV_PAGE, ae_min64(a->len, b->len));
+}
+
 static size_t bytes_of(int64_t n_layers, int64_t table, int64_t pages, size_t page_bytes)
 {
     return sizeof(ae_kv) + (size_t)n_layers * sizeof(ae_kv_layer) +

@@ -59,6 +59,8 @@ int64_t ae_kv_keepable(const ae_kv *kv, int64_t len);
 /* Forgets all but the first ae_kv_keepable(len) positions, and returns how many those are: whoever
  * gets 0 for more computes all of it again. */
 int64_t ae_kv_truncate(ae_kv *kv, int64_t len);
+/* How many of the first positions lie in pages that both hold, and take no memory twice. */
+int64_t ae_kv_shared(const ae_kv *a, const ae_kv *b);
 /* Memory held; a page that several caches share counts for each. */
 size_t ae_kv_bytes(const ae_kv *kv);
 /* The most that ae_kv_bytes() will be of a cache that grows to so many positions, at most `batch`

@@ -250,6 +250,49 @@ static void what_was_used_longest_ago_goes_first(void **state)
     ae_prefixes_close(p);
 }
 
+/* A thousand texts that branch from one another: each is found again, as long as any other text
+ * goes, and what they share is counted once. Seed 9. */
+static void many_branches_are_found(void **state)
+{
+    enum { TEXTS = 1000, STEM = 128 };
+    (void)state;
+    static int32_t texts[TEXTS][MAX_PROMPT];
+    static int64_t lengths[TEXTS];
+    aerie_error err = { 0 };
+    ae_prefixes *p = NULL;
+    ae_kv *stem = filled_kv(STEM);
+    ae_kv_options o = { .shape = { AE_F32, 1, 16 }, .n_layers = 1, .capacity = STEM };
+    ae_rng rng;
+    int64_t len, total = 0;
+    ae_rng_seed(&rng, 9);
+    assert_int_equal(ae_prefixes_open(&p, LOTS, &err), AERIE_OK);
+    for (int t = 0; t < TEXTS; t++) {
+        ae_kv *kv;
+        int64_t n = lengths[t] = 1 + (int64_t)ae_rng_below(&rng, STEM);
+        for (int64_t i = 0; i < n; i++)
+            texts[t][i] = i < n / 2 ? 1 : (int32_t)ae_rng_below(&rng, 3);
+        assert_int_equal(ae_kv_new(&kv, &o, stem, n, &err), AERIE_OK);
+        ae_prefixes_keep(p, texts[t], n, kv);
+        total += n;
+    }
+    /* All of them share the stem's pages; neighbours know of each other alone. */
+    assert_in_range(ae_prefixes_held(p), STEM / 2, total / 2);
+    for (int t = 0; t < TEXTS; t++) {
+        int64_t longest = 0, cut = lengths[t] - (int64_t)ae_rng_below(&rng, (uint64_t)lengths[t]);
+        for (int u = 0; u < TEXTS; u++)
+            longest = ae_max64(longest, ae_prefixes_common(texts[u], lengths[u], texts[t], cut));
+        ae_prefixes_find(p, texts[t], cut, &len);
+        assert_int_equal(len, longest);
+        texts[t][cut / 2] ^= 1; /* and what is not there is found as far as something is */
+        int64_t held = 0;
+        ae_prefixes_find(p, texts[t], cut, &held);
+        texts[t][cut / 2] ^= 1;
+        assert_true(held >= cut / 2);
+    }
+    ae_prefixes_close(p);
+    ae_kv_free(stem);
+}
+
 /* The n-th allocation fails, n = 1, 2, ... A reply that came all the same is the right one. */
 static void running_out_of_memory_changes_no_reply(void **state)
 {
@@ -290,6 +333,7 @@ int main(void)
         cmocka_unit_test(a_preamble_is_computed_once),
         cmocka_unit_test(a_window_lends_what_it_holds),
         cmocka_unit_test(what_was_used_longest_ago_goes_first),
+        cmocka_unit_test(many_branches_are_found),
         cmocka_unit_test(running_out_of_memory_changes_no_reply),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
