@@ -40,6 +40,7 @@ typedef struct {
     bool top_is_sorted;
     int hold_every, stop_after, cancel_after; /* events; 0: never */
     int kind;                                 /* what was asked */
+    bool cancel_in_prompt;
 } reader;
 
 static void open_reader(reader *r, aerie_engine *e)
@@ -92,6 +93,7 @@ static aerie_flow on_event(void *user, const aerie_event *event)
         flow = read_text(r, event);
         break;
     case AERIE_EVENT_PROMPT:
+        if (r->cancel_in_prompt) aerie_engine_cancel(r->engine, event->ticket);
         for (size_t i = 0; i < event->n_tokens && r->n_prompt_tokens < 64; i++)
             r->prompt_logprobs[r->n_prompt_tokens++] = event->tokens[i].token.logprob;
         break;
@@ -663,6 +665,25 @@ static void callers_stop_cancel_and_hold(void **state)
     aerie_engine_close(e);
 }
 
+static void a_prompt_is_cancelled_while_it_is_read(void **state)
+{
+    const world *w = *state;
+    const aerie_engine_options o = { .max_batch = 16, .parallel = 2 };
+    aerie_engine *e = open_engine(w, &o);
+    static int32_t ids[300];
+    for (int i = 0; i < 300; i++) ids[i] = 100 + i;
+    const aerie_ask a = { .kind = AERIE_ASK_LOG_PROBS, .ids = ids, .n_ids = 300 };
+    reader r;
+    open_reader(&r, e);
+    r.cancel_in_prompt = true;
+    ask(e, &a, &r);
+    await_end(&r);
+    assert_int_equal(r.status, AERIE_INTERRUPTED);
+    assert_int_equal(r.n_prompt_tokens, 17); /* those of one pass, and the first of all */
+    close_reader(&r);
+    aerie_engine_close(e);
+}
+
 enum { MANY = 500 };
 
 /* Random asks, of which some are cancelled by a timeless count of events, some rest and go on. */
@@ -778,6 +799,7 @@ int main(void)
         cmocka_unit_test(wrong_asks_are_sentences),
         cmocka_unit_test(a_full_queue_is_busy),
         cmocka_unit_test(callers_stop_cancel_and_hold),
+        cmocka_unit_test(a_prompt_is_cancelled_while_it_is_read),
         cmocka_unit_test(running_out_of_memory_is_a_status),
         cmocka_unit_test(a_crowd_gets_what_each_would_get_alone),
     };
