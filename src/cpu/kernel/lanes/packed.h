@@ -118,6 +118,14 @@ static ALWAYS_INLINE reg_ints whole_minimum(const ae_packed_format f, const reg_
     return reg_i8(whole_at(f, p, g + AE_CHUNK / f.group));
 }
 
+static ALWAYS_INLINE reg_floats float_scale(const ae_packed_format f, const reg_place *p,
+                                            const int h, const reg_floats d)
+{
+    reg_floats scale = __builtin_convertvector(whole_scale(f, p, h), reg_floats);
+
+    return ae_packed_folds(&f) ? scale : scale * d;
+}
+
 /* The scales of a block. */
 static ALWAYS_INLINE reg_scale scale_of(const ae_packed_format f, const reg_place *p)
 {
@@ -130,11 +138,8 @@ static ALWAYS_INLINE reg_scale scale_of(const ae_packed_format f, const reg_plac
         return s;
     }
     s.d = reg_halves(d);
-    UNROLL for (int h = 0; h < AE_BLOCK / f.group; h++)
-    {
-        s.scale[h] = __builtin_convertvector(whole_scale(f, p, h), reg_floats);
-        if (!ae_packed_folds(&f)) s.scale[h] *= s.d;
-    }
+    s.scale[0] = float_scale(f, p, 0, s.d);
+    if (f.group == 16) s.scale[1] = float_scale(f, p, 1, s.d);
     return s;
 }
 
@@ -143,17 +148,23 @@ typedef struct {
     reg_floats at[16][2][REGS];
 } reg_table;
 
-static ALWAYS_INLINE void multiply_scales(const ae_packed_format f, const int regs, reg_table *out,
-                                          const reg_scale *s)
+/* Those of group h. */
+static ALWAYS_INLINE void multiply_group(const ae_packed_format f, const int regs, const int h,
+                                         reg_table *out, const reg_scale *s)
 {
-    const int n = ae_packed_folds(&f) ? 1 : AE_BLOCK / f.group;
-
     UNROLL for (int m = 0; m < 16; m++)
     {
         const float by = 1 + 0.0625f * (float)m;
-        UNROLL for (int h = 0; h < n; h++) UNROLL for (int g = 0; g < regs; g++) out->at[m][h][g] =
+        UNROLL for (int g = 0; g < regs; g++) out->at[m][h][g] =
             (ae_packed_folds(&f) ? s[g].d : s[g].scale[h]) * by;
     }
+}
+
+static ALWAYS_INLINE void multiply_scales(const ae_packed_format f, const int regs, reg_table *out,
+                                          const reg_scale *s)
+{
+    multiply_group(f, regs, 0, out, s);
+    if (f.group == 16 && !ae_packed_folds(&f)) multiply_group(f, regs, 1, out, s);
 }
 
 /* scale * dx, of group h and register g; table may be NULL. */
