@@ -40,8 +40,9 @@ aerie_status ae_adapter_begin(ae_adapter **out, const ae_model *m, bool trainabl
     a->scale = 1;
     size_t n = (size_t)a->n_layers * AE_N_PROJ;
     a->loras = ae_arena_take(&a->arena, n, sizeof *a->loras);
+    a->alphas = ae_arena_take(&a->arena, n, sizeof *a->alphas);
     a->params = ae_arena_take(&a->arena, 3 * n + 1, sizeof *a->params);
-    if (!a->loras || !a->params) {
+    if (!a->loras || !a->alphas || !a->params) {
         ae_adapter_close(a);
         return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter");
     }
@@ -92,24 +93,39 @@ static aerie_status add_magnitudes(ae_adapter *a, ae_lora *lora, const ae_param_
     return AERIE_OK;
 }
 
+bool ae_adapter_is_special(const ae_adapter *a, int64_t i)
+{
+    return a->loras[i].a &&
+           (a->loras[i].a->rows != a->options.rank || a->alphas[i] != a->options.alpha);
+}
+
+bool ae_adapter_has_special(const ae_adapter *a)
+{
+    for (int64_t i = 0; i < a->n_layers * AE_N_PROJ; i++)
+        if (ae_adapter_is_special(a, i)) return true;
+    return false;
+}
+
 aerie_status ae_adapter_add(ae_adapter *a, const ae_model *m, int64_t layer, int projection,
-                            aerie_error *err)
+                            const ae_lora_size *size, aerie_error *err)
 {
     ae_param_site site = ae_param_of_projection(&m->config, &m->weights, layer, projection);
     ae_lora *lora = &a->loras[layer * AE_N_PROJ + projection];
     const ae_lora_options *o = &a->options;
-    double rank = (double)o->rank;
-    ae_tensor *down = new_matrix(a, o->rank, site.cols), *up = new_matrix(a, site.rows, o->rank);
+    double rank = (double)size->rank;
+    ae_tensor *down = new_matrix(a, size->rank, site.cols),
+              *up = new_matrix(a, site.rows, size->rank);
     const char *down_name = param_name(a, &site, "lora_A.weight"),
                *up_name = param_name(a, &site, "lora_B.weight");
 
     if (!down || !up || !down_name || !up_name)
         return aerie_fail(err, AERIE_NO_MEMORY, "no room for an adapter of rank %lld",
-                          (long long)o->rank);
+                          (long long)size->rank);
+    a->alphas[layer * AE_N_PROJ + projection] = size->alpha;
     *lora = (ae_lora){
         .a = down,
         .b = up,
-        .scale = (float)(o->alpha / (o->rslora ? sqrt(rank) : rank)),
+        .scale = (float)(size->alpha / (o->rslora ? sqrt(rank) : rank)),
         .dropout = o->dropout,
         .site = (uint64_t)(layer * AE_N_PROJ + projection + 1),
     };
@@ -179,10 +195,11 @@ aerie_status ae_adapter_new(ae_adapter **out, const ae_model *m, const ae_lora_o
     if (!status) status = ae_adapter_begin(&a, m, true, err);
     if (status) return status;
     a->options = *options;
+    const ae_lora_size size = { options->rank, options->alpha };
     for (int64_t layer = ae_first_trained(a->n_layers, options->last_layers); layer < a->n_layers;
          layer++)
         for (int p = 0; !status && p < AE_N_PROJ; p++)
-            if (options->targets[p]) status = ae_adapter_add(a, m, layer, p, err);
+            if (options->targets[p]) status = ae_adapter_add(a, m, layer, p, &size, err);
     for (int64_t i = 0; !status && i < a->n_params; i += options->dora ? 3 : 2)
         fill_uniform(&a->params[i], seed);
     if (!status && options->head.score) status = new_score(a, m, err);
@@ -231,6 +248,8 @@ void ae_adapter_hash(const ae_adapter *a, char out[65])
     snprintf(text, sizeof text, "%lld %.9g %d", (long long)a->options.rank,
              (double)a->options.alpha, a->options.rslora);
     ae_sha256_add(&s, text, strlen(text) + 1);
+    if (ae_adapter_has_special(a))
+        ae_sha256_add(&s, a->alphas, (size_t)(a->n_layers * AE_N_PROJ) * sizeof *a->alphas);
     for (int64_t i = 0; i < a->n_params; i++) {
         const ae_tensor *t = a->params[i].tensor;
         ae_sha256_add(&s, a->params[i].name, strlen(a->params[i].name) + 1);

@@ -65,15 +65,29 @@ typedef struct {
     char name[3][AE_PARAM_NAME + 64];
 } stored_lora;
 
+static aerie_status check_size(const ae_lora_size *size, const char *path, const char *name,
+                               aerie_error *err)
+{
+    if (size->rank >= 1 && size->rank <= 4096 && isfinite(size->alpha) && size->alpha > 0)
+        return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_FILE,
+                      "%s: '%s' has a rank of %lld and an alpha of %g; a rank is from 1 to 4096, "
+                      "and an alpha is positive",
+                      path, name, (long long)size->rank, (double)size->alpha);
+}
+
 static aerie_status fill_one(ae_adapter *a, const ae_model *m, const ae_param_site *site,
-                             const stored_lora *stored, bool interleaved, const char *path,
+                             const stored_lora *stored, const ae_adapter_source *source,
                              aerie_error *err)
 {
+    const char *path = source->path;
     int projection = site->param->projection;
     bool to = m->config.rope_interleaved;
-    bool reorder = site->param->permuted && interleaved != to;
+    bool reorder = site->param->permuted && source->interleaved != to;
     int64_t head_dim = reorder ? m->config.head_dim : 0;
-    aerie_status status = ae_adapter_add(a, m, site->layer, projection, err);
+    ae_lora_size size = source->size_of(source->user, site, stored->part[AE_LORA_A]);
+    aerie_status status = check_size(&size, path, stored->name[AE_LORA_A], err);
+    if (!status) status = ae_adapter_add(a, m, site->layer, projection, &size, err);
     const ae_lora *lora = &a->loras[site->layer * AE_N_PROJ + projection];
     ae_stored_tensor column;
 
@@ -115,11 +129,12 @@ static aerie_status fill_score(ae_adapter *a, const ae_model *m, const ae_stored
     return status ? status : read_matrix(a->score, stored, 0, false, path, err);
 }
 
-aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_list *list,
-                             ae_adapter_name_fn *name, const char *score, bool interleaved,
-                             const char *path, aerie_error *err)
+aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_adapter_source *source,
+                             aerie_error *err)
 {
-    const ae_stored_tensor *head = ae_tensor_list_find(list, score);
+    const ae_tensor_list *list = source->list;
+    const char *path = source->path;
+    const ae_stored_tensor *head = ae_tensor_list_find(list, source->score);
     aerie_status status = AERIE_OK;
     stored_lora stored;
     size_t used = 0, found;
@@ -127,10 +142,11 @@ aerie_status ae_adapter_fill(ae_adapter *a, const ae_model *m, const ae_tensor_l
     for (int64_t i = 0; !status && i < a->n_layers * AE_N_PROJ; i++) {
         ae_param_site site =
             ae_param_of_projection(&m->config, &m->weights, i / AE_N_PROJ, (int)(i % AE_N_PROJ));
-        status = find_parts(&stored, &found, a->options.dora ? 3 : 2, list, &site, name, path, err);
+        status = find_parts(&stored, &found, a->options.dora ? 3 : 2, list, &site, source->name,
+                            path, err);
         if (status || found == 0) continue;
         used += found;
-        status = fill_one(a, m, &site, &stored, interleaved, path, err);
+        status = fill_one(a, m, &site, &stored, source, err);
     }
     if (!status && head) status = fill_score(a, m, head, path, err);
     if (head) used++;
@@ -170,6 +186,17 @@ static aerie_status read_options(ae_lora_options *o, const ae_gguf *g, aerie_err
     ae_lora_options probe = *o;
     probe.targets[AE_PROJ_Q] = true; /* which there are is seen later */
     return ae_adapter_check_options(&probe, ae_gguf_name(g), err);
+}
+
+/* Ranks may differ, as llama.cpp allows it; alpha is the file's, which is divided by the rank. */
+static ae_lora_size size_of(const void *user, const ae_param_site *site,
+                            const ae_stored_tensor *down)
+{
+    const ae_lora_options *o = user;
+    double ratio = o->rslora && down->rows > 0 ? (double)o->rank / (double)down->rows : 1;
+
+    (void)site;
+    return (ae_lora_size){ down->rows, (float)(o->alpha * (ratio == 1 ? 1 : sqrt(ratio))) };
 }
 
 static aerie_status read_chain(ae_adapter *a, const ae_gguf *g, aerie_error *err)
@@ -219,7 +246,14 @@ aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_m
     if (!status) status = read_options(&a->options, g, err);
     if (!status) status = read_chain(a, g, err);
     if (!status)
-        status = ae_adapter_fill(a, m, ae_gguf_tensors(g), gguf_name, score_name, interleaved, path,
+        status = ae_adapter_fill(a, m,
+                                 &(ae_adapter_source){ .list = ae_gguf_tensors(g),
+                                                       .path = path,
+                                                       .name = gguf_name,
+                                                       .score = score_name,
+                                                       .interleaved = interleaved,
+                                                       .size_of = size_of,
+                                                       .user = &a->options },
                                  err);
     ae_gguf_close(g);
     if (status) {
@@ -232,17 +266,31 @@ aerie_status ae_adapter_read_gguf(ae_adapter **out, const char *path, const ae_m
 
 /* ---- writing ---- */
 
+/* Other programs divide it by the rank always. */
+static double file_alpha(const ae_lora_options *o)
+{
+    return o->alpha * (o->rslora ? sqrt((double)o->rank) : 1);
+}
+
+/* What B is multiplied with, so that the file's one alpha over the rank is the lora's scale: 1
+ * unless it has a rank under rsLoRA, or an alpha, of its own. */
+static float factor_of(const ae_adapter *a, int64_t i)
+{
+    double rank = (double)a->loras[i].a->rows, alpha = (double)a->alphas[i];
+
+    return (float)(alpha * (a->options.rslora ? sqrt(rank) : 1) / file_alpha(&a->options));
+}
+
 static void write_header(const ae_adapter *a, const ae_model *m, const ae_bytes *chain,
                          ae_gguf_writer *w)
 {
     const ae_lora_options *o = &a->options;
-    double alpha = o->alpha * (o->rslora ? sqrt((double)o->rank) : 1);
 
     ae_gguf_set_text(w, "general.type", "adapter");
     ae_gguf_set_text(w, "general.architecture", m->config.architecture);
     ae_gguf_set_text(w, "adapter.type", "lora");
-    ae_gguf_set_f32(w, "adapter.lora.alpha", (float)alpha);
-    ae_gguf_set_bool(w, OWN "rslora", o->rslora);
+    ae_gguf_set_f32(w, "adapter.lora.alpha", (float)file_alpha(o));
+    ae_gguf_set_bool(w, OWN "rslora", o->rslora && !ae_adapter_has_special(a));
     if (o->dora) ae_gguf_set_bool(w, OWN "dora", true);
     ae_gguf_set_f32(w, OWN "dropout", o->dropout);
     ae_gguf_set_span(w, AE_CHAIN_KEY, ae_span_of(chain));
@@ -260,6 +308,31 @@ void ae_adapter_send(const ae_tensor *t, int64_t head_dim, bool to_interleaved,
 static void gguf_sink(void *file, const void *data, size_t bytes)
 {
     ae_gguf_writer_add(file, data, bytes);
+}
+
+/* Its columns are the rank, at most 4096. */
+static void send_scaled(const ae_tensor *t, float factor, int64_t head_dim, bool to_interleaved,
+                        ae_gguf_writer *w)
+{
+    float x[4096];
+
+    for (int64_t r = 0; r < t->rows; r++) {
+        int64_t row = head_dim ? ae_rope_row(r, head_dim, to_interleaved) : r;
+        for (int64_t c = 0; c < t->cols; c++) x[c] = factor * ae_f32(t)[row * t->cols + c];
+        ae_gguf_writer_add(w, x, (size_t)t->cols * sizeof *x);
+    }
+}
+
+/* The data of part k, its rows as the family's files have them. */
+static void send_part(const ae_adapter *a, int64_t i, int k, const ae_tensor *t, int64_t head_dim,
+                      bool interleaved, ae_gguf_writer *w)
+{
+    float factor = factor_of(a, i);
+
+    if (k == AE_LORA_B && factor != 1)
+        send_scaled(t, factor, head_dim, interleaved, w);
+    else
+        ae_adapter_send(t, k == AE_LORA_A ? 0 : head_dim, interleaved, gguf_sink, w);
 }
 
 static void write_score(const ae_adapter *a, bool announce, ae_gguf_writer *w)
@@ -283,6 +356,7 @@ static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce
         ae_param_site site =
             ae_param_of_projection(&m->config, &m->weights, i / AE_N_PROJ, (int)(i % AE_N_PROJ));
         bool reorder = site.param->permuted && interleaved != a->rope_interleaved;
+        int64_t head_dim = reorder ? m->config.head_dim : 0;
         const ae_tensor *parts[] = { lora->a, lora->b, lora->m };
         for (int k = 0; k < (lora->m ? 3 : 2); k++) {
             const ae_tensor *t = parts[k];
@@ -292,8 +366,7 @@ static void write_matrices(const ae_adapter *a, const ae_model *m, bool announce
                 ae_gguf_writer_tensor(w, name, AE_F32, vector ? 1 : t->rows,
                                       vector ? t->rows : t->cols);
             else
-                ae_adapter_send(t, k != AE_LORA_A && reorder ? m->config.head_dim : 0, interleaved,
-                                gguf_sink, w);
+                send_part(a, i, k, t, head_dim, interleaved, w);
         }
     }
     write_score(a, announce, w);

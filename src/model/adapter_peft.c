@@ -1,6 +1,6 @@
 /* adapter_peft.c -- a LoRA adapter out of a PEFT folder (adapter_config.json and
  * adapter_model.safetensors). */
-#include "model/adapter.h"
+#include "model/adapter_pattern.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,8 +40,7 @@ static bool saves_other_modules(const json_t *root)
 /* What PEFT can do and this build does not: better refused than half applied. */
 static aerie_status check_plain(const json_t *root, const char *path, aerie_error *err)
 {
-    static const char *const extras[] = { "rank_pattern", "alpha_pattern", "fan_in_fan_out",
-                                          "layer_replication", "use_qalora" };
+    static const char *const extras[] = { "fan_in_fan_out", "layer_replication", "use_qalora" };
     const char *type = json_string_value(json_object_get(root, "peft_type"));
     const char *bias = json_string_value(json_object_get(root, "bias"));
 
@@ -64,8 +63,32 @@ static aerie_status check_plain(const json_t *root, const char *path, aerie_erro
     return AERIE_OK;
 }
 
-static aerie_status read_options(ae_lora_options *o, const char *path, aerie_error *err)
+/* What a configuration says of sizes. */
+typedef struct {
+    ae_lora_options *options;
+    ae_pattern *ranks, *alphas;
+} sizes;
+
+static ae_lora_size size_of(const void *user, const ae_param_site *site,
+                            const ae_stored_tensor *down)
 {
+    const sizes *s = user;
+    char module[AE_PARAM_NAME];
+    double rank;
+
+    (void)down;
+    ae_param_hf_name(site, module);
+    module[strlen(module) - strlen(".weight")] = '\0';
+    rank = ae_pattern_find(s->ranks, module, (double)s->options->rank);
+    return (ae_lora_size){
+        rank >= 1 && rank <= 4096 ? (int64_t)rank : 0,
+        (float)ae_pattern_find(s->alphas, module, (double)s->options->alpha),
+    };
+}
+
+static aerie_status read_options(sizes *s, const char *path, aerie_error *err)
+{
+    ae_lora_options *o = s->options;
     ae_bytes text = { 0 };
     json_error_t where;
     json_t *root = NULL;
@@ -87,6 +110,8 @@ static aerie_status read_options(ae_lora_options *o, const char *path, aerie_err
     ae_lora_options probe = *o;
     probe.targets[AE_PROJ_Q] = true; /* which there are is seen by the tensors */
     status = ae_adapter_check_options(&probe, path, err);
+    if (!status) status = ae_pattern_read(&s->ranks, root, "rank_pattern", path, err);
+    if (!status) status = ae_pattern_read(&s->alphas, root, "alpha_pattern", path, err);
 done:
     json_decref(root);
     ae_bytes_free(&text);
@@ -109,18 +134,28 @@ aerie_status ae_adapter_read_peft(ae_adapter **out, const char *folder, const ae
     char *weights = ae_path_join(folder, "adapter_model.safetensors");
     ae_safetensors *s = NULL;
     ae_adapter *a = NULL;
+    sizes of = { 0 };
     aerie_status status = AERIE_OK;
 
     if (!config || !weights)
         status = aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for a path", folder);
     if (!status) status = ae_adapter_begin(&a, m, trainable, err);
-    if (!status) status = read_options(&a->options, config, err);
+    if (a) of.options = &a->options;
+    if (!status) status = read_options(&of, config, err);
     if (!status) status = ae_safetensors_open(&s, weights, err);
     if (!status)
-        status = ae_adapter_fill(a, m, ae_safetensors_tensors(s), ae_adapter_peft_name,
-                                 AE_PEFT_SCORE, false, weights, err);
+        status = ae_adapter_fill(a, m,
+                                 &(ae_adapter_source){ .list = ae_safetensors_tensors(s),
+                                                       .path = weights,
+                                                       .name = ae_adapter_peft_name,
+                                                       .score = AE_PEFT_SCORE,
+                                                       .size_of = size_of,
+                                                       .user = &of },
+                                 err);
     if (!status) status = read_chain(a, s, weights, err);
     ae_safetensors_close(s);
+    ae_pattern_free(of.ranks);
+    ae_pattern_free(of.alphas);
     ae_free(config);
     ae_free(weights);
     if (status) {

@@ -1,7 +1,7 @@
 /* adapter_peft_write.c -- a LoRA adapter as a PEFT folder. Its chain lies in the metadata of the
  * weights' file: PEFT before 0.14 refuses an adapter_config.json with keys that it does not know.
  */
-#include "model/adapter.h"
+#include "model/adapter_pattern.h"
 #include "model/tokenizer_files.h"
 
 #include <math.h>
@@ -77,8 +77,7 @@ static json_t *targets_json(const ae_lora_options *o)
     return list;
 }
 
-/* PEFT's hints say int for alpha; a whole number is written as one. */
-static json_t *number_json(double value)
+json_t *ae_adapter_number_json(double value)
 {
     return value == floor(value) && fabs(value) < 1e9 ? json_integer((json_int_t)value)
                                                       : json_real(value);
@@ -99,16 +98,17 @@ static json_t *layers_json(const ae_adapter *a)
     return NULL;
 }
 
-static json_t *config_json(const ae_adapter *a, const ae_model *m)
+/* Takes the patterns. */
+static json_t *config_json(const ae_adapter *a, const ae_model *m, json_t *ranks, json_t *alphas)
 {
     const ae_lora_options *o = &a->options;
-    json_t *root =
-        json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:o, s:f, s:o, s:b, s:b, s:{}, s:{}}",
-                  "peft_type", "LORA", "task_type", a->score ? "SEQ_CLS" : "CAUSAL_LM", "bias",
-                  "none", "inference_mode", 1, "init_lora_weights", 1, "fan_in_fan_out", 0, "r",
-                  (json_int_t)o->rank, "lora_alpha", number_json((double)o->alpha), "lora_dropout",
-                  (double)o->dropout, "target_modules", targets_json(o), "use_rslora", o->rslora,
-                  "use_dora", o->dora, "rank_pattern", "alpha_pattern");
+    json_t *root = json_pack(
+        "{s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:o, s:f, s:o, s:b, s:b, s:o, s:o}", "peft_type",
+        "LORA", "task_type", a->score ? "SEQ_CLS" : "CAUSAL_LM", "bias", "none", "inference_mode",
+        1, "init_lora_weights", 1, "fan_in_fan_out", 0, "r", (json_int_t)o->rank, "lora_alpha",
+        ae_adapter_number_json((double)o->alpha), "lora_dropout", (double)o->dropout,
+        "target_modules", targets_json(o), "use_rslora", o->rslora, "use_dora", o->dora,
+        "rank_pattern", ranks, "alpha_pattern", alphas);
     json_t *modules = a->score ? json_pack("[s]", "score") : json_null();
     json_t *base = json_string(m->path);
 
@@ -123,11 +123,15 @@ static json_t *config_json(const ae_adapter *a, const ae_model *m)
 static aerie_status write_config(const ae_adapter *a, const ae_model *m, const char *folder,
                                  aerie_error *err)
 {
-    json_t *root = config_json(a, m);
-    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
-    aerie_status status =
-        text ? ae_write_into(folder, "adapter_config.json", ae_span_text(text), err)
-             : aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for its configuration", folder);
+    json_t *ranks, *alphas, *root = NULL;
+    char *text;
+    aerie_status status = ae_pattern_write(&ranks, &alphas, a, m, err);
+
+    if (status) return status;
+    root = config_json(a, m, ranks, alphas);
+    text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    status = text ? ae_write_into(folder, "adapter_config.json", ae_span_text(text), err)
+                  : aerie_fail(err, AERIE_NO_MEMORY, "%s: no room for its configuration", folder);
 
     free(text);
     json_decref(root);

@@ -465,6 +465,132 @@ static void peft_written(void **state)
     scratch_remove(scratch);
 }
 
+/* ---- ranks and alphas of some projections alone ---- */
+
+static const char patterns[] =
+    "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": \"all-linear\", "
+    "\"rank_pattern\": {\"q_proj\": 2, \"layers\\\\.1\\\\..*down_proj\": 3, \"(.*)*(.*)*(.*)*x\": "
+    "1}, "
+    "\"alpha_pattern\": {\"model.layers.0.self_attn.[qkvo]_proj\": 24}, \"use_rslora\": %s}";
+
+static int64_t rank_of(const char *name)
+{
+    if (strstr(name, "q_proj")) return 2;
+    return strstr(name, "layers.1.") && strstr(name, "down_proj") ? 3 : 4;
+}
+
+static double alpha_of(const char *name)
+{
+    return strstr(name, "layers.0.self_attn") ? 24 : 8;
+}
+
+/* The first columns of a matrix, or its first rows: those of the rank. */
+static void narrow(ae_tensor *t, int64_t rank, bool rows)
+{
+    if (!rows)
+        for (int64_t r = 0; r < t->rows; r++)
+            for (int64_t k = 0; k < rank; k++) ae_f32(t)[r * rank + k] = ae_f32(t)[r * t->cols + k];
+    *(rows ? &t->rows : &t->cols) = rank;
+}
+
+/* An adapter of rank 4 becomes one of those ranks; w += scale * b * a in the model. */
+static void narrow_and_merge(ae_model *m, const ae_adapter *a, bool rslora)
+{
+    ae_named_param base[MAX], p[MAX];
+    int64_t n_base = ae_model_params(m, base, MAX), n = ae_adapter_params(a, p, MAX);
+
+    for (int64_t i = 0; i < n; i += 2) {
+        char name[128];
+        int64_t rank = rank_of(p[i].name);
+        double scale = alpha_of(p[i].name) / (rslora ? sqrt((double)rank) : (double)rank);
+        narrow(p[i].tensor, rank, true);
+        narrow(p[i + 1].tensor, rank, false);
+        snprintf(name, sizeof name, "%.*sweight", (int)(strlen(p[i].name) - 13), p[i].name);
+        ae_tensor *w = find(base, n_base, name);
+        for (int64_t r = 0; r < w->rows; r++)
+            for (int64_t c = 0; c < w->cols; c++) {
+                double sum = 0;
+                for (int64_t k = 0; k < rank; k++)
+                    sum += (double)ae_f32(p[i + 1].tensor)[r * rank + k] *
+                           ae_f32(p[i].tensor)[k * w->cols + c];
+                ae_f32(w)[r * w->cols + c] += (float)(scale * sum);
+            }
+    }
+}
+
+/* Read, written and read again, as a folder and as a file: the same function. */
+static void check_patterns(const char *scratch, bool rslora)
+{
+    char *folder = join(scratch, "peft"), *again = join(scratch, "again"),
+         *file = join(scratch, "a.gguf"), config[600], first[65], second[65];
+    ae_model *m = open_or_fail(SHAPES "mistral"), *merged;
+    ae_adapter *a = new_adapter(m, false);
+    aerie_error err = { 0 };
+    int64_t n = (int64_t)AE_COUNT(ids) * ae_model_config(m)->vocab_size;
+
+    assert_int_equal(ae_model_trainable(&merged, m, NULL), AERIE_OK);
+    narrow_and_merge(merged, a, rslora);
+    snprintf(config, sizeof config, patterns, rslora ? "true" : "false");
+    write_peft(folder, a, config, NULL);
+    ae_adapter *read = open_adapter(folder, m);
+    float *want = logits_with(merged, NULL, 0), *x = logits_with(m, &read, 1);
+    assert_true(apart(want, x, n) < 3e-6);
+    if (ae_adapter_save_peft(read, again, m, &err)) fail_msg("%s", err.message);
+    if (ae_adapter_save(read, file, m, &err)) fail_msg("%s", err.message);
+    ae_adapter *from[] = { open_adapter(again, m), open_adapter(file, m) };
+    ae_adapter_hash(read, first);
+    ae_adapter_hash(from[0], second);
+    assert_string_equal(first, second);
+    for (int i = 0; i < 2; i++) {
+        float *y = logits_with(m, &from[i], 1);
+        print_message("patterns, saved: %.1e\n", apart(x, y, n));
+        assert_true(apart(x, y, n) <= (i == 0 ? 0 : 2e-6));
+        ae_adapter_close(from[i]);
+        ae_free(y);
+    }
+    ae_free(want);
+    ae_free(x);
+    ae_adapter_close(a);
+    ae_adapter_close(read);
+    ae_model_close(merged);
+    ae_model_close(m);
+    ae_free(folder);
+    ae_free(again);
+    ae_free(file);
+}
+
+static void peft_patterns(void **state)
+{
+    static const char *const bad[][2] = {
+        { "\"rank_pattern\": {\"q_proj\": 3}", "ask for" },
+        { "\"rank_pattern\": {\"q_proj\": 1e9}", "a rank is from 1 to 4096" },
+        { "\"alpha_pattern\": {\"q_proj\": -1}", "an alpha is positive" },
+        { "\"alpha_pattern\": {\"(\": 1}", "no regular expression" },
+        { "\"alpha_pattern\": {\"q_proj\": \"1\"}", "has no number" },
+        { "\"rank_pattern\": 3", "is no object" },
+    };
+    char *scratch = scratch_make(), *folder = join(scratch, "bad");
+    ae_model *m = open_or_fail(SHAPES "mistral");
+    ae_adapter *a = new_adapter(m, false), *none = NULL;
+    (void)state;
+
+    check_patterns(scratch, false);
+    check_patterns(scratch, true);
+    for (size_t i = 0; i < AE_COUNT(bad); i++) {
+        char config[200];
+        aerie_error err = { 0 };
+        snprintf(config, sizeof config,
+                 "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, %s}", bad[i][0]);
+        write_peft(folder, a, config, NULL);
+        assert_int_not_equal(ae_adapter_open(&none, folder, m, false, &err), AERIE_OK);
+        if (!strstr(err.message, bad[i][1])) fail_msg("'%s', wanted '%s'", err.message, bad[i][1]);
+    }
+    ae_adapter_close(a);
+    ae_model_close(m);
+    ae_free(folder);
+    scratch_remove(scratch);
+}
+
 static void expect_refused(const ae_model *m, const char *const *specs, int n, const char *why)
 {
     ae_adapter *out[AE_MAX_LORA] = { NULL };
@@ -561,7 +687,8 @@ int main(void)
         cmocka_unit_test(same_as_merged), cmocka_unit_test(file_keeps_it),
         cmocka_unit_test(peft_folder),    cmocka_unit_test(stacked),
         cmocka_unit_test(peft_written),   cmocka_unit_test(chained),
-        cmocka_unit_test(bad_options),    cmocka_unit_test(dora),
+        cmocka_unit_test(peft_patterns),  cmocka_unit_test(bad_options),
+        cmocka_unit_test(dora),
     };
 
     if (ae_device_open(&device, AE_CPU_AUTO, 1, NULL)) return 1;
