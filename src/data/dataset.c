@@ -350,11 +350,15 @@ aerie_status ae_dataset_none_left(const ae_dataset *d, size_t n_records, aerie_e
                           "%s: no prompt is left: all %zu are empty or longer than "
                           "'max_prompt_length'",
                           ae_dataset_file(d), n_records);
+    if (n_records == 0)
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: nothing is left to train on: in no row is an answer better than "
+                          "another (or enough better, where 'min_margin' asks for it)",
+                          ae_dataset_file(d));
     return aerie_fail(err, AERIE_BAD_FILE,
                       "%s: nothing is left to train on: all %zu records are empty or lose their "
-                      "reply to max_length%s",
-                      ae_dataset_file(d), n_records,
-                      n_records ? "" : ", or no row has an answer that is better than another");
+                      "reply to max_length",
+                      ae_dataset_file(d), n_records);
 }
 
 size_t ae_dataset_left_out(const ae_dataset *d)

@@ -72,6 +72,15 @@ static aerie_status next_char(ae_rows *r, char *c, aerie_error *err)
     return status;
 }
 
+/* What Python's json writes for them, no other program reads. */
+static const char *advice_on(const json_error_t *where)
+{
+    bool number = strstr(where->text, "'NaN") || strstr(where->text, "Infinity");
+
+    return number ? "JSON knows no NaN and no Infinity: write null, or remove this row"
+                  : "mend or remove this line, or the file is cut off";
+}
+
 /* ---- lines ---- */
 
 static aerie_status find_line(ae_rows *r, size_t *len, aerie_error *err)
@@ -102,10 +111,8 @@ static aerie_status next_line(ae_rows *r, ae_row *out, aerie_error *err)
     out->line = r->line;
     out->json = json_loadb(r->text.data, len, JSON_ALLOW_NUL | JSON_DECODE_ANY, &where);
     if (!out->json)
-        status = aerie_fail(
-            err, AERIE_BAD_FILE,
-            "%s:%zu: no JSON (%s, column %d); mend or remove this line, or the file is cut off",
-            r->name, r->line, where.text, where.column);
+        status = aerie_fail(err, AERIE_BAD_FILE, "%s:%zu: no JSON (%s, column %d); %s", r->name,
+                            r->line, where.text, where.column, advice_on(&where));
     drop(r, len); /* a bad one too: whoever counts bad rows reads on */
     return status;
 }

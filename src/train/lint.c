@@ -144,6 +144,12 @@ static void word_room(ae_lint_run *l)
     ae_lint_finding *f = &l->found[AE_LINT_LONG_PROMPT];
 
     if (!ae_method_of(l->recipe)->online) return;
+    if (most >= context) {
+        snprintf(f->what, sizeof f->what,
+                 "'rollout.max_new_tokens' (%lld) fills the model's context of %lld: lower it",
+                 (long long)most, (long long)context);
+        return;
+    }
     snprintf(f->what, sizeof f->what,
              "the prompt and 'rollout.max_new_tokens' (%lld) are more than the model's context of "
              "%lld; lower that, or set 'max_prompt_length: %lld' to leave these rows out",

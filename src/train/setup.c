@@ -48,6 +48,11 @@ static aerie_status check_room(const ae_trainer *t, const ae_samples *prompts, a
 {
     int64_t room = ae_model_config(t->model)->max_position, most = t->recipe->online.max_new_tokens;
 
+    if (room > 0 && most >= room)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "'rollout.max_new_tokens' (%lld) fills the model's context of %lld: "
+                          "lower it",
+                          (long long)most, (long long)room);
     for (size_t i = 0; i < prompts->n; i++)
         if (room > 0 && prompts->items[i].n + most > room)
             return aerie_fail(err, AERIE_BAD_ARGUMENT,
@@ -59,11 +64,13 @@ static aerie_status check_room(const ae_trainer *t, const ae_samples *prompts, a
     return AERIE_OK;
 }
 
-/* Before hours of work, not at the step that meets the record. */
-static aerie_status check_answers(const ae_trainer *t, const ae_samples *prompts, aerie_error *err)
+/* Of methods that sample. Before hours of work, not at the step that meets the record. */
+static aerie_status check_prompts(const ae_trainer *t, const ae_samples *prompts, aerie_error *err)
 {
-    aerie_status status = AERIE_OK;
+    aerie_status status;
 
+    if (!ae_method_of(t->recipe)->online) return AERIE_OK;
+    status = check_room(t, prompts, err);
     for (size_t i = 0; i < prompts->n && !status; i++)
         status = ae_reward_source_check(t->recipe, prompts->items[i].row, err);
     return status;
@@ -349,10 +356,9 @@ aerie_status ae_trainer_open(ae_trainer *t, aerie_error *err)
     t->objective = ae_objective_of(t->recipe);
     status = check_set(t, t->data, err);
     if (!status && t->eval) status = check_set(t, t->eval, err);
-    if (!status && ae_method_of(t->recipe)->online) status = check_room(t, t->data, err);
-    if (!status && ae_method_of(t->recipe)->online) status = check_answers(t, t->data, err);
+    if (!status) status = check_prompts(t, t->data, err);
+    if (!status && t->eval) status = check_prompts(t, t->eval, err);
     if (!status) status = check_layers(t, err);
-    if (!status && ae_method_of(t->recipe)->online && t->eval) status = check_room(t, t->eval, err);
     if (!status) status = name_files(t, err);
     if (!status) status = t->recipe->lora_r > 0 ? open_adapters(t, err) : open_copy(t, err);
     if (!status) status = open_optimizer(t, err);
