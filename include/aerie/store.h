@@ -135,6 +135,9 @@ typedef struct {
  * fetch one layer share the work, in whatever processes. `options` may be NULL. */
 AERIE_API aerie_status aerie_store_pull(const aerie_places *places, const char *model,
                                         const aerie_pull_options *options, aerie_error *err);
+/* Sends a model to the registry that its name says; layers that are there already are not sent. */
+AERIE_API aerie_status aerie_store_push(const aerie_places *places, const char *model,
+                                        const aerie_pull_options *options, aerie_error *err);
 
 /* ---- checking it ---- */
 

@@ -287,19 +287,34 @@ static bool tell_step(void *user, const char *status, const char *digest, int64_
     return !o->on_event || o->on_event(o->user, &event);
 }
 
-aerie_status aerie_store_pull(const aerie_places *places, const char *model,
-                              const aerie_pull_options *options, aerie_error *err)
+typedef aerie_status transfer_fn(const char *word, const ae_places *places,
+                                 const ae_pull_options *options, aerie_error *err);
+
+static aerie_status transfer(transfer_fn *fn, const aerie_places *places, const char *model,
+                             const aerie_pull_options *options, aerie_error *err)
 {
     aerie_pull_options o = options ? *options : (aerie_pull_options){ 0 };
-    const ae_pull_options pull = {
+    const ae_pull_options how = {
         .insecure = o.insecure, .ca_file = o.ca_file, .on_step = tell_step, .user = &o
     };
     ae_store store = { 0 };
     aerie_status status = ae_store_open(&store, places, err);
 
-    if (!status) status = ae_hub_pull(model, &store.places, &pull, err);
+    if (!status) status = fn(model, &store.places, &how, err);
     ae_store_close(&store);
     return status;
+}
+
+aerie_status aerie_store_pull(const aerie_places *places, const char *model,
+                              const aerie_pull_options *options, aerie_error *err)
+{
+    return transfer(ae_hub_pull, places, model, options, err);
+}
+
+aerie_status aerie_store_push(const aerie_places *places, const char *model,
+                              const aerie_pull_options *options, aerie_error *err)
+{
+    return transfer(ae_hub_push, places, model, options, err);
 }
 
 /* ---- checking ---- */

@@ -131,7 +131,8 @@ const char *cli_seconds(char out[32], double seconds);
 /* The commands, one file each; argv[0] is the command's name. */
 typedef int cli_command_fn(int argc, char **argv);
 cli_command_fn cli_align, cli_merge, cli_runs, cli_serve;
-cli_command_fn cli_copy, cli_create, cli_pull, cli_models, cli_remove, cli_show, cli_verify;
+cli_command_fn cli_copy, cli_create, cli_pull, cli_push, cli_models, cli_remove, cli_show,
+    cli_verify;
 cli_command_fn cli_bench, cli_convert, cli_imatrix, cli_inspect, cli_judge, cli_lint, cli_logits,
     cli_perplexity, cli_quantize, cli_render, cli_run, cli_score, cli_selftest, cli_tokenize,
     cli_train;

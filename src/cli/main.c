@@ -31,6 +31,7 @@ static const command commands[] = {
     { "tokenize", cli_tokenize, "text to token ids" },
     { "render", cli_render, "what a chat template makes of messages" },
     { "pull", cli_pull, "fetch a model from a registry or from Hugging Face" },
+    { "push", cli_push, "send a model to a registry" },
     { "create", cli_create, "a model from a Modelfile" },
     { "list", cli_models, "the models that have a name" },
     { "ls", cli_models, NULL },

@@ -1,4 +1,4 @@
-/* pull.c -- `aerie pull`: a model from a registry. */
+/* pull.c -- `aerie pull` and `aerie push`: a model from a registry, and to one. */
 #include "cli/cli.h"
 
 #include <jansson.h>
@@ -41,7 +41,10 @@ static bool tell(void *user, const aerie_store_event *e)
     return !cli_interrupted();
 }
 
-int cli_pull(int argc, char **argv)
+typedef aerie_status transfer_fn(const aerie_places *places, const char *model,
+                                 const aerie_pull_options *options, aerie_error *err);
+
+static int transfer(transfer_fn *fn, cli_call call, int argc, char **argv)
 {
     cli_common common = { 0 };
     report r = { .json = false };
@@ -50,24 +53,39 @@ int cli_pull(int argc, char **argv)
         { "--insecure", 0, CLI_FLAG, &o.insecure, NULL, "http instead of https" },
         { 0 },
     };
-    cli_call call = {
-        .usage = "aerie pull MODEL [--insecure]",
-        .about =
-            "Fetches a model from a registry (registry.ollama.ai, when the name says none), or "
-            "from\n"
-            "Hugging Face: hf.co/USER/REPO:TYPE. A pull that was ended goes on where it was.",
-        .options = options,
-        .min_words = 1,
-        .max_words = 1
-    };
     aerie_error err = { 0 };
     int code;
+    call.options = options;
+    call.min_words = call.max_words = 1;
     if (!cli_read(&call, &common, argc, argv, &code)) return code;
     r.bar.off = common.quiet;
     r.json = common.json;
     r.quiet = common.quiet;
     cli_catch_interrupt();
-    aerie_status status = aerie_store_pull(cli_places(), call.words[0], &o, &err);
+    aerie_status status = fn(cli_places(), call.words[0], &o, &err);
     cli_progress_end(&r.bar);
     return status ? cli_fail(&err) : CLI_DONE;
+}
+
+int cli_pull(int argc, char **argv)
+{
+    const cli_call call = {
+        .usage = "aerie pull MODEL [--insecure]",
+        .about =
+            "Fetches a model from a registry (registry.ollama.ai, when the name says none), or "
+            "from\n"
+            "Hugging Face: hf.co/USER/REPO:TYPE. A pull that was ended goes on where it was."
+    };
+    return transfer(aerie_store_pull, call, argc, argv);
+}
+
+int cli_push(int argc, char **argv)
+{
+    const cli_call call = {
+        .usage = "aerie push HOST/NAMESPACE/MODEL[:TAG] [--insecure]",
+        .about = "Sends a model of the store to the registry that its name says (see `aerie cp`). "
+                 "Layers that\n"
+                 "are there already are not sent."
+    };
+    return transfer(aerie_store_push, call, argc, argv);
 }

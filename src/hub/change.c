@@ -16,8 +16,7 @@ static aerie_status parse_name(ae_name *out, const char *text, aerie_error *err)
 
 /* ---- copied ---- */
 
-/* The manifest's very bytes: the copy has the model's digest. */
-static aerie_status read_text(ae_bytes *text, const char *word, const ae_places *places,
+aerie_status ae_manifest_text(ae_bytes *text, const char *word, const ae_places *places,
                               ae_where where, aerie_error *err)
 {
     ae_bytes path = { 0 };
@@ -47,7 +46,7 @@ aerie_status ae_hub_copy(const char *from, const char *to, const ae_places *plac
         status = aerie_fail(err, AERIE_UNSUPPORTED,
                             "'%s' is the plain file %s; give it a name with `aerie create`", from,
                             entry.path);
-    if (!status) status = read_text(&text, from, places, entry.where, err);
+    if (!status) status = ae_manifest_text(&text, from, places, entry.where, err);
     if (!status) had = ae_hub_manifest(&old, &arena, &name, places, NULL);
     if (!status) status = ae_manifest_save(entry.manifest, text.data, &name, places, err);
     if (!status && !had) status = ae_hub_collect(&old, places, err);

@@ -222,6 +222,11 @@ typedef struct {
 aerie_status ae_hub_pull(const char *word, const ae_places *places, const ae_pull_options *options,
                          aerie_error *err);
 
+/* Sends a model of the store to the registry that its name says: the layers that are not there,
+ * then its manifest. */
+aerie_status ae_hub_push(const char *word, const ae_places *places, const ae_pull_options *options,
+                         aerie_error *err);
+
 /* ---- Modelfile ---- */
 
 typedef struct {

@@ -102,13 +102,17 @@ static void add_query(ae_bytes *url, const char *key, const ae_bytes *value)
     }
 }
 
-/* The very scheme, host and port of the registry, and then a path. */
-static bool is_own_host(const ae_registry *r, const char *realm)
+size_t ae_registry_host_len(const ae_registry *r)
 {
-    const char *scheme_end = strstr(r->base.data, "://");
-    size_t n = (size_t)(strchr(scheme_end + 3, '/') - r->base.data);
+    return (size_t)(strchr(strstr(r->base.data, "://") + 3, '/') - r->base.data);
+}
 
-    return !strncasecmp(realm, r->base.data, n) && realm[n] == '/';
+/* The very scheme, host and port of the registry, and then a path. */
+bool ae_registry_is_own(const ae_registry *r, const char *url)
+{
+    size_t n = ae_registry_host_len(r);
+
+    return !strncasecmp(url, r->base.data, n) && url[n] == '/';
 }
 
 static aerie_status take_token(ae_registry *r, const ae_http_response *answer, aerie_error *err)
@@ -138,7 +142,7 @@ aerie_status ae_registry_login(ae_registry *r, const ae_http_response *refusal, 
     if (!realm.len)
         status = aerie_fail(err, AERIE_IO, "%s: wants a password, which is not supported",
                             r->name->host);
-    else if (!is_own_host(r, realm.data))
+    else if (!ae_registry_is_own(r, realm.data))
         status = aerie_fail(err, AERIE_IO,
                             "%s: sends for a token to %.200s, another host; refused, for that host "
                             "would get to see it",

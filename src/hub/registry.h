@@ -29,6 +29,10 @@ aerie_status ae_registry_get(ae_registry *r, const char *url, const char *accept
                              ae_http_response *out, aerie_error *err);
 /* After a 401: gets a token from the registry's own host. */
 aerie_status ae_registry_login(ae_registry *r, const ae_http_response *refusal, aerie_error *err);
+/* Whether an address is of the registry's own scheme, host and port; how long that part of it is.
+ */
+bool ae_registry_is_own(const ae_registry *r, const char *url);
+size_t ae_registry_host_len(const ae_registry *r);
 /* Tells of a step; false, and r->stop, when it is to end. */
 bool ae_registry_tell(ae_registry *r, const char *status, const char *digest, int64_t total,
                       int64_t completed);

@@ -24,6 +24,10 @@ typedef bool ae_manifest_fn(void *user, const char *path, const ae_name *name);
 /* Fails where a folder cannot be read: who removes what no manifest needs must have seen all. */
 aerie_status ae_manifest_walk(const char *models, ae_manifest_fn *fn, void *user, aerie_error *err);
 
+/* The very bytes of a name's manifest, whose digest is the model's. */
+aerie_status ae_manifest_text(ae_bytes *text, const char *word, const ae_places *places,
+                              ae_where where, aerie_error *err);
+
 /* A lock of the store: shared by those who add (a manifest and the blobs that it needs), exclusive
  * for those who remove. Closed by ae_store_unlock(). */
 aerie_status ae_store_lock(int *lock, const ae_places *places, bool exclusive, aerie_error *err);

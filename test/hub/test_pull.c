@@ -23,6 +23,7 @@ typedef struct {
     int redirect_to;         /* blobs lie at another server; 0: here */
     const char *realm;       /* a token is wanted; "%d" is the port */
     atomic_int cut_from;     /* from this request on the connection breaks; 0: never */
+    const char *upload_to;   /* where layers are to be sent; NULL: nothing is taken */
     atomic_int n_blobs;      /* requests for parts of the weights */
     char authorization[100]; /* of the last request for a blob */
 } registry;
@@ -99,6 +100,11 @@ static bool answer(void *user, int fd, const server_request *q)
         snprintf(challenge, sizeof challenge,
                  "WWW-Authenticate: Bearer realm=\"%s\",service=\"x y\",scope=\"pull\"\r\n", realm);
         server_answer(fd, 401, challenge, "");
+    } else if (r->upload_to && !strcmp(q->method, "POST")) {
+        snprintf(challenge, sizeof challenge, "Location: %s\r\n", r->upload_to);
+        server_answer(fd, 202, challenge, "");
+    } else if (r->upload_to && !strcmp(q->method, "HEAD")) {
+        server_write(fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     } else if (strstr(q->path, "/manifests/latest")) {
         server_answer(fd, 200, "", r->manifest);
     } else if (strstr(q->path, "/blobs/")) {
@@ -361,6 +367,32 @@ static void tokens_stay_with_their_host(void **state)
     place_leave(&p);
 }
 
+static void layers_are_sent_to_their_registry_alone(void **state)
+{
+    static const char *const others[] = {
+        "http://example.com/x", "https://127.0.0.1/x", "//example.com/x", "file:///x", "x", ""
+    };
+    place p = place_make();
+    registry *r = registry_start();
+    const ae_pull_options o = { .retry_seconds = 0.01 };
+    char name[100];
+
+    (void)state;
+    assert_int_equal(pull_to(&p.places, r, "latest", NULL, NULL, NULL), AERIE_OK);
+    snprintf(name, sizeof name, "http://127.0.0.1:%d/library/net:latest", server_port(r->s));
+    for (size_t i = 0; i < AE_COUNT(others); i++) {
+        aerie_error err = { 0 };
+        int before = server_count(r->s);
+        r->upload_to = others[i];
+        assert_int_not_equal(ae_hub_push(name, &p.places, &o, &err), AERIE_OK);
+        assert_true(err.message[0]);
+        /* HEAD and POST; of what begins with '/' a PUT that goes to the registry itself. */
+        assert_true(server_count(r->s) - before <= 3);
+    }
+    registry_stop(r);
+    place_leave(&p);
+}
+
 static bool stop_at(void *user, const char *status, const char *digest, int64_t total,
                     int64_t completed)
 {
@@ -398,6 +430,7 @@ int main(void)
         cmocka_unit_test(lies_are_found),
         cmocka_unit_test(a_registry_without_ranges_sends_it_whole),
         cmocka_unit_test(tokens_stay_with_their_host),
+        cmocka_unit_test(layers_are_sent_to_their_registry_alone),
         cmocka_unit_test(a_pull_can_be_stopped_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
