@@ -431,8 +431,8 @@ static void an_embedding_does_not_depend_on_passes(void **state)
 static aerie_model *open_reward_model(void)
 {
     aerie_error err = { 0 };
-    ae_model *base, *scorer;
-    aerie_model *m;
+    ae_model *base = NULL, *scorer = NULL;
+    aerie_model *m = NULL;
     const ae_head_options head = { .score = true, .drop_language = true, .seed = 5 };
     char *folder = scratch_make(), *path = ae_path_join(folder, "rm.gguf");
     if (ae_model_open(&base, "recipes/nursery/nursery.gguf", &err) ||
