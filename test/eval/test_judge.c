@@ -221,8 +221,7 @@ static void odd_answers_end_in_a_sentence(void **state)
         "{\"choices\": [{\"message\": null}]}",
         "{\"choices\": [{\"message\": {\"content\": null}}]}",
         "{\"choices\": [{\"message\": {\"content\": [\"[[5]]\"]}}]}",
-        "{\"choices\": [{\"message\": {\"content\": \"\"}}], \"usage\": {\"prompt_tokens\": "
-        "\"x\"}}",
+        "{\"choices\": [{\"message\": {}}], \"usage\": {\"prompt_tokens\": \"x\"}}",
         "{\"choices\": [{\"message\": {\"content\": \"a\\u0000b\"}}]}",
     };
     canned c = { 0 };
