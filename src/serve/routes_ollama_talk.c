@@ -2,6 +2,7 @@
 #include "serve/models.h"
 #include "serve/ollama_options.h"
 #include "serve/talk.h"
+#include "serve/tool_reader.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,10 @@ typedef struct {
     json_t *chances; /* the same of its log-probabilities */
     aerie_finish why;
     aerie_grammar *grammar;
+    ae_tools tools;
+    ae_tool_reader reader;
+    json_t *calls; /* those that are not sent yet */
+    int64_t n_sent;
 } ollama_reply;
 
 static void free_reply(void *state)
@@ -23,7 +28,10 @@ static void free_reply(void *state)
     ollama_reply *r = state;
     ae_bytes_free(&r->text);
     json_decref(r->chances);
+    json_decref(r->calls);
     aerie_grammar_free(r->grammar);
+    ae_tool_reader_free(&r->reader);
+    ae_tools_free(&r->tools);
     ae_free(r);
 }
 
@@ -56,18 +64,37 @@ static json_t *chances_of(const aerie_event *e)
     return list;
 }
 
-/* One object: with `text`, and `chances` (taken over; NULL: none). */
-static json_t *object(const ae_talk *t, ae_span text, json_t *chances, bool done)
+/* The calls that are not sent yet, as Ollama's messages have them; they are sent then. */
+static void add_calls(ollama_reply *r, json_t *message)
 {
-    const ollama_reply *r = t->state;
+    json_t *calls = json_array(), *one;
+    size_t i;
+    json_array_foreach(r->calls, i, one)
+    {
+        json_t *call =
+            json_pack("{s:O, s:{s:I, s:O, s:O}}", "id", json_object_get(one, "id"), "function",
+                      "index", (json_int_t)r->n_sent++, "name", json_object_get(one, "name"),
+                      "arguments", json_object_get(one, "arguments"));
+        json_array_append_new(calls, call);
+    }
+    if (json_array_size(calls)) json_object_set(message, "tool_calls", calls);
+    json_array_clear(r->calls);
+    json_decref(calls);
+}
+
+/* One object: with `text`, and `chances` (taken over; NULL: none). */
+static json_t *object(ae_talk *t, ae_span text, json_t *chances, bool done)
+{
+    ollama_reply *r = t->state;
     char now[40];
     ae_time_text(now);
     json_t *o = json_pack("{s:s, s:s}", "model", t->model, "created_at", now);
     json_t *content = json_stringn(text.len ? text.data : "", text.len);
-    if (r->chat)
-        json_object_set_new(o, "message",
-                            json_pack("{s:s, s:o}", "role", "assistant", "content", content));
-    else
+    if (r->chat) {
+        json_t *message = json_pack("{s:s, s:o}", "role", "assistant", "content", content);
+        add_calls(r, message);
+        json_object_set_new(o, "message", message);
+    } else
         json_object_set_new(o, "response", content);
     json_object_set_new(o, "done", json_boolean(done));
     if (chances) json_object_set_new(o, "logprobs", chances);
@@ -109,18 +136,37 @@ static void send_last(ae_talk *t, const aerie_ask_stats *stats)
         ae_reply_json(x, 200, o);
 }
 
-static void send_text(ae_talk *t, const aerie_event *e)
+/* More of the reply; takes chances (or NULL) over. */
+static void deliver(ae_talk *t, const ae_bytes *text, json_t *chances)
 {
     ollama_reply *r = t->state;
-    json_t *chances = r->logprobs ? chances_of(e) : NULL;
-    ae_span text = { e->text, e->len };
-    if (t->stream && (e->len || json_array_size(chances)))
-        ae_stream_send(t->x, AE_LINES, NULL, object(t, text, chances, false));
+    bool any = text->len || json_array_size(chances) || json_array_size(r->calls);
+    if (t->stream && any)
+        ae_stream_send(t->x, AE_LINES, NULL, object(t, ae_span_of(text), chances, false));
     else {
-        ae_bytes_add(&r->text, e->text, t->stream ? 0 : e->len);
+        ae_bytes_add(&r->text, text->data, t->stream ? 0 : text->len);
         if (chances) json_array_extend(r->chances, chances);
         json_decref(chances);
     }
+}
+
+static void on_text(ae_talk *t, const aerie_event *e)
+{
+    ollama_reply *r = t->state;
+    ae_bytes text = { 0 };
+    ae_tool_reader_add(&r->reader, (ae_span){ e->text, e->len }, &text, r->calls);
+    deliver(t, &text, r->logprobs ? chances_of(e) : NULL);
+    ae_bytes_free(&text);
+}
+
+static void on_finished(ae_talk *t, const aerie_event *e)
+{
+    ollama_reply *r = t->state;
+    ae_bytes text = { 0 };
+    r->why = e->why;
+    ae_tool_reader_end(&r->reader, &text);
+    deliver(t, &text, NULL);
+    ae_bytes_free(&text);
 }
 
 static void on_event(ae_talk *t, size_t n, const aerie_event *e)
@@ -132,10 +178,10 @@ static void on_event(ae_talk *t, size_t n, const aerie_event *e)
         r->dropped = e->dropped_messages;
         break;
     case AERIE_EVENT_TEXT:
-        send_text(t, e);
+        on_text(t, e);
         break;
     case AERIE_EVENT_FINISHED:
-        r->why = e->why;
+        on_finished(t, e);
         break;
     case AERIE_EVENT_END:
         send_last(t, &e->stats);
@@ -219,7 +265,9 @@ static aerie_status ask_with(ae_talk *t, aerie_ask *ask, const ae_ollama_options
 {
     ollama_reply *r = t->state;
     const json_t *truncate = json_object_get(t->request, "truncate");
-    aerie_status status = ae_ollama_format(&r->grammar, json_object_get(t->request, "format"), err);
+    aerie_status status = AERIE_OK;
+    if (!r->grammar)
+        status = ae_ollama_format(&r->grammar, json_object_get(t->request, "format"), err);
     ask->sampling = &o->sampling;
     ask->max_tokens = o->num_predict > 0 ? o->num_predict : 0;
     ask->context =
@@ -235,18 +283,30 @@ static aerie_status ask_with(ae_talk *t, aerie_ask *ask, const ae_ollama_options
     return status ? status : ae_talk_ask(t, ask, NULL, err);
 }
 
+/* Tools, and `tool_choice` as OpenAI has it: a call that must be made is all the reply can be. */
+static aerie_status read_tools(ae_talk *t, aerie_error *err)
+{
+    ollama_reply *r = t->state;
+    aerie_status status = r->chat ? ae_tools_read(&r->tools, t->request, err) : AERIE_OK;
+    uint64_t seed = (uint64_t)(t->began * 1e9) ^ ae_exchange_id(t->x);
+    r->reader = (ae_tool_reader){ .tools = &r->tools, .seed = ae_mix64(seed) };
+    return status ? status : ae_tools_grammar(&r->grammar, &r->tools, err);
+}
+
 static aerie_status ask_messages(ae_talk *t, json_t *messages, const ae_ollama_options *o,
                                  aerie_error *err)
 {
-    const json_t *tools = json_object_get(t->request, "tools");
+    const ollama_reply *r = t->state;
     const char *template_text = text_of(t->request, "template");
+    aerie_status status = read_tools(t, err);
     char *text = json_dumps(messages, JSON_COMPACT);
-    char *tools_text = json_array_size(tools) ? json_dumps(tools, JSON_COMPACT) : NULL;
+    char *tools_text = r->tools.list ? json_dumps(r->tools.list, JSON_COMPACT) : NULL;
     aerie_ask ask = { .messages = text,
                       .tools = tools_text,
                       .chat_template = *template_text ? template_text : t->stored->chat_template };
-    aerie_status status = text ? ask_with(t, &ask, o, err)
-                               : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
+    if (!status)
+        status = text ? ask_with(t, &ask, o, err)
+                      : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
     free(text);
     free(tools_text);
     json_decref(messages);
@@ -332,7 +392,8 @@ static void talk(ae_server *s, ae_exchange *x, bool chat)
     else if (check_messages(x, request)) {
         *r = (ollama_reply){ .chat = chat,
                              .keeps_none = has && keep_alive == 0,
-                             .chances = json_array() };
+                             .chances = json_array(),
+                             .calls = json_array() };
         ae_talk_begin(s, x, chat ? &chat_form : &generate_form, model, request, r,
                       has ? &keep_alive : NULL);
         return;

@@ -1,12 +1,14 @@
 /* routes_openai_chat.c -- OpenAI's /v1/chat/completions. */
-#include "serve/openai.h"
+#include "serve/openai_chat.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* One of the n replies. */
 typedef struct {
-    ae_bytes text;   /* so far, when it is not streamed */
+    ae_bytes text; /* so far, when it is not streamed */
+    json_t *calls; /* of tools, so far */
+    ae_tool_reader reader;
     json_t *chances; /* the same of its log-probabilities; NULL: none are wanted */
     aerie_finish why;
     bool begun; /* its role was sent */
@@ -14,6 +16,7 @@ typedef struct {
 
 typedef struct {
     ae_openai_options options;
+    ae_tools tools;
     char id[48];
     int64_t created, dropped;
     bool logprobs;
@@ -27,8 +30,11 @@ static void free_chat(void *state)
     for (int64_t i = 0; c->replies && i < c->n_replies; i++) {
         ae_bytes_free(&c->replies[i].text);
         json_decref(c->replies[i].chances);
+        json_decref(c->replies[i].calls);
+        ae_tool_reader_free(&c->replies[i].reader);
     }
     ae_free(c->replies);
+    ae_tools_free(&c->tools);
     ae_openai_free(&c->options);
     ae_free(c);
 }
@@ -63,33 +69,85 @@ static void begin_reply(ae_talk *t, int64_t reply)
     send_chunk(t, reply, json_pack("{s:s, s:s}", "role", "assistant", "content", ""), NULL, NULL);
 }
 
+/* Calls go out whole, each in a chunk. */
+static void send_calls(ae_talk *t, int64_t reply, const json_t *calls, size_t first)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(calls, i, one)
+    {
+        json_t *call = ae_openai_call(one);
+        json_object_set_new(call, "index", json_integer((json_int_t)(first + i)));
+        send_chunk(t, reply, json_pack("{s:[o]}", "tool_calls", call), NULL, NULL);
+    }
+}
+
+/* More of a reply; takes calls and chances (or NULL) over. */
+static void deliver(ae_talk *t, int64_t reply, const ae_bytes *text, json_t *calls, json_t *chances)
+{
+    chat *c = t->state;
+    chat_reply *r = &c->replies[reply];
+    size_t n_calls = json_array_size(r->calls);
+    json_array_extend(r->calls, calls);
+    if (!t->stream) {
+        ae_bytes_add(&r->text, text->data, text->len);
+        if (chances) json_array_extend(r->chances, chances);
+        json_decref(chances);
+    } else {
+        begin_reply(t, reply);
+        if (text->len || json_array_size(chances))
+            send_chunk(
+                t, reply,
+                json_pack("{s:o}", "content", json_stringn(text->len ? text->data : "", text->len)),
+                chances, NULL);
+        else
+            json_decref(chances);
+        send_calls(t, reply, calls, n_calls);
+    }
+    json_decref(calls);
+}
+
 static void on_text(ae_talk *t, const aerie_event *e)
 {
     chat *c = t->state;
-    chat_reply *r = &c->replies[e->reply];
-    json_t *chances = c->logprobs ? ae_openai_chances(e) : NULL;
-    if (!t->stream) {
-        ae_bytes_add(&r->text, e->text, e->len);
-        if (chances) json_array_extend(r->chances, chances);
-        json_decref(chances);
-        return;
-    }
-    begin_reply(t, e->reply);
-    if (e->len || json_array_size(chances))
-        send_chunk(t, e->reply,
-                   json_pack("{s:o}", "content", json_stringn(e->len ? e->text : "", e->len)),
-                   chances, NULL);
-    else
-        json_decref(chances);
+    ae_bytes text = { 0 };
+    json_t *calls = json_array();
+    ae_tool_reader_add(&c->replies[e->reply].reader, (ae_span){ e->text, e->len }, &text, calls);
+    deliver(t, e->reply, &text, calls, c->logprobs ? ae_openai_chances(e) : NULL);
+    ae_bytes_free(&text);
+}
+
+static const char *finish_of(const chat_reply *r)
+{
+    bool calls = json_array_size(r->calls) > 0 && r->why != AERIE_FINISH_LENGTH;
+    return calls ? "tool_calls" : ae_openai_finish(r->why);
 }
 
 static void on_finished(ae_talk *t, const aerie_event *e)
 {
     chat *c = t->state;
-    c->replies[e->reply].why = e->why;
-    if (!t->stream) return;
-    begin_reply(t, e->reply);
-    send_chunk(t, e->reply, json_object(), NULL, ae_openai_finish(e->why));
+    chat_reply *r = &c->replies[e->reply];
+    ae_bytes text = { 0 };
+    r->why = e->why;
+    ae_tool_reader_end(&r->reader, &text);
+    deliver(t, e->reply, &text, json_array(), NULL);
+    if (t->stream) send_chunk(t, e->reply, json_object(), NULL, finish_of(r));
+    ae_bytes_free(&text);
+}
+
+static json_t *whole_message(const chat_reply *r)
+{
+    json_t *calls = json_array(), *one;
+    /* What is nothing but calls says nothing. */
+    json_t *text = r->text.len || json_array_size(r->calls) == 0
+                       ? json_stringn(r->text.len ? r->text.data : "", r->text.len)
+                       : json_null();
+    json_t *message = json_pack("{s:s, s:o, s:n}", "role", "assistant", "content", text, "refusal");
+    size_t i;
+    json_array_foreach(r->calls, i, one) json_array_append_new(calls, ae_openai_call(one));
+    if (json_array_size(calls)) json_object_set(message, "tool_calls", calls);
+    json_decref(calls);
+    return message;
 }
 
 static json_t *whole_choices(const chat *c)
@@ -97,13 +155,10 @@ static json_t *whole_choices(const chat *c)
     json_t *choices = json_array();
     for (int64_t i = 0; i < c->n_replies; i++) {
         chat_reply *r = &c->replies[i];
-        json_t *text = json_stringn(r->text.len ? r->text.data : "", r->text.len);
-        json_t *message =
-            json_pack("{s:s, s:o, s:n}", "role", "assistant", "content", text, "refusal");
         json_t *logprobs = r->chances ? json_pack("{s:O}", "content", r->chances) : json_null();
         json_array_append_new(choices, json_pack("{s:I, s:o, s:o, s:s}", "index", (json_int_t)i,
-                                                 "message", message, "logprobs", logprobs,
-                                                 "finish_reason", ae_openai_finish(r->why)));
+                                                 "message", whole_message(r), "logprobs", logprobs,
+                                                 "finish_reason", finish_of(r)));
     }
     return choices;
 }
@@ -157,76 +212,6 @@ static void on_event(ae_talk *t, size_t n, const aerie_event *e)
 
 /* ---- asks */
 
-/* Contents that are lists of parts become texts; anything but text is refused. */
-static aerie_status flatten(json_t *message, aerie_error *err)
-{
-    json_t *content = json_object_get(message, "content"), *part;
-    ae_bytes text = { 0 };
-    size_t i;
-    aerie_status status = AERIE_OK;
-    if (json_is_null(content))
-        return json_object_set_new(message, "content", json_string("")), AERIE_OK;
-    if (!json_is_array(content)) return AERIE_OK;
-    json_array_foreach(content, i, part)
-    {
-        const char *one = json_string_value(json_object_get(part, "text"));
-        if (one)
-            ae_bytes_add_text(&text, one);
-        else
-            status =
-                aerie_fail(err, AERIE_BAD_ARGUMENT,
-                           "a message has a part that is no text, and this server's models read "
-                           "text alone");
-    }
-    json_object_set_new(message, "content", json_stringn(text.len ? text.data : "", text.len));
-    ae_bytes_free(&text);
-    return status;
-}
-
-/* Arguments of calls are texts of JSON with OpenAI, and objects with templates. */
-static void parse_arguments(json_t *message)
-{
-    json_t *calls = json_object_get(message, "tool_calls"), *call;
-    size_t i;
-    json_array_foreach(calls, i, call)
-    {
-        json_t *function = json_object_get(call, "function");
-        const char *text = json_string_value(json_object_get(function, "arguments"));
-        json_t *arguments = text ? json_loads(text, 0, NULL) : NULL;
-        if (arguments) json_object_set_new(function, "arguments", arguments);
-    }
-}
-
-static json_t *read_messages(const ae_talk *t, aerie_error *err)
-{
-    const json_t *own = json_object_get(t->request, "messages");
-    json_t *all = json_array(), *m;
-    const char *first = json_string_value(json_object_get(json_array_get(own, 0), "role"));
-    size_t i;
-    bool system = first && (!strcmp(first, "system") || !strcmp(first, "developer"));
-    aerie_status status =
-        json_array_size(own)
-            ? AERIE_OK
-            : aerie_fail(err, AERIE_BAD_ARGUMENT, "messages must be a list with a message");
-    if (t->stored->system && *t->stored->system && !system)
-        json_array_append_new(
-            all, json_pack("{s:s, s:s}", "role", "system", "content", t->stored->system));
-    json_array_foreach(own, i, m)
-    {
-        const char *role = json_string_value(json_object_get(m, "role"));
-        if (status) break;
-        if (!role) status = aerie_fail(err, AERIE_BAD_ARGUMENT, "message %zu has no role", i);
-        if (role && !strcmp(role, "developer"))
-            json_object_set_new(m, "role", json_string("system"));
-        if (!status) status = flatten(m, err);
-        parse_arguments(m);
-        json_array_append(all, m);
-    }
-    if (!status) return all;
-    json_decref(all);
-    return NULL;
-}
-
 static aerie_status read_logprobs(chat *c, const json_t *request, aerie_ask *ask, aerie_error *err)
 {
     const json_t *top = json_object_get(request, "top_logprobs");
@@ -246,35 +231,26 @@ static aerie_status open_replies(chat *c, aerie_error *err)
     c->n_replies = c->options.n_replies;
     c->replies = ae_alloc((size_t)c->n_replies, sizeof *c->replies);
     if (!c->replies) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the replies");
-    for (int64_t i = 0; c->logprobs && i < c->n_replies; i++) c->replies[i].chances = json_array();
+    for (int64_t i = 0; i < c->n_replies; i++) {
+        chat_reply *r = &c->replies[i];
+        r->calls = json_array();
+        r->chances = c->logprobs ? json_array() : NULL;
+        r->reader = (ae_tool_reader){ .tools = &c->tools,
+                                      .seed = ae_mix64(c->options.sampling.seed + (uint64_t)i) };
+    }
     return AERIE_OK;
 }
 
 static aerie_status begin(ae_talk *t, aerie_error *err)
 {
     chat *c = t->state;
-    const json_t *tools = json_object_get(t->request, "tools"),
-                 *choice = json_object_get(t->request, "tool_choice");
-    aerie_ask ask = { .chat_template = t->stored->chat_template };
+    aerie_ask ask = { 0 };
     ae_openai_id(c->id, "chatcmpl", t->x);
     c->created = ae_clock_unix_seconds();
     aerie_status status = ae_openai_read(&c->options, t->request, t->stored, err);
     if (!status) status = read_logprobs(c, t->request, &ask, err);
     if (!status) status = open_replies(c, err);
-    json_t *messages = status ? NULL : read_messages(t, err);
-    if (!messages) return status ? status : AERIE_BAD_ARGUMENT;
-    bool none = json_is_string(choice) && !strcmp(json_string_value(choice), "none");
-    char *text = json_dumps(messages, JSON_COMPACT);
-    char *tools_text = json_array_size(tools) && !none ? json_dumps(tools, JSON_COMPACT) : NULL;
-    ask.messages = text;
-    ask.tools = tools_text;
-    ae_openai_fill(&ask, &c->options);
-    status = text ? ae_talk_ask(t, &ask, NULL, err)
-                  : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
-    free(text);
-    free(tools_text);
-    json_decref(messages);
-    return status;
+    return status ? status : ae_openai_ask(t, t->request, &c->options, &c->tools, &ask, err);
 }
 
 static const ae_talk_form form = { AE_FACE_OPENAI, false, begin, on_event, NULL, free_chat };

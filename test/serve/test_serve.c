@@ -133,6 +133,8 @@ static void expect_text(const char *path, const char *body, int status, const ch
     "'model':'nursery','messages':[{'role':'user','content':'Tell me of a fox.'}],"                \
     "'options':{'seed':7,'num_predict':20}"
 
+#define CHAT_LONG "'model':'nursery','messages':[{'role':'user','content':'Go.'}]"
+
 static void ollama_chats_are_answered(void **state)
 {
     (void)state;
@@ -227,6 +229,51 @@ static void replies_are_held_to_schemas(void **state)
     expect_text("/api/chat", "{" CHAT ",'format':'yaml'}", 400, "invalid format");
 }
 
+#define TOOLS                                                                                      \
+    "'tools':[{'type':'function','function':{'name':'weather','parameters':{'type':'object',"      \
+    "'properties':{'city':{'$ref':'#/$defs/city'},'days':{'type':'integer','minimum':1,"           \
+    "'maximum':7}},'required':['city','days'],'$defs':{'city':{'enum':['Oslo','Rome']}}}}},"       \
+    "{'type':'function','function':{'name':'clock'}}],"
+
+/* The nursery's model knows nothing of tools: the grammar alone makes it call them. */
+static void tools_must_be_called(void **state)
+{
+    (void)state;
+    json_t *r = ask_json("/v1/chat/completions",
+                         "{" TOOLS "'model':'nursery','messages':[{'role':'user','content':'Go.'}],"
+                         "'temperature':2,'tool_choice':{'type':'function','function':{'name':"
+                         "'weather'}}}",
+                         200);
+    assert_string_equal(text_at(r, "choices.0.finish_reason"), "tool_calls");
+    assert_true(json_is_null(at(r, "choices.0.message.content")));
+    assert_string_equal(text_at(r, "choices.0.message.tool_calls.0.type"), "function");
+    assert_string_equal(text_at(r, "choices.0.message.tool_calls.0.function.name"), "weather");
+    json_t *arguments =
+        json_loads(text_at(r, "choices.0.message.tool_calls.0.function.arguments"), 0, NULL);
+    assert_true(json_is_string(at(arguments, "city")));
+    assert_in_range(json_integer_value(at(arguments, "days")), 1, 7);
+    json_decref(arguments);
+    json_decref(r);
+
+    char *stream = ask("POST", "/v1/chat/completions",
+                       "{" TOOLS "'model':'nursery','messages':[{'role':'user','content':'Go.'}],"
+                       "'tool_choice':'required','stream':true}",
+                       200);
+    assert_non_null(strstr(stream, "\"delta\":{\"tool_calls\":[{\"id\":\"call_"));
+    assert_non_null(strstr(stream, "\"finish_reason\":\"tool_calls\""));
+    ae_free(stream);
+
+    r = ask_json("/api/chat", "{" TOOLS CHAT_LONG ",'stream':false,'tool_choice':'required'}", 200);
+    assert_string_equal(text_at(r, "message.content"), "");
+    assert_int_equal(strlen(text_at(r, "message.tool_calls.0.id")), 13);
+    assert_true(json_is_object(at(r, "message.tool_calls.0.function.arguments")));
+    json_decref(r);
+    expect_text("/api/chat", "{" TOOLS CHAT_LONG ",'tool_choice':'required'}", 200,
+                "\"content\":\"\",\"tool_calls\":[{\"id\":\"call_");
+    expect_text("/api/chat", "{" TOOLS CHAT ",'tool_choice':'none','stream':false}", 200,
+                "\"done\":true");
+}
+
 static void completions_echo_log_probabilities(void **state)
 {
     (void)state;
@@ -294,6 +341,16 @@ static void wrong_requests_are_sentences(void **state)
         { "/v1/chat/completions",
           "{'model':'nursery','messages':[{'role':'user','content':'x'}],'temperature':-1}",
           "temperature must be", 400 },
+        { "/v1/chat/completions", "{" CHAT_LONG ",'tools':[{'type':'web'}]}", "tool 0 is not",
+          400 },
+        { "/v1/chat/completions", "{" CHAT_LONG ",'tool_choice':'required'}", "there are no tools",
+          400 },
+        { "/v1/chat/completions", "{" TOOLS CHAT_LONG ",'tool_choice':'sometimes'}",
+          "tool_choice must be", 400 },
+        { "/api/chat",
+          "{" CHAT_LONG ",'tool_choice':'required','tools':[{'function':{'name':'f','parameters':"
+          "{'properties':{'a':{'not':{}}}}}}]}",
+          "cannot be enforced", 400 },
         { "/v1/completions", "{'model':'nursery','prompt':{}}", "prompt must be", 400 },
         { "/v1/nothing", "{}", "404 page not found", 404 },
     };
@@ -346,6 +403,7 @@ int main(void)
         cmocka_unit_test(ollama_generates),
         cmocka_unit_test(openai_chats_are_answered),
         cmocka_unit_test(replies_are_held_to_schemas),
+        cmocka_unit_test(tools_must_be_called),
         cmocka_unit_test(completions_echo_log_probabilities),
         cmocka_unit_test(texts_become_vectors),
         cmocka_unit_test(models_are_listed),

@@ -1,0 +1,126 @@
+/* openai_chat.c -- conversations that OpenAI's requests hold, and what becomes of them. */
+#include "serve/openai_chat.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Contents that are lists of parts become texts; anything but text is refused. */
+static aerie_status flatten(json_t *message, aerie_error *err)
+{
+    json_t *content = json_object_get(message, "content"), *part;
+    ae_bytes text = { 0 };
+    size_t i;
+    aerie_status status = AERIE_OK;
+    if (json_is_null(content))
+        return json_object_set_new(message, "content", json_string("")), AERIE_OK;
+    if (!json_is_array(content)) return AERIE_OK;
+    json_array_foreach(content, i, part)
+    {
+        const char *one = json_string_value(json_object_get(part, "text"));
+        if (one)
+            ae_bytes_add_text(&text, one);
+        else
+            status =
+                aerie_fail(err, AERIE_BAD_ARGUMENT,
+                           "a message has a part that is no text, and this server's models read "
+                           "text alone");
+    }
+    json_object_set_new(message, "content", json_stringn(text.len ? text.data : "", text.len));
+    ae_bytes_free(&text);
+    return status;
+}
+
+/* Arguments of calls are texts of JSON with OpenAI, and objects with templates. */
+static void parse_arguments(json_t *message)
+{
+    json_t *calls = json_object_get(message, "tool_calls"), *call;
+    size_t i;
+    aerie_error ignored = { 0 };
+    json_array_foreach(calls, i, call)
+    {
+        json_t *function = json_object_get(call, "function");
+        const char *text = json_string_value(json_object_get(function, "arguments"));
+        json_t *arguments = text ? ae_json_of(ae_span_text(text), &ignored) : NULL;
+        if (arguments) json_object_set_new(function, "arguments", arguments);
+    }
+}
+
+static json_t *read_messages(const ae_talk *t, const json_t *request, aerie_error *err)
+{
+    const json_t *own = json_object_get(request, "messages");
+    json_t *all = json_array(), *m;
+    const char *first = json_string_value(json_object_get(json_array_get(own, 0), "role"));
+    size_t i;
+    bool system = first && (!strcmp(first, "system") || !strcmp(first, "developer"));
+    aerie_status status =
+        json_array_size(own)
+            ? AERIE_OK
+            : aerie_fail(err, AERIE_BAD_ARGUMENT, "messages must be a list with a message");
+    if (t->stored->system && *t->stored->system && !system)
+        json_array_append_new(
+            all, json_pack("{s:s, s:s}", "role", "system", "content", t->stored->system));
+    json_array_foreach(own, i, m)
+    {
+        const char *role = json_string_value(json_object_get(m, "role"));
+        if (status) break;
+        if (!role) status = aerie_fail(err, AERIE_BAD_ARGUMENT, "message %zu has no role", i);
+        if (role && !strcmp(role, "developer"))
+            json_object_set_new(m, "role", json_string("system"));
+        if (!status) status = flatten(m, err);
+        parse_arguments(m);
+        json_array_append(all, m);
+    }
+    if (!status) return all;
+    json_decref(all);
+    return NULL;
+}
+
+/* Where a call must be made the reply is held to it, whatever else the request says of its form. */
+static aerie_status hold_to_tools(ae_openai_options *o, const ae_tools *tools, aerie_error *err)
+{
+    aerie_grammar *grammar;
+    aerie_status status = ae_tools_grammar(&grammar, tools, err);
+    if (!grammar) return status;
+    aerie_grammar_free(o->grammar);
+    o->grammar = grammar;
+    return AERIE_OK;
+}
+
+aerie_status ae_openai_ask(ae_talk *t, const json_t *request, ae_openai_options *o, ae_tools *tools,
+                           aerie_ask *ask, aerie_error *err)
+{
+    char *text = NULL, *tools_text = NULL;
+    json_t *messages = NULL;
+    aerie_status status = ae_tools_read(tools, request, err);
+    if (!status) status = hold_to_tools(o, tools, err);
+    if (!status && !(messages = read_messages(t, request, err))) status = AERIE_BAD_ARGUMENT;
+    if (!status) {
+        text = json_dumps(messages, JSON_COMPACT);
+        tools_text = tools->list ? json_dumps(tools->list, JSON_COMPACT) : NULL;
+        ask->messages = text;
+        ask->tools = tools_text;
+        ask->chat_template = t->stored->chat_template;
+        ae_openai_fill(ask, o);
+        status = text ? ae_talk_ask(t, ask, NULL, err)
+                      : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
+    }
+    free(text);
+    free(tools_text);
+    json_decref(messages);
+    return status;
+}
+
+json_t *ae_openai_arguments(const json_t *call)
+{
+    char *text = json_dumps(json_object_get(call, "arguments"), JSON_COMPACT);
+    json_t *json = json_string(text ? text : "{}");
+    free(text);
+    return json;
+}
+
+json_t *ae_openai_call(const json_t *call)
+{
+    return json_pack("{s:O, s:s, s:{s:O, s:o}}", "id", json_object_get(call, "id"), "type",
+                     "function", "function", "name", json_object_get(call, "name"), "arguments",
+                     ae_openai_arguments(call));
+}
