@@ -15,6 +15,7 @@ static const route_list lists[] = {
     { ae_routes_openai_chat, &ae_n_routes_openai_chat },
     { ae_routes_openai_completions, &ae_n_routes_openai_completions },
     { ae_routes_embed, &ae_n_routes_embed },
+    { ae_routes_responses, &ae_n_routes_responses },
     { ae_routes_openai_models, &ae_n_routes_openai_models },
     { ae_routes_metrics, &ae_n_routes_metrics },
 };

@@ -85,8 +85,13 @@ void ae_talk_done(ae_talk *open)
 void ae_talk_fail(ae_talk *open, int status, const char *message)
 {
     ae_exchange *x = open->x;
+    bool own = x && open->failure && ae_exchange_begun(x);
+    if (own) open->failure(open, status, message);
     ae_talk_done(open);
-    if (x) ae_reply_error(x, open->form->face, status, "%s", message);
+    if (own)
+        ae_exchange_end(x);
+    else if (x)
+        ae_reply_error(x, open->form->face, status, "%s", message);
 }
 
 /* Replies go on once little waits for the client. */

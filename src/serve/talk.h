@@ -39,6 +39,9 @@ struct ae_talk {
     const aerie_stored *stored;
     aerie_lease *lease; /* NULL while the model is being opened */
     double began;       /* ae_clock_seconds() */
+    /* The form's, set in begin(), or NULL: says what ended a reply that had begun, where the face's
+     * own way will not do. */
+    void (*failure)(ae_talk *t, int status, const char *message);
 };
 
 /* Takes `request` and `state` over. Replies with an error when there is no such model or no room;

@@ -274,6 +274,78 @@ static void tools_must_be_called(void **state)
                 "\"done\":true");
 }
 
+static void responses_are_streams_of_events(void **state)
+{
+    static const char *const order[] = {
+        "response.created",           "response.in_progress",
+        "response.output_item.added", "response.content_part.added",
+        "response.output_text.delta", "response.output_text.done",
+        "response.content_part.done", "response.output_item.done",
+        "response.incomplete"
+    };
+    (void)state;
+    json_t *r =
+        ask_json("/v1/responses",
+                 "{'model':'nursery','input':'Tell me of a fox.','instructions':'Be brief.',"
+                 "'max_output_tokens':5,'seed':3}",
+                 200);
+    assert_string_equal(text_at(r, "object"), "response");
+    assert_string_equal(text_at(r, "status"), "incomplete");
+    assert_string_equal(text_at(r, "incomplete_details.reason"), "max_output_tokens");
+    assert_string_equal(text_at(r, "output.0.content.0.type"), "output_text");
+    assert_int_equal(json_integer_value(at(r, "usage.output_tokens")), 5);
+
+    char *stream = ask("POST", "/v1/responses",
+                       "{'model':'nursery','input':[{'role':'user','content':[{'type':'input_text',"
+                       "'text':'Tell me of a fox.'}]}],'instructions':'Be brief.',"
+                       "'max_output_tokens':5,'seed':3,'stream':true}",
+                       200);
+    const char *line = stream, *last = stream;
+    ae_bytes text = { 0 };
+    json_int_t n = 0;
+    for (size_t i = 0; (line = strstr(line, "event: ")); line++) {
+        size_t len = strcspn(line + 7, "\n");
+        while (i < AE_COUNT(order) && strncmp(order[i], line + 7, len) != 0) i++;
+        assert_true(i < AE_COUNT(order));
+        json_t *event = json_loads(last = strstr(line, "data: ") + 6, JSON_DISABLE_EOF_CHECK, NULL);
+        assert_int_equal(json_integer_value(at(event, "sequence_number")), n++);
+        if (at(event, "delta")) ae_bytes_add_text(&text, text_at(event, "delta"));
+        json_decref(event);
+    }
+    assert_string_equal(text.data, text_at(r, "output.0.content.0.text"));
+    assert_non_null(strstr(last, "\"status\":\"incomplete\""));
+    ae_bytes_free(&text);
+    ae_free(stream);
+    json_decref(r);
+}
+
+static void responses_call_tools(void **state)
+{
+    (void)state;
+    json_t *r =
+        ask_json("/v1/responses",
+                 "{'model':'nursery','tools':[{'type':'function','name':'clock','parameters':"
+                 "{'type':'object','properties':{'zone':{'enum':['east','west']}},"
+                 "'required':['zone']}}],'tool_choice':'required','input':[{'role':'user',"
+                 "'content':'Go.'},{'type':'function_call','call_id':'c','name':'clock',"
+                 "'arguments':'{}'},{'type':'function_call_output','call_id':'c',"
+                 "'output':'No.'}]}",
+                 200);
+    assert_string_equal(text_at(r, "output.0.type"), "function_call");
+    assert_string_equal(text_at(r, "output.0.name"), "clock");
+    assert_non_null(strstr(text_at(r, "output.0.arguments"), "{\"zone\":"));
+    json_decref(r);
+    expect_text("/v1/responses", "{'model':'nursery','input':'x','previous_response_id':'y'}", 400,
+                "whole conversation");
+    expect_text("/v1/responses", "{'model':'nursery'}", 400, "input must be");
+    expect_text("/v1/responses", "{'model':'nursery','input':[{'type':'item_reference','id':'x'}]}",
+                400, "item_reference");
+    expect_text("/v1/responses",
+                "{'model':'nursery','input':'x','temperature':2,'text':{'format':{'type':"
+                "'json_schema','name':'n','schema':{'enum':['yes']}}}}",
+                200, "\"text\":\"\\\"yes\\\"\"");
+}
+
 static void completions_echo_log_probabilities(void **state)
 {
     (void)state;
@@ -404,6 +476,8 @@ int main(void)
         cmocka_unit_test(openai_chats_are_answered),
         cmocka_unit_test(replies_are_held_to_schemas),
         cmocka_unit_test(tools_must_be_called),
+        cmocka_unit_test(responses_are_streams_of_events),
+        cmocka_unit_test(responses_call_tools),
         cmocka_unit_test(completions_echo_log_probabilities),
         cmocka_unit_test(texts_become_vectors),
         cmocka_unit_test(models_are_listed),
