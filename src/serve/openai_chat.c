@@ -87,7 +87,7 @@ static aerie_status hold_to_tools(ae_openai_options *o, const ae_tools *tools, a
 }
 
 aerie_status ae_openai_ask(ae_talk *t, const json_t *request, ae_openai_options *o, ae_tools *tools,
-                           aerie_ask *ask, aerie_error *err)
+                           aerie_ask *ask, aerie_asked *asked, aerie_error *err)
 {
     char *text = NULL, *tools_text = NULL;
     json_t *messages = NULL;
@@ -101,7 +101,7 @@ aerie_status ae_openai_ask(ae_talk *t, const json_t *request, ae_openai_options 
         ask->tools = tools_text;
         ask->chat_template = t->stored->chat_template;
         ae_openai_fill(ask, o);
-        status = text ? ae_talk_ask(t, ask, NULL, err)
+        status = text ? ae_talk_ask(t, ask, asked, err)
                       : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
     }
     free(text);

@@ -16,6 +16,7 @@ static const route_list lists[] = {
     { ae_routes_openai_completions, &ae_n_routes_openai_completions },
     { ae_routes_embed, &ae_n_routes_embed },
     { ae_routes_responses, &ae_n_routes_responses },
+    { ae_routes_messages, &ae_n_routes_messages },
     { ae_routes_openai_models, &ae_n_routes_openai_models },
     { ae_routes_metrics, &ae_n_routes_metrics },
 };
@@ -72,7 +73,7 @@ static void not_found(ae_exchange *x, const char *allowed)
 /* The face of a path that may have no route: errors look like those of its neighbours. */
 static ae_face face_of(ae_span path)
 {
-    if (ae_span_is(path, "/v1/messages")) return AE_FACE_ANTHROPIC;
+    if (path.len >= 12 && !memcmp(path.data, "/v1/messages", 12)) return AE_FACE_ANTHROPIC;
     return path.len >= 4 && !memcmp(path.data, "/v1/", 4) ? AE_FACE_OPENAI : AE_FACE_OLLAMA;
 }
 

@@ -250,7 +250,7 @@ static aerie_status begin(ae_talk *t, aerie_error *err)
     aerie_status status = ae_openai_read(&c->options, t->request, t->stored, err);
     if (!status) status = read_logprobs(c, t->request, &ask, err);
     if (!status) status = open_replies(c, err);
-    return status ? status : ae_openai_ask(t, t->request, &c->options, &c->tools, &ask, err);
+    return status ? status : ae_openai_ask(t, t->request, &c->options, &c->tools, &ask, NULL, err);
 }
 
 static const ae_talk_form form = { AE_FACE_OPENAI, false, begin, on_event, NULL, free_chat };

@@ -299,7 +299,7 @@ static aerie_status begin(ae_talk *t, aerie_error *err)
     if (!status) status = ae_openai_read(&r->options, r->chat, t->stored, err);
     if (status) return status;
     r->reader = (ae_tool_reader){ .tools = &r->tools, .seed = r->options.sampling.seed };
-    return ae_openai_ask(t, r->chat, &r->options, &r->tools, &ask, err);
+    return ae_openai_ask(t, r->chat, &r->options, &r->tools, &ask, NULL, err);
 }
 
 static const ae_talk_form form = { AE_FACE_OPENAI, false, begin, on_event, NULL, free_response };

@@ -31,7 +31,7 @@ extern const ae_route ae_routes_openai_models[], ae_routes_metrics[];
 extern const size_t ae_n_routes_openai_models, ae_n_routes_metrics;
 extern const ae_route ae_routes_ollama_talk[], ae_routes_ollama_store[], ae_routes_openai_chat[];
 extern const size_t ae_n_routes_ollama_talk, ae_n_routes_ollama_store, ae_n_routes_openai_chat;
-extern const ae_route ae_routes_responses[];
-extern const size_t ae_n_routes_responses;
+extern const ae_route ae_routes_responses[], ae_routes_messages[];
+extern const size_t ae_n_routes_responses, ae_n_routes_messages;
 
 #endif

@@ -346,6 +346,84 @@ static void responses_call_tools(void **state)
                 200, "\"text\":\"\\\"yes\\\"\"");
 }
 
+static void messages_are_answered(void **state)
+{
+    (void)state;
+    json_t *r =
+        ask_json("/v1/messages",
+                 "{'model':'nursery','max_tokens':5,'seed':3,'system':[{'type':'text','text':"
+                 "'Be brief.'}],'messages':[{'role':'user','content':[{'type':'text','text':"
+                 "'Tell me of a fox.'}]}]}",
+                 200);
+    assert_string_equal(text_at(r, "type"), "message");
+    assert_string_equal(text_at(r, "stop_reason"), "max_tokens");
+    assert_string_equal(text_at(r, "content.0.type"), "text");
+    json_int_t prompt = json_integer_value(at(r, "usage.input_tokens")) +
+                        json_integer_value(at(r, "usage.cache_read_input_tokens"));
+    assert_int_equal(json_integer_value(at(r, "usage.output_tokens")), 5);
+
+    json_t *n = ask_json("/v1/messages/count_tokens",
+                         "{'model':'nursery','system':'Be brief.','messages':[{'role':'user',"
+                         "'content':'Tell me of a fox.'}]}",
+                         200);
+    assert_int_equal(json_integer_value(at(n, "input_tokens")), prompt);
+    json_decref(n);
+
+    char *stream = ask("POST", "/v1/messages",
+                       "{'model':'nursery','max_tokens':5,'seed':3,'system':'Be brief.','stream':"
+                       "true,'messages':[{'role':'user','content':'Tell me of a fox.'}]}",
+                       200);
+    static const char *const order[] = { "message_start",       "ping",
+                                         "content_block_start", "content_block_delta",
+                                         "content_block_stop",  "message_delta",
+                                         "message_stop" };
+    const char *line = stream;
+    ae_bytes text = { 0 };
+    for (size_t i = 0; (line = strstr(line, "event: ")); line++) {
+        size_t len = strcspn(line + 7, "\n");
+        while (i < AE_COUNT(order) && strncmp(order[i], line + 7, len) != 0) i++;
+        assert_true(i < AE_COUNT(order));
+        json_t *event = json_loads(strstr(line, "data: ") + 6, JSON_DISABLE_EOF_CHECK, NULL);
+        if (at(event, "delta.text")) ae_bytes_add_text(&text, text_at(event, "delta.text"));
+        json_decref(event);
+    }
+    assert_string_equal(text.data, text_at(r, "content.0.text"));
+    assert_non_null(strstr(stream, "event: message_stop\n"));
+    ae_bytes_free(&text);
+    ae_free(stream);
+    json_decref(r);
+}
+
+#define CLOCK                                                                                      \
+    "{'model':'nursery','max_tokens':200,'tools':[{'name':'clock','input_schema':{'type':"         \
+    "'object','properties':{'zone':{'enum':['east','west']}},'required':['zone']}}],"              \
+    "'tool_choice':{'type':'any'},'messages':[{'role':'user','content':'Go.'},"                    \
+    "{'role':'assistant','content':[{'type':'tool_use','id':'t','name':'clock','input':{}}]},"     \
+    "{'role':'user','content':[{'type':'tool_result','tool_use_id':'t','content':'No.'}]}]"
+
+static void messages_call_tools(void **state)
+{
+    (void)state;
+    json_t *r = ask_json("/v1/messages", CLOCK "}", 200);
+    assert_string_equal(text_at(r, "stop_reason"), "tool_use");
+    assert_string_equal(text_at(r, "content.0.type"), "tool_use");
+    assert_true(*text_at(r, "content.0.input.zone"));
+    json_decref(r);
+    expect_text("/v1/messages", CLOCK ",'stream':true}", 200,
+                "\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"zone\\\":");
+    expect_text("/v1/messages", "{'model':'nursery','messages':[{'role':'user','content':'x'}]}",
+                400, "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\"");
+    expect_text("/v1/messages",
+                "{'model':'nursery','max_tokens':1,'messages':[{'role':'tool','content':'x'}]}",
+                400, "must be user or assistant");
+    expect_text("/v1/messages",
+                "{'model':'nursery','max_tokens':1,'messages':[{'role':'user','content':[{'type':"
+                "'image'}]}]}",
+                400, "no text");
+    expect_text("/v1/messages", "{'model':'no','max_tokens':1,'messages':[]}", 404,
+                "not_found_error");
+}
+
 static void completions_echo_log_probabilities(void **state)
 {
     (void)state;
@@ -478,6 +556,8 @@ int main(void)
         cmocka_unit_test(tools_must_be_called),
         cmocka_unit_test(responses_are_streams_of_events),
         cmocka_unit_test(responses_call_tools),
+        cmocka_unit_test(messages_are_answered),
+        cmocka_unit_test(messages_call_tools),
         cmocka_unit_test(completions_echo_log_probabilities),
         cmocka_unit_test(texts_become_vectors),
         cmocka_unit_test(models_are_listed),
