@@ -68,7 +68,7 @@ static json_t *whole(const ae_talk *t, const char *status, json_t *error, json_t
                         said_or(t, "text", json_pack("{s:{s:s}}", "format", "type", "text")));
     json_object_set_new(json, "tool_choice", said_or(t, "tool_choice", json_string("auto")));
     json_object_set_new(json, "tools", said_or(t, "tools", json_array()));
-    json_object_set_new(json, "truncation", json_string("disabled"));
+    json_object_set_new(json, "truncation", said_or(t, "truncation", json_string("disabled")));
     json_object_set_new(json, "metadata", said_or(t, "metadata", json_object()));
     json_object_set_new(json, "usage", usage ? usage : json_null());
     return json;
@@ -289,7 +289,9 @@ static void on_failure(ae_talk *t, int status, const char *message)
 static aerie_status begin(ae_talk *t, aerie_error *err)
 {
     response *r = t->state;
+    const char *truncation = json_string_value(json_object_get(t->request, "truncation"));
     aerie_ask ask = { 0 };
+    if (truncation && !strcmp(truncation, "auto")) ask.too_long = AERIE_TOO_LONG_DROP_OLDEST;
     snprintf(r->id, sizeof r->id, "%016llx%08llx", (unsigned long long)ae_exchange_id(t->x),
              (unsigned long long)ae_clock_unix_seconds());
     r->created = ae_clock_unix_seconds();

@@ -319,6 +319,19 @@ static void responses_are_streams_of_events(void **state)
     json_decref(r);
 }
 
+/* Sixty questions and answers, more than the context holds. */
+static void long_input(const char *more, int status, const char *says)
+{
+    ae_bytes body = { 0 };
+    ae_bytes_add_text(&body, "{'model':'nursery','max_output_tokens':1,'input':[");
+    for (int i = 0; i < 60; i++)
+        ae_bytes_printf(&body, "{'role':'%s','content':'a b c d e f g h i'},",
+                        i % 2 ? "assistant" : "user");
+    ae_bytes_printf(&body, "{'role':'user','content':'Go.'}]%s}", more);
+    expect_text("/v1/responses", body.data, status, says);
+    ae_bytes_free(&body);
+}
+
 static void responses_call_tools(void **state)
 {
     (void)state;
@@ -338,6 +351,8 @@ static void responses_call_tools(void **state)
     expect_text("/v1/responses", "{'model':'nursery','input':'x','previous_response_id':'y'}", 400,
                 "whole conversation");
     expect_text("/v1/responses", "{'model':'nursery'}", 400, "input must be");
+    long_input("", 400, "\"error\"");
+    long_input(",'truncation':'auto'", 200, "\"dropped_messages\":");
     expect_text("/v1/responses", "{'model':'nursery','input':[{'type':'item_reference','id':'x'}]}",
                 400, "item_reference");
     expect_text("/v1/responses",
