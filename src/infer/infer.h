@@ -5,6 +5,7 @@
 
 #include "infer/divergence.h"
 #include "infer/engine.h"
+#include "infer/likelihood.h"
 #include "infer/reward.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
