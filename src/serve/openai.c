@@ -171,36 +171,8 @@ void ae_openai_fill(aerie_ask *ask, const ae_openai_options *o)
 
 void ae_openai_id(char out[48], const char *prefix, const ae_exchange *x)
 {
-    snprintf(out, 48, "%s-%016llx%08llx", prefix, (unsigned long long)ae_exchange_id(x),
+    snprintf(out, 48, "%s%016llx%08llx", prefix, (unsigned long long)ae_exchange_id(x),
              (unsigned long long)ae_clock_unix_seconds());
-}
-
-json_t *ae_openai_token_text(const aerie_choice *c)
-{
-    json_t *text = json_stringn(c->len ? c->bytes : "", c->len);
-    return text ? text : json_string("\xEF\xBF\xBD");
-}
-
-static json_t *chance(const aerie_choice *c)
-{
-    json_t *bytes = json_array();
-    for (size_t i = 0; i < c->len; i++)
-        json_array_append_new(bytes, json_integer((unsigned char)c->bytes[i]));
-    return json_pack("{s:o, s:f, s:o}", "token", ae_openai_token_text(c), "logprob",
-                     (double)c->logprob, "bytes", bytes);
-}
-
-json_t *ae_openai_chances(const aerie_event *e)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < e->n_tokens; i++) {
-        json_t *one = chance(&e->tokens[i].token), *top = json_array();
-        for (size_t k = 0; k < e->tokens[i].n_top; k++)
-            json_array_append_new(top, chance(&e->tokens[i].top[k]));
-        json_object_set_new(one, "top_logprobs", top);
-        json_array_append_new(list, one);
-    }
-    return list;
 }
 
 json_t *ae_openai_usage(int64_t prompt, int64_t reused, int64_t replies)

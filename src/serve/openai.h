@@ -27,14 +27,9 @@ void ae_openai_free(ae_openai_options *o);
 /* Lays them over an ask, which borrows from them. */
 void ae_openai_fill(aerie_ask *ask, const ae_openai_options *o);
 
-/* "chatcmpl-..." of an exchange. */
+/* What is an exchange's own, after `prefix` ("chatcmpl-"). */
 void ae_openai_id(char out[48], const char *prefix, const ae_exchange *x);
-/* {token, logprob, bytes, top_logprobs} of every token of an event, as chat completions have them.
- */
-json_t *ae_openai_chances(const aerie_event *e);
 json_t *ae_openai_usage(int64_t prompt, int64_t reused, int64_t replies);
 const char *ae_openai_finish(aerie_finish why);
-/* A token's text, with U+FFFD for what is no character. */
-json_t *ae_openai_token_text(const aerie_choice *c);
 
 #endif

@@ -86,21 +86,37 @@ static aerie_status hold_to_tools(ae_openai_options *o, const ae_tools *tools, a
     return AERIE_OK;
 }
 
-aerie_status ae_openai_ask(ae_talk *t, const json_t *request, ae_openai_options *o, ae_tools *tools,
+static aerie_status read_form(ae_talk *t, const ae_chat_voice *voice, aerie_ask *ask,
+                              aerie_error *err)
+{
+    ae_openai_chat *c = t->state;
+    const json_t *top = json_object_get(c->request, "top_logprobs");
+    aerie_status status = ae_openai_read(&c->options, c->request, t->stored, err);
+    if (!status) status = ae_chances_read(ask, c->request, err);
+    if (!status && json_integer_value(top) > 0 && !ask->logprobs)
+        status = aerie_fail(err, AERIE_BAD_ARGUMENT, "top_logprobs wants logprobs to be true");
+    if (!status) status = ae_chat_open(t, voice, c->options.n_replies, ask->logprobs, err);
+    if (!status) status = ae_tools_read(&c->chat.tools, c->request, err);
+    return status ? status : hold_to_tools(&c->options, &c->chat.tools, err);
+}
+
+aerie_status ae_openai_ask(ae_talk *t, const ae_chat_voice *voice, const char *id_prefix,
                            aerie_ask *ask, aerie_asked *asked, aerie_error *err)
 {
+    ae_openai_chat *c = t->state;
     char *text = NULL, *tools_text = NULL;
     json_t *messages = NULL;
-    aerie_status status = ae_tools_read(tools, request, err);
-    if (!status) status = hold_to_tools(o, tools, err);
-    if (!status && !(messages = read_messages(t, request, err))) status = AERIE_BAD_ARGUMENT;
+    ae_openai_id(c->id, id_prefix, t->x);
+    c->created = ae_clock_unix_seconds();
+    aerie_status status = read_form(t, voice, ask, err);
+    if (!status && !(messages = read_messages(t, c->request, err))) status = AERIE_BAD_ARGUMENT;
     if (!status) {
         text = json_dumps(messages, JSON_COMPACT);
-        tools_text = tools->list ? json_dumps(tools->list, JSON_COMPACT) : NULL;
+        tools_text = c->chat.tools.list ? json_dumps(c->chat.tools.list, JSON_COMPACT) : NULL;
         ask->messages = text;
         ask->tools = tools_text;
         ask->chat_template = t->stored->chat_template;
-        ae_openai_fill(ask, o);
+        ae_openai_fill(ask, &c->options);
         status = text ? ae_talk_ask(t, ask, asked, err)
                       : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
     }
@@ -108,6 +124,14 @@ aerie_status ae_openai_ask(ae_talk *t, const json_t *request, ae_openai_options 
     free(tools_text);
     json_decref(messages);
     return status;
+}
+
+void ae_openai_chat_free(void *state)
+{
+    ae_openai_chat *c = state;
+    ae_chat_free(&c->chat);
+    ae_openai_free(&c->options);
+    json_decref(c->request);
 }
 
 json_t *ae_openai_arguments(const json_t *call)

@@ -2,15 +2,25 @@
 #ifndef AE_OPENAI_CHAT_H
 #define AE_OPENAI_CHAT_H
 
+#include "serve/chat.h"
 #include "serve/openai.h"
-#include "serve/tool_reader.h"
 
-/* Asks what a request in the form of OpenAI's chats says: its messages, after the Modelfile's
- * system, and its tools, which are read into *tools. `o` has been read of it; a call that must be
- * made is its grammar then. `ask` may have more; `asked` may be NULL. `request` must outlive
- * *tools. */
-aerie_status ae_openai_ask(ae_talk *t, const json_t *request, ae_openai_options *o, ae_tools *tools,
+/* What the state of such a talk begins with. */
+typedef struct {
+    ae_chat chat;
+    ae_openai_options options;
+    json_t *request; /* in the form of /v1/chat/completions; owned */
+    char id[48];
+    int64_t created; /* seconds since 1970 */
+} ae_openai_chat;
+
+/* Names the reply, and asks what c->request says: its messages, after the Modelfile's system, its
+ * tools and its form; a call that must be made is all that the reply can be. `ask` may have more;
+ * `asked` may be NULL. */
+aerie_status ae_openai_ask(ae_talk *t, const ae_chat_voice *voice, const char *id_prefix,
                            aerie_ask *ask, aerie_asked *asked, aerie_error *err);
+/* The `free` of forms; of a larger state the part that is this. */
+void ae_openai_chat_free(void *state);
 
 /* A call of ae_tool_reader as a message has it: {id, type, function: {name, arguments: text}}. */
 json_t *ae_openai_call(const json_t *call);

@@ -43,6 +43,12 @@ json_t *ae_json_of(ae_span text, aerie_error *err)
     return json;
 }
 
+json_t *ae_text_json(ae_span text)
+{
+    json_t *json = json_stringn(text.len ? text.data : "", text.len);
+    return json ? json : json_string("\xEF\xBF\xBD");
+}
+
 bool ae_read_json(json_t **out, ae_exchange *x, ae_face face)
 {
     ae_span body = ae_exchange_body(x);
@@ -84,44 +90,30 @@ void ae_reply_json(ae_exchange *x, int status, json_t *json)
     free(text);
 }
 
-/* What OpenAI's clients tell errors apart by. */
-static const char *openai_type(int status)
-{
-    switch (status) {
-    case 401:
-        return "authentication_error";
-    case 403:
-        return "permission_error";
-    case 404:
-        return "not_found_error";
-    case 501:
-        return "not_supported_error";
-    case 429:
-    case 503:
-        return "unavailable_error";
-    default:
-        return status < 500 ? "invalid_request_error" : "server_error";
-    }
-}
+/* What clients tell errors apart by. NULL: as all others of the hundred. */
+static const struct {
+    int status;
+    const char *openai, *anthropic;
+} error_types[] = {
+    { 401, "authentication_error", "authentication_error" },
+    { 403, "permission_error", "permission_error" },
+    { 404, "not_found_error", "not_found_error" },
+    { 413, NULL, "request_too_large" },
+    { 429, "unavailable_error", "rate_limit_error" },
+    { 501, "not_supported_error", NULL },
+    { 503, "unavailable_error", "overloaded_error" },
+};
 
-static const char *anthropic_type(int status)
+static const char *error_type(ae_face face, int status)
 {
-    switch (status) {
-    case 401:
-        return "authentication_error";
-    case 403:
-        return "permission_error";
-    case 404:
-        return "not_found_error";
-    case 413:
-        return "request_too_large";
-    case 429:
-        return "rate_limit_error";
-    case 503:
-        return "overloaded_error";
-    default:
-        return status < 500 ? "invalid_request_error" : "api_error";
-    }
+    bool openai = face == AE_FACE_OPENAI;
+    const char *type = NULL;
+    for (size_t i = 0; i < AE_COUNT(error_types); i++)
+        if (error_types[i].status == status)
+            type = openai ? error_types[i].openai : error_types[i].anthropic;
+    if (type) return type;
+    if (status < 500) return "invalid_request_error";
+    return openai ? "server_error" : "api_error";
 }
 
 static json_t *error_json(ae_face face, int status, const char *sentence)
@@ -129,10 +121,10 @@ static json_t *error_json(ae_face face, int status, const char *sentence)
     switch (face) {
     case AE_FACE_OPENAI:
         return json_pack("{s:{s:s, s:s, s:n, s:n}}", "error", "message", sentence, "type",
-                         openai_type(status), "param", "code");
+                         error_type(face, status), "param", "code");
     case AE_FACE_ANTHROPIC:
         return json_pack("{s:s, s:{s:s, s:s}}", "type", "error", "error", "type",
-                         anthropic_type(status), "message", sentence);
+                         error_type(face, status), "message", sentence);
     default:
         return json_pack("{s:s}", "error", sentence);
     }

@@ -13,6 +13,9 @@ bool ae_read_json(json_t **out, ae_exchange *x, ae_face face);
  * sentence in err. Anything but an object or a list is an error. */
 json_t *ae_json_of(ae_span text, aerie_error *err);
 
+/* A text of JSON; U+FFFD where the bytes are no UTF-8, such as part of a character. */
+json_t *ae_text_json(ae_span text);
+
 /* A whole reply of JSON; takes over `json`. */
 void ae_reply_json(ae_exchange *x, int status, json_t *json);
 

@@ -1,6 +1,5 @@
 /* routes_embed.c -- texts as vectors: OpenAI's /v1/embeddings, Ollama's /api/embed and, as it was
  * before, /api/embeddings. */
-#include "serve/models.h"
 #include "serve/talk.h"
 
 #include <math.h>
@@ -26,7 +25,6 @@ static void free_embedding(void *state)
     for (size_t i = 0; e->vectors && i < e->n; i++) ae_free(e->vectors[i]);
     ae_free(e->vectors);
     ae_free(e->sizes);
-    ae_free(e);
 }
 
 /* ---- replies */
@@ -107,10 +105,7 @@ static json_t *ollama_json(const ae_talk *t)
 static void finish(ae_talk *t)
 {
     const embedding *e = t->state;
-    ae_exchange *x = t->x;
-    json_t *reply = e->route == OPENAI ? openai_json(t) : ollama_json(t);
-    ae_talk_done(t);
-    ae_reply_json(x, 200, reply);
+    ae_talk_reply(t, e->route == OPENAI ? openai_json(t) : ollama_json(t));
 }
 
 static bool keep(embedding *e, size_t i, const aerie_event *event)
@@ -183,10 +178,11 @@ static bool is_something(const json_t *input)
     return input && !json_is_null(input) && !(text && !*text);
 }
 
-static aerie_status begin(ae_talk *t, aerie_error *err)
+static aerie_status begin(ae_talk *t, embed_route route, aerie_error *err)
 {
     embedding *e = t->state;
-    const json_t *input = json_object_get(t->request, e->route == OLLAMA_OLD ? "prompt" : "input");
+    e->route = route;
+    const json_t *input = json_object_get(t->request, route == OLLAMA_OLD ? "prompt" : "input");
     const char *form = json_string_value(json_object_get(t->request, "encoding_format"));
     aerie_status status = AERIE_OK;
     e->base64 = form && !strcmp(form, "base64");
@@ -203,52 +199,47 @@ static aerie_status begin(ae_talk *t, aerie_error *err)
     return status;
 }
 
-static const ae_talk_form openai_form = { AE_FACE_OPENAI, false,  begin,
-                                          on_event,       finish, free_embedding },
-                          ollama_form = { AE_FACE_OLLAMA, false,  begin,
-                                          on_event,       finish, free_embedding };
-
-static void embed(ae_server *s, ae_exchange *x, embed_route route)
+static aerie_status begin_openai(ae_talk *t, aerie_error *err)
 {
-    ae_face face = route == OPENAI ? AE_FACE_OPENAI : AE_FACE_OLLAMA;
-    json_t *request;
-    bool has;
-    double keep_alive;
-    if (!ae_read_json(&request, x, face)) return;
-    const char *model = json_string_value(json_object_get(request, "model"));
-    embedding *e = ae_alloc(1, sizeof *e);
-    if (!model || !*model)
-        ae_reply_error(x, face, 400, "model is required");
-    else if (!ae_models_keep_alive(json_object_get(request, "keep_alive"), &has, &keep_alive))
-        ae_reply_error(x, face, 400, "invalid keep_alive: give seconds, or a text as \"5m\"");
-    else if (!e)
-        ae_reply_error(x, face, 503, "no memory for one more request");
-    else {
-        e->route = route;
-        ae_talk_begin(s, x, route == OPENAI ? &openai_form : &ollama_form, model, request, e,
-                      has ? &keep_alive : NULL);
-        return;
-    }
-    ae_free(e);
-    json_decref(request);
+    return begin(t, OPENAI, err);
 }
+
+static aerie_status begin_ollama(ae_talk *t, aerie_error *err)
+{
+    return begin(t, OLLAMA, err);
+}
+
+static aerie_status begin_old(ae_talk *t, aerie_error *err)
+{
+    return begin(t, OLLAMA_OLD, err);
+}
+
+/* The three differ in their faces and in begin(). */
+#define FORM(of, begins)                                                                           \
+    {                                                                                              \
+        .face = of, .state_bytes = sizeof(embedding), .begin = begins, .event = on_event,          \
+        .finish = finish, .free = free_embedding                                                   \
+    }
+static const ae_talk_form openai_form = FORM(AE_FACE_OPENAI, begin_openai);
+static const ae_talk_form ollama_form = FORM(AE_FACE_OLLAMA, begin_ollama);
+static const ae_talk_form old_form = FORM(AE_FACE_OLLAMA, begin_old);
 
 static void embed_openai(ae_server *s, ae_exchange *x, ae_span rest)
 {
     (void)rest;
-    embed(s, x, OPENAI);
+    ae_talk_answer(s, x, &openai_form);
 }
 
 static void embed_ollama(ae_server *s, ae_exchange *x, ae_span rest)
 {
     (void)rest;
-    embed(s, x, OLLAMA);
+    ae_talk_answer(s, x, &ollama_form);
 }
 
 static void embed_old(ae_server *s, ae_exchange *x, ae_span rest)
 {
     (void)rest;
-    embed(s, x, OLLAMA_OLD);
+    ae_talk_answer(s, x, &old_form);
 }
 
 const ae_route ae_routes_embed[] = {

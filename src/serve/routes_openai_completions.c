@@ -39,7 +39,6 @@ static void free_completions(void *state)
     }
     ae_free(c->choices);
     ae_openai_free(&c->options);
-    ae_free(c);
 }
 
 /* ---- replies */
@@ -56,6 +55,11 @@ static json_t *number_or_null(float logprob)
     return isnan(logprob) ? json_null() : json_real((double)logprob);
 }
 
+static json_t *token_text(const aerie_choice *c)
+{
+    return ae_text_json((ae_span){ c->bytes, c->len });
+}
+
 /* Tokens as completions list them, and their bytes to the text unless that comes by itself. */
 static void add_tokens(completion *one, const aerie_event *e, int top, bool with_text)
 {
@@ -63,10 +67,10 @@ static void add_tokens(completion *one, const aerie_event *e, int top, bool with
         const aerie_reply_token *t = &e->tokens[i];
         json_t *alternatives = json_object();
         json_array_append_new(one->offsets, json_integer((json_int_t)characters(&one->text)));
-        json_array_append_new(one->tokens, ae_openai_token_text(&t->token));
+        json_array_append_new(one->tokens, token_text(&t->token));
         json_array_append_new(one->logprobs, number_or_null(t->token.logprob));
         for (size_t k = 0; k < t->n_top; k++) {
-            json_t *name = ae_openai_token_text(&t->top[k]);
+            json_t *name = token_text(&t->top[k]);
             json_object_set_new(alternatives, json_string_value(name),
                                 json_real((double)t->top[k].logprob));
             json_decref(name);
@@ -78,12 +82,6 @@ static void add_tokens(completion *one, const aerie_event *e, int top, bool with
     }
 }
 
-static json_t *text_json(ae_span text)
-{
-    json_t *whole = json_stringn(text.len ? text.data : "", text.len);
-    return whole ? whole : json_string("\xEF\xBF\xBD");
-}
-
 static json_t *choice_json(const completions *c, int64_t i, ae_span text, const char *finish)
 {
     const completion *one = &c->choices[i];
@@ -91,7 +89,7 @@ static json_t *choice_json(const completions *c, int64_t i, ae_span text, const 
                                     : json_pack("{s:O, s:O, s:O, s:O}", "tokens", one->tokens,
                                                 "token_logprobs", one->logprobs, "top_logprobs",
                                                 one->top, "text_offset", one->offsets);
-    return json_pack("{s:I, s:o, s:o, s:o}", "index", (json_int_t)i, "text", text_json(text),
+    return json_pack("{s:I, s:o, s:o, s:o}", "index", (json_int_t)i, "text", ae_text_json(text),
                      "logprobs", logprobs, "finish_reason",
                      finish ? json_string(finish) : json_null());
 }
@@ -166,8 +164,7 @@ static void finish(ae_talk *t)
                                      c->no_reply ? "length" : ae_openai_finish(c->choices[i].why)));
         json_t *whole = envelope(t, choices);
         json_object_set_new(whole, "usage", usage);
-        ae_talk_done(t);
-        ae_reply_json(x, 200, whole);
+        ae_talk_reply(t, whole);
         return;
     }
     if (c->options.include_usage) {
@@ -177,10 +174,9 @@ static void finish(ae_talk *t)
     } else
         json_decref(choices);
     json_decref(usage);
-    ae_talk_done(t);
     ae_stream_begin(x, AE_EVENTS);
     ae_stream_text(x, "data: [DONE]\n\n");
-    ae_exchange_end(x);
+    ae_talk_end(t);
 }
 
 static void on_event(ae_talk *t, size_t n, const aerie_event *e)
@@ -315,7 +311,7 @@ static aerie_status begin(ae_talk *t, aerie_error *err)
 {
     completions *c = t->state;
     const json_t *prompt = json_object_get(t->request, "prompt");
-    ae_openai_id(c->id, "cmpl", t->x);
+    ae_openai_id(c->id, "cmpl-", t->x);
     c->created = ae_clock_unix_seconds();
     aerie_status status = read_request(t, err);
     for (int64_t i = 0; i < c->n_prompts && !status; i++)
@@ -324,23 +320,16 @@ static aerie_status begin(ae_talk *t, aerie_error *err)
     return status;
 }
 
-static const ae_talk_form form = { AE_FACE_OPENAI, false, begin, on_event, NULL, free_completions };
+static const ae_talk_form form = { .face = AE_FACE_OPENAI,
+                                   .state_bytes = sizeof(completions),
+                                   .begin = begin,
+                                   .event = on_event,
+                                   .free = free_completions };
 
 static void answer(ae_server *s, ae_exchange *x, ae_span rest)
 {
-    json_t *request;
     (void)rest;
-    if (!ae_read_json(&request, x, AE_FACE_OPENAI)) return;
-    const char *model = json_string_value(json_object_get(request, "model"));
-    completions *c = ae_alloc(1, sizeof *c);
-    if (model && *model && c) {
-        ae_talk_begin(s, x, &form, model, request, c, NULL);
-        return;
-    }
-    ae_reply_error(x, AE_FACE_OPENAI, c ? 400 : 503,
-                   c ? "model is required" : "no memory for one more request");
-    ae_free(c);
-    json_decref(request);
+    ae_talk_answer(s, x, &form);
 }
 
 const ae_route ae_routes_openai_completions[] = {

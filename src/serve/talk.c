@@ -47,7 +47,8 @@ static void release(talk *t)
     aerie_lease_release(t->open.lease);
     aerie_stored_free(t->open.stored);
     json_decref(t->open.request);
-    if (t->open.form->free) t->open.form->free(t->open.state);
+    t->open.form->free(t->open.state);
+    ae_free(t->open.state);
     ae_free(t);
     s->n_talks--;
     if (s->closing && s->n_talks == 0) ae_loop_stop(s->loop);
@@ -75,11 +76,25 @@ static void on_gone(void *user, ae_exchange *x)
     if (at_rest(t)) release(t);
 }
 
-void ae_talk_done(ae_talk *open)
+/* The exchange, which is no longer the talk's. */
+static ae_exchange *let_go(ae_talk *open)
 {
-    talk *t = (talk *)open;
+    ae_exchange *x = open->x;
     open->x = NULL;
-    cancel_all(t);
+    cancel_all((talk *)open);
+    return x;
+}
+
+void ae_talk_reply(ae_talk *open, json_t *json)
+{
+    ae_exchange *x = let_go(open);
+    ae_reply_json(x, 200, json);
+}
+
+void ae_talk_end(ae_talk *open)
+{
+    ae_exchange *x = let_go(open);
+    ae_exchange_end(x);
 }
 
 void ae_talk_fail(ae_talk *open, int status, const char *message)
@@ -87,10 +102,9 @@ void ae_talk_fail(ae_talk *open, int status, const char *message)
     ae_exchange *x = open->x;
     bool own = x && open->failure && ae_exchange_begun(x);
     if (own) open->failure(open, status, message);
-    ae_talk_done(open);
     if (own)
-        ae_exchange_end(x);
-    else if (x)
+        ae_talk_end(open);
+    else if (let_go(open))
         ae_reply_error(x, open->form->face, status, "%s", message);
 }
 
@@ -306,7 +320,7 @@ static void on_lease(void *user, aerie_lease *lease, aerie_status status, const 
     ae_loop_post(t->open.server->loop, &t->lease_post);
 }
 
-static aerie_status take_lease(talk *t, const double *keep_alive, aerie_error *err)
+static aerie_status take_lease(talk *t, aerie_error *err)
 {
     ae_server *s = t->open.server;
     const ae_exchange_watcher watcher = { on_gone, NULL, t };
@@ -315,36 +329,62 @@ static aerie_status take_lease(talk *t, const double *keep_alive, aerie_error *e
     if (status) return status;
     ae_models_place(s, t->open.stored, &place);
     t->awaits_lease = true;
-    status = aerie_host_take(s->host, &place, keep_alive, on_lease, t, &t->open.lease,
-                             &t->lease_ticket, err);
+    status = aerie_host_take(s->host, &place, t->open.has_keep_alive ? &t->open.keep_alive : NULL,
+                             on_lease, t, &t->open.lease, &t->lease_ticket, err);
     t->awaits_lease = !status && !t->open.lease;
     if (t->awaits_lease) ae_exchange_watch(t->open.x, &watcher);
     return status;
 }
 
-void ae_talk_begin(ae_server *s, ae_exchange *x, const ae_talk_form *form, const char *model,
-                   json_t *request, void *state, const double *keep_alive)
+/* Whether a request is one for this form; of `open` its model and what is said of its stay. */
+static aerie_status read_request(ae_talk *open, const json_t *request, aerie_error *err)
+{
+    const ae_talk_form *form = open->form;
+    const char *model = json_string_value(json_object_get(request, "model"));
+    const json_t *stream = json_object_get(request, "stream");
+    if (!model || !*model) return aerie_fail(err, AERIE_BAD_ARGUMENT, "model is required");
+    snprintf(open->model, sizeof open->model, "%s", model);
+    open->stream = form->streams ? !json_is_false(stream) : json_is_true(stream);
+    if (!ae_models_keep_alive(json_object_get(request, "keep_alive"), &open->has_keep_alive,
+                              &open->keep_alive))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "invalid keep_alive: give seconds, or a text as \"5m\"");
+    return form->check ? form->check(request, err) : AERIE_OK;
+}
+
+/* A talk that nothing is under way of yet; takes `request` over. NULL: no memory. */
+static talk *new_talk(ae_server *s, const ae_talk *like, json_t *request)
+{
+    talk *t = ae_alloc(1, sizeof *t);
+    void *state = ae_alloc(1, like->form->state_bytes);
+    if (!t || !state) {
+        ae_free(t);
+        ae_free(state);
+        json_decref(request);
+        return NULL;
+    }
+    t->open = *like;
+    t->open.state = state;
+    t->open.request = request;
+    s->n_talks++;
+    return t;
+}
+
+void ae_talk_answer(ae_server *s, ae_exchange *x, const ae_talk_form *form)
 {
     aerie_error err = { 0 };
-    talk *t = ae_alloc(1, sizeof *t);
-    if (!t) {
+    json_t *request;
+    ae_talk open = { .server = s, .x = x, .form = form, .began = ae_clock_seconds() };
+    if (!ae_read_json(&request, x, form->face)) return;
+    if (read_request(&open, request, &err)) {
+        ae_reply_failure(x, form->face, &err);
         json_decref(request);
-        if (form->free) form->free(state);
-        ae_reply_error(x, form->face, 503, "no memory for one more request");
         return;
     }
-    t->open =
-        (ae_talk){ .server = s,
-                   .x = x,
-                   .form = form,
-                   .state = state,
-                   .request = request,
-                   .stream = form->streams ? !json_is_false(json_object_get(request, "stream"))
-                                           : json_is_true(json_object_get(request, "stream")),
-                   .began = ae_clock_seconds() };
-    snprintf(t->open.model, sizeof t->open.model, "%s", model);
-    s->n_talks++;
-    if (take_lease(t, keep_alive, &err)) {
+    talk *t = new_talk(s, &open, request);
+    if (!t)
+        ae_reply_error(x, form->face, 503, "no memory for one more request");
+    else if (take_lease(t, &err)) {
         fail(t, &err);
         release(t);
     } else if (t->open.lease)

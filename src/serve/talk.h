@@ -17,7 +17,10 @@ typedef struct ae_talk ae_talk;
 /* How a protocol asks and replies. All are called on the loop's thread. */
 typedef struct {
     ae_face face;
-    bool streams; /* unless the request says not to */
+    bool streams;       /* unless the request says not to */
+    size_t state_bytes; /* of the form's state, which begins zeroed */
+    /* What can be said against a request before its model is opened. NULL: nothing. */
+    aerie_status (*check)(const json_t *request, aerie_error *err);
     /* The model is open: say what to ask, with ae_talk_ask(). A failure is replied with. An
      * exchange that was answered here is done. */
     aerie_status (*begin)(ae_talk *t, aerie_error *err);
@@ -25,6 +28,7 @@ typedef struct {
     void (*event)(ae_talk *t, size_t n, const aerie_event *event);
     /* Every ask has ended well: the reply's end. */
     void (*finish)(ae_talk *t);
+    /* What the state owns, but not itself. */
     void (*free)(void *state);
 } ae_talk_form;
 
@@ -32,29 +36,31 @@ struct ae_talk {
     ae_server *server;
     ae_exchange *x; /* NULL: the client has left, or has its reply */
     const ae_talk_form *form;
-    void *state;     /* the form's */
+    void *state;     /* the form's; owned */
     json_t *request; /* owned */
     char model[512]; /* as the request names it */
     bool stream;
     const aerie_stored *stored;
     aerie_lease *lease; /* NULL while the model is being opened */
     double began;       /* ae_clock_seconds() */
+    bool has_keep_alive;
+    double keep_alive; /* seconds, as the request has it */
     /* The form's, set in begin(), or NULL: says what ended a reply that had begun, where the face's
      * own way will not do. */
     void (*failure)(ae_talk *t, int status, const char *message);
 };
 
-/* Takes `request` and `state` over. Replies with an error when there is no such model or no room;
- * otherwise the form's begin() follows, now or when the model is open. keep_alive: as
- * aerie_host_take() has it. */
-void ae_talk_begin(ae_server *s, ae_exchange *x, const ae_talk_form *form, const char *model,
-                   json_t *request, void *state, const double *keep_alive);
+/* Answers a request: reads it, finds its `model`, opens it for `keep_alive`. The form's begin()
+ * follows, now or when the model is open; or an error has been replied. */
+void ae_talk_answer(ae_server *s, ae_exchange *x, const ae_talk_form *form);
 
 /* In begin(): another ask, whose events have the next number, from 0. */
 aerie_status ae_talk_ask(ae_talk *t, const aerie_ask *ask, aerie_asked *asked, aerie_error *err);
 
-/* In event(): the reply is complete, whatever else comes; or an error ends it. */
-void ae_talk_done(ae_talk *t);
+/* In begin(), event() or finish(): the reply is complete, whatever else comes: `json` (taken over)
+ * is all of it, or its stream ends; or an error ends it. */
+void ae_talk_reply(ae_talk *t, json_t *json);
+void ae_talk_end(ae_talk *t);
 void ae_talk_fail(ae_talk *t, int status, const char *message);
 
 #endif

@@ -1,0 +1,149 @@
+/* chat.c -- from the engine's events to pieces of replies. */
+#include "serve/chat.h"
+
+aerie_status ae_chat_open(ae_talk *t, const ae_chat_voice *voice, int64_t n_replies, bool logprobs,
+                          aerie_error *err)
+{
+    ae_chat *c = t->state;
+    uint64_t seed = (uint64_t)(t->began * 1e9) ^ ae_exchange_id(t->x);
+    c->voice = voice;
+    c->replies = ae_alloc((size_t)n_replies, sizeof *c->replies);
+    if (!c->replies) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the replies");
+    c->n_replies = n_replies;
+    for (int64_t i = 0; i < n_replies; i++) {
+        ae_chat_reply *r = &c->replies[i];
+        /* Ids of calls are never the same twice, whatever seed draws the text: clients keep their
+         * results by them. */
+        r->reader =
+            (ae_tool_reader){ .tools = &c->tools, .seed = ae_mix64(seed + ((uint64_t)i << 48)) };
+        r->calls = json_array();
+        r->chances = logprobs ? json_array() : NULL;
+    }
+    return AERIE_OK;
+}
+
+void ae_chat_free(ae_chat *c)
+{
+    for (int64_t i = 0; i < c->n_replies; i++) {
+        ae_chat_reply *r = &c->replies[i];
+        ae_tool_reader_free(&r->reader);
+        ae_bytes_free(&r->text);
+        json_decref(r->calls);
+        json_decref(r->chances);
+        json_decref(r->stop);
+    }
+    ae_free(c->replies);
+    ae_tools_free(&c->tools);
+    *c = (ae_chat){ 0 };
+}
+
+/* Takes calls and chances (or NULL) over. */
+static void give(ae_talk *t, int64_t reply, const ae_bytes *text, json_t *calls, json_t *chances)
+{
+    const ae_chat *c = t->state;
+    ae_chat_reply *r = &c->replies[reply];
+    const ae_chat_piece piece = { .reply = reply,
+                                  .text = ae_span_of(text),
+                                  .calls = calls,
+                                  .n_before = r->n_calls,
+                                  .chances = chances };
+    r->n_calls += json_array_size(calls);
+    if (!t->stream) {
+        ae_bytes_add(&r->text, text->data, text->len);
+        json_array_extend(r->calls, calls);
+        if (chances) json_array_extend(r->chances, chances);
+    }
+    c->voice->more(t, &piece);
+    json_decref(calls);
+    json_decref(chances);
+}
+
+static void on_text(ae_talk *t, const aerie_event *e)
+{
+    const ae_chat *c = t->state;
+    ae_chat_reply *r = &c->replies[e->reply];
+    ae_bytes text = { 0 };
+    json_t *calls = json_array();
+    ae_tool_reader_add(&r->reader, (ae_span){ e->text, e->len }, &text, calls);
+    give(t, e->reply, &text, calls, r->chances ? ae_chances(e, c->voice->lean_chances) : NULL);
+    ae_bytes_free(&text);
+}
+
+static void on_finished(ae_talk *t, const aerie_event *e)
+{
+    const ae_chat *c = t->state;
+    ae_chat_reply *r = &c->replies[e->reply];
+    ae_bytes text = { 0 };
+    r->why = e->why;
+    if (e->stop) r->stop = json_string(e->stop);
+    ae_tool_reader_end(&r->reader, &text);
+    give(t, e->reply, &text, json_array(), NULL);
+    if (c->voice->finished) c->voice->finished(t, e->reply);
+    ae_bytes_free(&text);
+}
+
+void ae_chat_event(ae_talk *t, size_t n, const aerie_event *e)
+{
+    ae_chat *c = t->state;
+    (void)n;
+    switch (e->kind) {
+    case AERIE_EVENT_STARTED:
+        c->prompt_tokens = e->prompt_tokens;
+        c->reused_tokens = e->reused_tokens;
+        c->dropped_messages = e->dropped_messages;
+        if (c->voice->started) c->voice->started(t);
+        break;
+    case AERIE_EVENT_TEXT:
+        on_text(t, e);
+        break;
+    case AERIE_EVENT_FINISHED:
+        on_finished(t, e);
+        break;
+    case AERIE_EVENT_END:
+        c->voice->end(t, &e->stats);
+        break;
+    default:
+        break;
+    }
+}
+
+json_t *ae_chat_text(const ae_chat_reply *r)
+{
+    return ae_text_json(ae_span_of(&r->text));
+}
+
+/* ---- log-probabilities */
+
+static json_t *chance(const aerie_choice *c)
+{
+    json_t *bytes = json_array();
+    for (size_t i = 0; i < c->len; i++)
+        json_array_append_new(bytes, json_integer((unsigned char)c->bytes[i]));
+    /* A part of a character is no text; its bytes are all there is to say. */
+    return json_pack("{s:o, s:f, s:o}", "token", ae_text_json((ae_span){ c->bytes, c->len }),
+                     "logprob", (double)c->logprob, "bytes", bytes);
+}
+
+json_t *ae_chances(const aerie_event *e, bool lean)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < e->n_tokens; i++) {
+        json_t *one = chance(&e->tokens[i].token), *top = json_array();
+        for (size_t k = 0; k < e->tokens[i].n_top; k++)
+            json_array_append_new(top, chance(&e->tokens[i].top[k]));
+        if (!lean || e->tokens[i].n_top) json_object_set(one, "top_logprobs", top);
+        json_decref(top);
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+aerie_status ae_chances_read(aerie_ask *ask, const json_t *request, aerie_error *err)
+{
+    json_int_t n = json_integer_value(json_object_get(request, "top_logprobs"));
+    ask->logprobs = json_is_true(json_object_get(request, "logprobs"));
+    if (n < 0 || n > 20)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "top_logprobs must be between 0 and 20");
+    ask->top_logprobs = ask->logprobs ? (int)n : 0;
+    return AERIE_OK;
+}
