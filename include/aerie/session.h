@@ -2,6 +2,7 @@
 #ifndef AERIE_SESSION_H
 #define AERIE_SESSION_H
 
+#include "aerie/grammar.h"
 #include "aerie/model.h"
 
 #ifdef __cplusplus
@@ -60,6 +61,7 @@ typedef struct {
     /* A smaller model with the same tokenizer, which guesses; it must outlive the session. NULL:
      * none. */
     aerie_model *draft;
+    const aerie_grammar *grammar; /* as aerie_session_bind() has it */
 } aerie_session_options;
 
 typedef struct aerie_session aerie_session;
@@ -69,6 +71,11 @@ AERIE_API aerie_status aerie_session_open(aerie_session **out, aerie_model *mode
                                           const aerie_session_options *options, aerie_error *err);
 AERIE_API void aerie_session_close(aerie_session *s); /* NULL is fine */
 AERIE_API int64_t aerie_session_context(const aerie_session *s);
+
+/* From now on replies are what the grammar allows and nothing else; NULL: anything. The session
+ * keeps a hold of its own. On failure nothing has changed. */
+AERIE_API aerie_status aerie_session_bind(aerie_session *s, const aerie_grammar *grammar,
+                                          aerie_error *err);
 
 /* Replies to the messages. What an earlier call of the session already computed is not computed
  * again. max_tokens 0: until the reply ends. sampling, stats may be NULL. */

@@ -1,5 +1,6 @@
 /* session.c -- the public face of replies: a conversation, and many prompts at once. */
 #include "api/api.h"
+#include "api/bound.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -8,7 +9,11 @@ struct aerie_session {
     aerie_model *model;
     ae_engine *engine;
     ae_session *session;
-    ae_template *chat; /* NULL: the model has no template */
+    ae_template *chat;      /* NULL: the model has no template */
+    aerie_grammar *grammar; /* NULL: a reply may be anything */
+    ae_token_order *order;  /* made with the first grammar */
+    ae_bound bound;
+    ae_constraint constraint;
 };
 
 enum { DEFAULT_CONTEXT = 4096 };
@@ -202,6 +207,7 @@ aerie_status aerie_session_open(aerie_session **out, aerie_model *model,
                                  context_of(model, with->context), err);
     if (!status && (chat_template || ae_model_template(model->model)))
         status = ae_api_template(&s->chat, model, chat_template, err);
+    if (!status) status = aerie_session_bind(s, with->grammar, err);
     if (status)
         aerie_session_close(s);
     else
@@ -215,7 +221,24 @@ void aerie_session_close(aerie_session *s)
     ae_session_close(s->session);
     ae_engine_close(s->engine);
     ae_template_free(s->chat);
+    aerie_grammar_free(s->grammar);
+    ae_token_order_free(s->order);
     ae_free(s);
+}
+
+aerie_status aerie_session_bind(aerie_session *s, const aerie_grammar *grammar, aerie_error *err)
+{
+    const aerie_model *m = s->model;
+    aerie_status status = grammar ? ae_api_need_tokenizer(m, err) : AERIE_OK;
+    if (!status && grammar && !s->order)
+        status = ae_token_order_new(&s->order, ae_model_tokenizer(m->model), err);
+    if (status) return status;
+    aerie_grammar_free(s->grammar);
+    s->grammar = grammar ? aerie_grammar_share(grammar) : NULL;
+    if (!grammar) return AERIE_OK;
+    s->bound = (ae_bound){ ae_bound_rules(s->grammar), s->order };
+    s->constraint = ae_bound_constraint(&s->bound);
+    return AERIE_OK;
 }
 
 int64_t aerie_session_context(const aerie_session *s)
@@ -271,7 +294,8 @@ static aerie_status reply(aerie_session *s, const ae_ids *prompt, bool continues
                           aerie_error *err)
 {
     text_stream stream = { .tokenizer = ae_model_tokenizer(s->model->model),
-                           .decoder = { .continues = continues },
+                           /* A grammar has every byte of the reply. */
+                           .decoder = { .continues = continues || s->grammar },
                            .on_text = on_text,
                            .user = user };
     ae_engine_events events = { .user = &stream, .token = on_token, .finish = on_finish };
@@ -279,7 +303,8 @@ static aerie_status reply(aerie_session *s, const ae_ids *prompt, bool continues
                            .n_prompt = (int64_t)prompt->len,
                            .max_tokens = max_tokens,
                            .sampling = ae_api_sampling(sampling),
-                           .seed = seed_of(sampling) };
+                           .seed = seed_of(sampling),
+                           .constraint = s->grammar ? &s->constraint : NULL };
     ae_engine_stats spent = { 0 };
     int64_t reused = 0;
     aerie_status status = ae_session_reply(s->session, &request, &events, &spent, &reused, err);
