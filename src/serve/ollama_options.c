@@ -36,6 +36,11 @@ void ae_ollama_options_begin(ae_ollama_options *o)
     o->sampling.seed = ae_mix64((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) | 1;
 }
 
+uint64_t ae_seed_of(int64_t n)
+{
+    return n > 0 ? (uint64_t)n : ae_mix64((uint64_t)n + 1) | 1;
+}
+
 static aerie_status wrong_type(const char *name, const char *type, aerie_error *err)
 {
     return aerie_fail(err, AERIE_BAD_ARGUMENT, "option \"%s\" must be of type %s", name, type);
@@ -68,7 +73,7 @@ static aerie_status set(ae_ollama_options *o, size_t i, const json_t *v, aerie_e
     } else if (known[i].kind == INT64)
         memcpy(to, &n, sizeof n);
     else if (n >= 0) { /* -1: one by chance, as there is already */
-        uint64_t seed = ae_mix64((uint64_t)n + 1) | 1;
+        uint64_t seed = ae_seed_of(n);
         memcpy(to, &seed, sizeof seed);
     }
     return AERIE_OK;

@@ -22,6 +22,10 @@ void ae_ollama_options_begin(ae_ollama_options *o);
  * sentence (`option "num_ctx" must be of type integer`). */
 aerie_status ae_ollama_options_add(ae_ollama_options *o, const json_t *options, aerie_error *err);
 
+/* The generator's seed for a request's `seed` that is none by chance: the number itself, if it is
+ * above 0. */
+uint64_t ae_seed_of(int64_t n);
+
 /* `format`: "json", a schema, or nothing (*out NULL). *out is the caller's. */
 aerie_status ae_ollama_format(aerie_grammar **out, const json_t *format, aerie_error *err);
 

@@ -1,6 +1,8 @@
 /* openai.c -- options and pieces of replies that OpenAI's routes share. */
 #include "serve/openai.h"
 
+#include "serve/ollama_options.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +43,7 @@ static aerie_status read_sampling(aerie_sampling *s, const json_t *request, aeri
     s->frequency_penalty = (float)frequency;
     s->repeat_penalty = (float)repeat;
     /* As Ollama's options have it: -1 is one by chance. */
-    if (seed != -1) s->seed = ae_mix64((uint64_t)(int64_t)seed + 1) | 1;
+    if (seed != -1) s->seed = ae_seed_of((int64_t)seed);
     return status;
 }
 
