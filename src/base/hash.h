@@ -28,4 +28,7 @@ void ae_sha256_add(ae_sha256 *s, const void *data, size_t len);
 /* 64 lower-case hexadecimal digits and '\0'. */
 void ae_sha256_hex(ae_sha256 *s, char out[65]);
 
+/* SHA-512 of bytes in memory. */
+void ae_sha512(const void *data, size_t len, uint8_t out[64]);
+
 #endif

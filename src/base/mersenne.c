@@ -2,6 +2,7 @@
 #include "base/mersenne.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 
 #include <math.h>
 
@@ -78,6 +79,25 @@ void ae_python_seed(ae_mersenne *m, uint64_t seed)
     uint32_t words[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
 
     ae_python_seed_words(m, words, words[1] ? 2 : 1);
+}
+
+bool ae_python_seed_text(ae_mersenne *m, const char *text, size_t len)
+{
+    size_t n_bytes = len + 64, n_words = (n_bytes + 3) / 4;
+    uint32_t *words = n_bytes > len ? ae_alloc(n_words, sizeof *words) : NULL;
+    uint8_t digest[64];
+
+    if (!words) return false;
+    ae_sha512(text, len, digest);
+    for (size_t i = 0; i < n_bytes; i++) { /* from the last byte on */
+        size_t at = n_bytes - 1 - i;
+        uint32_t byte = at < len ? (uint8_t)text[at] : digest[at - len];
+        words[i / 4] |= byte << (8 * (i % 4));
+    }
+    while (n_words > 1 && !words[n_words - 1]) n_words--; /* zeros in front count for nothing */
+    ae_python_seed_words(m, words, n_words);
+    ae_free(words);
+    return true;
 }
 
 double ae_python_random(ae_mersenne *m)

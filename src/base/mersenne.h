@@ -23,6 +23,9 @@ uint32_t ae_mersenne_below(ae_mersenne *m, uint32_t n);
 void ae_python_seed(ae_mersenne *m, uint64_t seed);
 /* The same of a whole number of n words, the lowest first: what a text's seed becomes. */
 void ae_python_seed_words(ae_mersenne *m, const uint32_t *words, size_t n);
+/* The same of a str: the number whose big-endian bytes are its UTF-8 and the SHA-512 of that.
+ * False: no memory. */
+bool ae_python_seed_text(ae_mersenne *m, const char *text, size_t len);
 double ae_python_random(ae_mersenne *m);              /* [0, 1), 53 bits */
 uint64_t ae_python_bits(ae_mersenne *m, int bits);    /* getrandbits(), 1 to 64 */
 uint64_t ae_python_below(ae_mersenne *m, uint64_t n); /* _randbelow(), n > 0 */

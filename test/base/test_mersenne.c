@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -91,6 +92,27 @@ static void test_python_shuffle(void **state)
     }
 }
 
+static void test_python_texts(void **state)
+{
+    static const struct {
+        const char *text;
+        double first;
+    } cases[] = {
+        { "", 0.9602256525641875 },
+        { "a", 0.2720295377534757 },
+        { "is_switch_output_1_output_2Hello123", 0.5297276963053911 },
+        { "x = \xc3\xbc", 0.3066734923351897 },
+        { "01234567890123456789", 0.546965617006238 },
+    };
+    ae_mersenne m;
+
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(cases); i++) {
+        assert_true(ae_python_seed_text(&m, cases[i].text, strlen(cases[i].text)));
+        if (ae_python_random(&m) != cases[i].first) fail_msg("case %zu", i);
+    }
+}
+
 /* The standard names the 10000th word of a default-seeded std::mt19937 ([rand.predef]). */
 static void test_standard(void **state)
 {
@@ -109,7 +131,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_python_words),   cmocka_unit_test(test_python_numbers),
         cmocka_unit_test(test_python_samples), cmocka_unit_test(test_python_shuffle),
-        cmocka_unit_test(test_standard),
+        cmocka_unit_test(test_python_texts),   cmocka_unit_test(test_standard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,32 @@ static void sha256_gives_the_published_digests(void **state)
     assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+static void check_sha512(size_t len, const char *first)
+{
+    char text[300], hex[17];
+    uint8_t is[64];
+
+    memset(text, 'a', sizeof text);
+    ae_sha512(text, len, is);
+    for (int i = 0; i < 8; i++) snprintf(hex + 2 * i, 3, "%02x", is[i]);
+    if (strcmp(hex, first)) fail_msg("of %zu bytes: %s, not %s", len, hex, first);
+}
+
+static void sha512_gives_hashlibs_digests(void **state)
+{
+    (void)state;
+    check_sha512(0, "cf83e1357eefb8bd");
+    check_sha512(3, "d6f644b19812e97b");
+    check_sha512(111, "fa9121c7b32b9e01");
+    check_sha512(112, "c01d080efd492776");
+    check_sha512(127, "828613968b501dc0");
+    check_sha512(128, "b73d1929aa615934");
+    check_sha512(129, "4f681e0bd53cda4b");
+    check_sha512(239, "52c853cb8d907f3d");
+    check_sha512(240, "4c296d90c61052a6");
+    check_sha512(300, "a6a77010dd9696c2");
+}
+
 /* The digest does not depend on how the bytes were handed over, at any length around a block. */
 static void sha256_does_not_see_the_split(void **state)
 {
@@ -156,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_gives_the_published_digests),
+        cmocka_unit_test(sha512_gives_hashlibs_digests),
         cmocka_unit_test(sha256_does_not_see_the_split),
         cmocka_unit_test(hash64_gives_the_published_values),
         cmocka_unit_test(rng_is_xoshiro256pp),
