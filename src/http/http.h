@@ -50,6 +50,7 @@ typedef struct {
     double connect_seconds; /* until a connection stands; 0: 15 */
     double stall_seconds;   /* without a byte either way, an answer's thinking included; 0: 60 */
     double total_seconds;   /* of one try; 0: no limit */
+    bool direct;            /* past any proxy: what is asked is this machine */
 
     /* Followed at most; 0: none, a redirect is an answer like others. Authorization, Cookie and the
      * headers named in `secret` go to the first host alone (scheme, name and port); from https to

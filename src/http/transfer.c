@@ -225,6 +225,7 @@ aerie_status ae_transfer_prepare(transfer *t, const char *agent, const char *ca_
     curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(t->easy, CURLOPT_USERAGENT, agent ? agent : "aerie");
     if (ca_file) curl_easy_setopt(t->easy, CURLOPT_CAINFO, ca_file);
+    if (r->direct) curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, in_ms(r->connect_seconds, 15));
     if (r->total_seconds > 0)
         curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, in_ms(r->total_seconds, 0));
