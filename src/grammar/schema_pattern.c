@@ -108,8 +108,10 @@ static uint32_t escaped(regex *p)
 
 static uint32_t plain(regex *p)
 {
-    size_t n = 0;
-    int32_t c = ae_utf8_next(ae_span_text(p->at), &n);
+    /* No longer than a character: the rest is measured once for each that it has. */
+    size_t n = 0, most = 0;
+    while (most < 4 && p->at[most]) most++;
+    int32_t c = ae_utf8_next((ae_span){ p->at, most }, &n);
     p->at += n;
     return c < 0 ? 0xFFFD : (uint32_t)c;
 }
