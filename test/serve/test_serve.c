@@ -1,72 +1,14 @@
 /* test_serve.c -- a whole server with the nursery's model, asked over loopback as clients of Ollama
  * and OpenAI ask it. */
 #include "http/http.h"
+#include "live_server.h"
 #include "scratch.h"
-#include "serve/serve.h"
 
 #include <arpa/inet.h>
 #include <jansson.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static struct {
-    char url[128], store[64];
-    ae_monitor monitor;
-    bool ready, ended;
-    aerie_error err;
-    ae_thread *thread;
-} server;
-
-static void on_ready(void *user, const char *url)
-{
-    (void)user;
-    ae_monitor_enter(&server.monitor);
-    snprintf(server.url, sizeof server.url, "%s", url);
-    server.ready = true;
-    ae_monitor_wake(&server.monitor);
-    ae_monitor_leave(&server.monitor);
-}
-
-static void serve(void *user)
-{
-    const aerie_places places = { .store = server.store, .share = "recipes/nursery" };
-    const ae_serve_options o = {
-        .port = -1, .places = &places, .threads = 2, .parallel = 4, .ready = on_ready
-    };
-    (void)user;
-    ae_serve(&o, &server.err);
-    ae_monitor_enter(&server.monitor);
-    server.ended = true;
-    ae_monitor_wake(&server.monitor);
-    ae_monitor_leave(&server.monitor);
-}
-
-static int start(void **state)
-{
-    (void)state;
-    snprintf(server.store, sizeof server.store, "/tmp/aerie-test-serve-XXXXXX");
-    if (!mkdtemp(server.store) || ae_monitor_open(&server.monitor, NULL) ||
-        ae_thread_start(&server.thread, "serve", serve, NULL, NULL))
-        return 1;
-    ae_monitor_enter(&server.monitor);
-    while (!server.ready && !server.ended) ae_monitor_wait(&server.monitor, -1);
-    ae_monitor_leave(&server.monitor);
-    if (server.ended) fprintf(stderr, "%s\n", server.err.message);
-    return server.ended;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    kill(getpid(), SIGTERM);
-    ae_thread_join(server.thread);
-    ae_monitor_close(&server.monitor);
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", server.store);
-    return system(command);
-}
 
 /* The body of a reply, which has the status; ' in `body` is ". NULL: a GET. */
 static char *ask(const char *method, const char *path, const char *body, int status)
@@ -540,8 +482,7 @@ static double cancelled(void)
 static void a_client_that_leaves_is_cancelled(void **state)
 {
     static const char body[] = "{\"model\":\"nursery\",\"prompt\":\"A fox\",\"raw\":true}";
-    struct sockaddr_in a = { .sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)atoi(strrchr(server.url, ':') + 1)) };
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)server.port) };
     char text[512];
     double before = cancelled();
     (void)state;
@@ -579,5 +520,5 @@ int main(void)
         cmocka_unit_test(wrong_requests_are_sentences),
         cmocka_unit_test(a_client_that_leaves_is_cancelled),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, live_server_start, live_server_stop);
 }

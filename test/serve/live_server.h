@@ -1,0 +1,24 @@
+/* live_server.h -- a whole server with the nursery's model, in the process of a test. */
+#ifndef LIVE_SERVER_H
+#define LIVE_SERVER_H
+
+#include "base/base.h"
+
+/* The one that a test program has. */
+typedef struct {
+    int64_t parallel; /* replies at once; to be set before it starts, 0: 4 */
+    char url[128], store[64];
+    int port;
+    ae_monitor monitor;
+    bool ready, ended;
+    aerie_error err;
+    ae_thread *thread;
+} live_server;
+
+extern live_server server;
+
+/* Fixtures of a group of tests. */
+int live_server_start(void **state);
+int live_server_stop(void **state);
+
+#endif
