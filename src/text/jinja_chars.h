@@ -1,4 +1,4 @@
-/* jinja_chars.h -- Python's view of characters: white space, letters, case. Private to text. */
+/* jinja_chars.h -- Python's view of characters: white space, letters, case. */
 #ifndef AE_JINJA_CHARS_H
 #define AE_JINJA_CHARS_H
 

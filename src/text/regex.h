@@ -12,4 +12,22 @@ void ae_regex_close(ae_regex *r); /* NULL is fine */
 /* Whether it matches the whole text. One that takes too many steps to tell does not. */
 bool ae_regex_matches(const ae_regex *r, ae_span text);
 
+/* Patterns that are searched for, as Python's re does: `^` and `$` know '\n' alone, classes are
+ * Unicode's. */
+enum {
+    AE_REGEX_IGNORE_CASE = 1,
+    AE_REGEX_MULTILINE = 2 /* `^` and `$` at every line */
+};
+aerie_status ae_regex_open_search(ae_regex **out, const char *pattern, unsigned flags,
+                                  aerie_error *err);
+/* The first match at or after byte `from`: groups[0] is all of it, groups[i] what group i took
+ * (data NULL: nothing). False where there is none, or telling takes too many steps. For the next
+ * one: from where groups[0] ends, one character further when it is empty. */
+bool ae_regex_find(const ae_regex *r, ae_span text, size_t from, ae_span *groups, size_t n_groups);
+
+/* Appends the text with every match replaced by `with`, in which "$0" .. "$9" stand for groups. */
+void ae_regex_replace(const ae_regex *r, ae_span text, const char *with, ae_bytes *out);
+/* Matches in the text, those that are empty too. */
+int64_t ae_regex_count(const ae_regex *r, ae_span text);
+
 #endif

@@ -2,6 +2,7 @@
 #ifndef AE_TEXT_H
 #define AE_TEXT_H
 
+#include "text/jinja_chars.h"
 #include "text/regex.h"
 #include "text/stops.h"
 #include "text/template.h"
