@@ -126,7 +126,9 @@ ae_tensor *ae_net_hidden(ae_ctx *cx, const ae_net *net, const ae_batch *batch)
         .call = { .batch = batch,
                   .attention = attention_shape(c),
                   .activation = c->activation,
-                  .norm_eps = c->norm_eps },
+                  .norm_eps = c->norm_eps,
+                  .groups = net->groups,
+                  .n_groups = net->n_groups },
         .rope = rotation(cx, net, batch, net->rope_freq),
         .local_rope = net->rope_local_freq ? rotation(cx, net, batch, net->rope_local_freq) : NULL,
     };

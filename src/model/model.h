@@ -75,6 +75,10 @@ typedef struct {
     const double *rope_freq;        /* [d / 2] */
     const double *rope_local_freq;  /* the same of layers with a window; NULL: no other */
     bool recompute;                 /* with a tape: keep layer inputs only */
+    /* Rows of the batch under other adapters, each group by layers of its own; as
+     * ae_decoder_layer_call has them. */
+    const ae_row_group *groups;
+    int64_t n_groups;
 } ae_net;
 
 /* Hidden states after the last norm, [T, D]. With caches the new positions are counted in. */

@@ -68,6 +68,15 @@ size_t ae_kv_bytes(const ae_kv *kv);
 aerie_status ae_kv_predict(size_t *out, const ae_kv_options *options, int64_t positions,
                            int64_t batch, aerie_error *err);
 
+/* A layer's weights; see below. */
+typedef struct ae_decoder_layer ae_decoder_layer;
+
+/* Rows of a batch that go through layers of their own: the same weights under other adapters. */
+typedef struct {
+    int64_t first, n;
+    const ae_decoder_layer *layers; /* [L] */
+} ae_row_group;
+
 /* A packed row of tokens. */
 typedef struct {
     int64_t n_tokens;
@@ -75,7 +84,8 @@ typedef struct {
     const int32_t *pos;         /* [T], 0-based within the sequence */
     const ae_segment *segments; /* in order, covering all rows */
     int64_t n_segments;
-    ae_kv *const *caches; /* segment.cache indexes it; NULL in training */
+    ae_kv *const
+        *caches; /* segment.cache indexes it; NULL in training. They may be of several types */
 } ae_batch;
 
 /* Before a forward pass with caches: checks that every segment goes on where its cache ends, and
@@ -87,12 +97,12 @@ void ae_batch_commit(const ae_batch *batch);
 typedef enum { AE_SILU, AE_GELU_TANH } ae_activation;
 
 /* One layer: x + attention(norm(x)), then + mlp(norm(.)). What a family does not have is NULL. */
-typedef struct {
+struct ae_decoder_layer {
     const ae_tensor *attention_norm, *mlp_norm;           /* [1, D] */
     const ae_tensor *attention_post_norm, *mlp_post_norm; /* [1, D], before the sums; or NULL */
     const ae_tensor *q_norm, *k_norm;                     /* [1, d], of every head; or NULL */
     ae_projection q, k, v, o, gate, up, down;
-} ae_decoder_layer;
+};
 
 /* What a layer needs beside its weights. */
 typedef struct {
@@ -103,7 +113,16 @@ typedef struct {
     ae_attention_shape attention;
     ae_activation activation;
     float norm_eps;
+    /* In order, covering all rows; none: every row goes through `weights`. Without a tape. A row's
+     * bits are those it would have alone. */
+    const ae_row_group *groups;
+    int64_t n_groups;
 } ae_decoder_layer_call;
+
+/* One of the layer's projections of x, `which` being its offset in ae_decoder_layer: every row by
+ * the layer of its group. */
+ae_tensor *ae_project_rows(ae_ctx *cx, const ae_decoder_layer_call *call, size_t which,
+                           const ae_tensor *x);
 
 /* An ae_block_fn: params is an ae_decoder_layer_call. x, result [T, D]. */
 ae_tensor *ae_decoder_layer_forward(ae_ctx *cx, const void *params, const ae_tensor *x);

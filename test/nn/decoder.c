@@ -96,8 +96,13 @@ ae_tensor *decoder_hidden(ae_ctx *cx, const decoder *d, const ae_batch *batch)
             aerie_fail(&cx->error, AERIE_NO_MEMORY, "no room for a layer's call");
             return NULL;
         }
-        *call =
-            (ae_decoder_layer_call){ &d->layers[l], l, batch, rope, d->attention, AE_SILU, 1e-5f };
+        *call = (ae_decoder_layer_call){ .weights = &d->layers[l],
+                                         .layer = l,
+                                         .batch = batch,
+                                         .rope = rope,
+                                         .attention = d->attention,
+                                         .activation = AE_SILU,
+                                         .norm_eps = 1e-5f };
         x = d->recompute ? ae_recompute(cx, ae_decoder_layer_forward, call, x)
                          : ae_decoder_layer_forward(cx, call, x);
     }
