@@ -157,7 +157,7 @@ static aerie_status check_ask(const aerie_engine *e, const aerie_ask *ask, aerie
 static void fill_request(live_ask *a, const aerie_ask *ask, int64_t context)
 {
     static const ae_want wants[] = { [AERIE_ASK_REPLIES] = AE_WANT_REPLIES,
-                                     [AERIE_ASK_LOG_PROBS] = AE_WANT_ROWS,
+                                     [AERIE_ASK_LOG_PROBS] = AE_WANT_CHANCES,
                                      [AERIE_ASK_EMBEDDING] = AE_WANT_HIDDEN,
                                      [AERIE_ASK_SCORE] = AE_WANT_SCORE };
     const aerie_sampling *s = ask->sampling;
@@ -176,6 +176,7 @@ static void fill_request(live_ask *a, const aerie_ask *ask, int64_t context)
     a->top = ask->logprobs || ask->prompt_logprobs || ask->kind == AERIE_ASK_LOG_PROBS
                  ? ask->top_logprobs
                  : -1;
+    a->request.n_top = (int)ae_max64(a->top, 0);
 }
 
 static aerie_status fill(live_ask *a, const aerie_ask *ask, aerie_asked *asked, aerie_error *err)

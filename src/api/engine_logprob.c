@@ -13,25 +13,13 @@ static double log_sum(const float *logits, int64_t n)
     return largest + log(sum);
 }
 
-/* The k largest, sorted; of equals the lower id first. */
-static int best_of(live_choice *top, int k, const float *logits, int64_t n, double total)
-{
-    int held = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (k == 0 || (held == k && !(logits[i] > top[k - 1].logprob))) continue;
-        int at = held < k ? held++ : k - 1;
-        for (; at > 0 && logits[i] > top[at - 1].logprob; at--) top[at] = top[at - 1];
-        top[at] = (live_choice){ (int32_t)i, logits[i] };
-    }
-    for (int i = 0; i < held; i++) top[i].logprob = (float)((double)top[i].logprob - total);
-    return held;
-}
-
 void ae_live_judge(live_token *t, int32_t id, int n_top, const float *logits, int64_t vocab_size)
 {
     double total = log_sum(logits, vocab_size);
-    t->token = (live_choice){ id, (float)((double)logits[id] - total) };
-    t->n_top = best_of(t->top, n_top, logits, vocab_size, total);
+    t->token = (ae_chance){ id, (float)((double)logits[id] - total) };
+    t->n_top = ae_chances_top(t->top, n_top, logits, vocab_size);
+    for (int i = 0; i < t->n_top; i++)
+        t->top[i].logprob = (float)((double)t->top[i].logprob - total);
 }
 
 static bool make_room(aerie_engine *e, size_t n)
@@ -49,7 +37,7 @@ static bool make_room(aerie_engine *e, size_t n)
 }
 
 /* Where its bytes lie is filled in when they are all there: they move while they grow. */
-static aerie_choice choice_of(aerie_engine *e, live_choice c)
+static aerie_choice choice_of(aerie_engine *e, ae_chance c)
 {
     size_t before = e->scratch.len;
     ae_tokenizer_token_bytes(ae_model_tokenizer(e->model->model), c.id, true, &e->scratch);

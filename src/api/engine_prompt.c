@@ -18,23 +18,31 @@ static void tell_tokens(live_ask *a, const live_token *tokens, size_t n)
     ae_live_tell(a, &event);
 }
 
-/* A row is of the token after it; the prompt's first is after none, and its last row of none. */
-void ae_live_prompt_rows(void *user, int64_t request, int64_t first, int64_t n, const float *logits)
+static live_token token_of(const ae_chance *chance, int n_top)
+{
+    live_token t = { .token = chance[0] };
+    while (t.n_top < n_top && chance[1 + t.n_top].id >= 0) {
+        t.top[t.n_top] = chance[1 + t.n_top];
+        t.n_top++;
+    }
+    return t;
+}
+
+/* The prompt's first token comes after none. */
+void ae_live_chances(void *user, int64_t request, int64_t first, int64_t n,
+                     const ae_chance *chances)
 {
     live_ask *a = ae_live_ask_of(request);
-    const aerie_engine *e = user;
-    int64_t vocab_size = e->model->net.config->vocab_size, end = (int64_t)a->prompt.len;
-    int64_t last = first + n < end ? first + n : end - 1;
+    int n_top = a->request.n_top;
     live_token *tokens = ae_alloc((size_t)n + 1, sizeof *tokens);
     size_t count = 0;
+    (void)user;
     if (!tokens) {
         ae_live_doom(a, AERIE_NO_MEMORY, "no memory for a prompt's log-probabilities");
         return;
     }
-    if (first == 0) tokens[count++].token = (live_choice){ a->prompt.data[0], NAN };
-    for (int64_t i = first + 1; i <= last; i++)
-        ae_live_judge(&tokens[count++], a->prompt.data[i], a->top > 0 ? a->top : 0,
-                      logits + (i - 1 - first) * vocab_size, vocab_size);
+    if (first == 1) tokens[count++].token = (ae_chance){ a->prompt.data[0], NAN };
+    for (int64_t i = 0; i < n; i++) tokens[count++] = token_of(chances + i * (1 + n_top), n_top);
     tell_tokens(a, tokens, count);
     ae_free(tokens);
 }

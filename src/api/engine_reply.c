@@ -203,7 +203,7 @@ ae_engine_events ae_live_events(aerie_engine *e)
     return (ae_engine_events){ .user = e,
                                .started = on_started,
                                .row = on_row,
-                               .prompt_rows = ae_live_prompt_rows,
+                               .chances = ae_live_chances,
                                .hidden = ae_live_hidden,
                                .score = ae_live_score,
                                .token = on_token,

@@ -12,16 +12,11 @@ enum {
     LIVE_MOST_STOP_BYTES = 4096 /* ... and their bytes in all: every token is searched for them */
 };
 
-typedef struct {
-    int32_t id;
-    float logprob;
-} live_choice;
-
 /* A drawn token whose text has not left yet. */
 typedef struct {
-    live_choice token;
+    ae_chance token;
     int n_top;
-    live_choice top[LIVE_MOST_TOP];
+    ae_chance top[LIVE_MOST_TOP];
     size_t end; /* of live_reply.text, when it was added */
 } live_token;
 
@@ -60,7 +55,7 @@ struct live_ask {
     int64_t dropped;
     aerie_pooling pooling;
     bool normalises;
-    double *pooled;      /* [D] sums, of an embedding */
+    double *pooled; /* [D] sums, of an embedding */
 
     live_reply *replies; /* [n_replies] */
     int64_t n_replies, n_started, n_finished;
@@ -110,8 +105,8 @@ aerie_status ae_live_chat(ae_ids *ids, const aerie_engine *e, const aerie_ask *a
                           int64_t *dropped, aerie_error *err);
 
 /* engine_prompt.c: what is told of prompts that want no reply, or their own log-probabilities. */
-void ae_live_prompt_rows(void *user, int64_t request, int64_t first, int64_t n,
-                         const float *logits);
+void ae_live_chances(void *user, int64_t request, int64_t first, int64_t n,
+                     const ae_chance *chances);
 void ae_live_hidden(void *user, int64_t request, int64_t first, int64_t n, const float *states);
 void ae_live_score(void *user, int64_t request, float score);
 

@@ -3,11 +3,12 @@
 
 enum { WORTH_WAITING = 32 }; /* tokens that a prompt need not compute */
 
-ae_kv *ae_run_new_kv(const ae_run *run, int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
-                     aerie_error *err)
+ae_kv *ae_run_new_kv(const ae_run *run, const ae_ticket *t, int64_t capacity, const ae_kv *prefix,
+                     int64_t prefix_len, aerie_error *err)
 {
     ae_kv *kv;
-    ae_engine_new_kv(&kv, run->engine, run->engine->options.net, capacity, prefix, prefix_len, err);
+    ae_engine_new_kv_of(&kv, run->engine, run->engine->options.net, t->kv_type, capacity, prefix,
+                        prefix_len, err);
     return kv;
 }
 
@@ -26,55 +27,94 @@ static ae_prompt_run *free_prompt(ae_run *run)
     return NULL;
 }
 
-void ae_run_keep(const ae_run *run, const int32_t *ids, int64_t n, const ae_kv *kv)
+static ae_prefix prefix_of(const ae_ticket *t, const int32_t *ids, int64_t n, int tops)
 {
-    aerie_error ignored = { 0 };
-    if (!run->engine->prefixes) return;
-    ae_kv *shared = ae_run_new_kv(run, n, kv, n, &ignored);
-    if (shared) ae_prefixes_keep(run->engine->prefixes, ids, n, shared);
+    return (ae_prefix){ .ids = ids,
+                        .n = n,
+                        .kind = t->request.net_id * 64 + (int64_t)t->kv_type,
+                        .cost = t->cost,
+                        .tops = tops };
 }
 
-/* Whether a request may go on from earlier texts. */
+void ae_run_keep(const ae_run *run, const ae_prompt_run *p, const int32_t *ids, int64_t n,
+                 const ae_kv *kv, ae_chance *chances)
+{
+    aerie_error ignored = { 0 };
+    const ae_prefix text = prefix_of(p->ticket, ids, n, chances ? p->tops : 0);
+    ae_kv *shared =
+        run->engine->prefixes ? ae_run_new_kv(run, p->ticket, n, kv, n, &ignored) : NULL;
+    if (shared)
+        ae_prefixes_keep(run->engine->prefixes, &text, shared, chances);
+    else
+        ae_free(chances);
+}
+
+/* Whether a request may go on from earlier texts. An embedding is made of the states of all tokens,
+ * and those are not kept. */
 static bool shares(const ae_run *run, const ae_request *r)
 {
-    return run->engine->prefixes && !r->kv && !r->tells_prompt && r->wants == AE_WANT_REPLIES;
+    return run->engine->prefixes && !r->kv && r->wants != AE_WANT_HIDDEN;
+}
+
+/* What a request may share. The last token is computed in any case: its logits choose the first of
+ * the reply, its state is what is scored. Of tokens that are told of, the search leaves it out. */
+static ae_prefix wanted_of(const ae_ticket *t)
+{
+    int tops = ae_request_tops(&t->request);
+    return prefix_of(t, t->request.prompt, t->request.n_prompt - (tops == 0), tops);
+}
+
+static ae_prefix_found find_earlier(const ae_run *run, const ae_ticket *t)
+{
+    const ae_prefix like = wanted_of(t);
+    if (!shares(run, &t->request)) return (ae_prefix_found){ 0 };
+    return ae_prefixes_find(run->engine->prefixes, &like);
+}
+
+/* What an earlier text tells of the prompt's tokens. */
+static bool take_chances(ae_prompt_run *p, const ae_prefix_found *earlier)
+{
+    int64_t n = p->request->n_prompt - 1;
+    p->tops = ae_request_tops(p->request);
+    if (p->tops == 0) return true;
+    p->chances = ae_alloc((size_t)n + 1, (size_t)p->tops * sizeof *p->chances);
+    for (int64_t i = 0; p->chances && i < earlier->len; i++)
+        for (int k = 0; k < p->tops; k++)
+            p->chances[i * p->tops + k] = earlier->chances[i * earlier->tops + k];
+    return p->chances;
 }
 
 /* A prompt's cache, begun with what an earlier text holds of it. */
-static ae_kv *open_prompt(ae_run *run, const ae_ticket *t, aerie_error *err)
+static aerie_status open_prompt(ae_run *run, ae_prompt_run *p, aerie_error *err)
 {
-    const ae_request *r = &t->request;
+    const ae_request *r = p->request;
     bool replies_in_it = ae_request_replies(r) == 1 && r->wants == AE_WANT_REPLIES;
-    int64_t capacity = replies_in_it ? ae_run_context(run, r) : r->n_prompt, held = 0;
-    const ae_kv *earlier = NULL;
-    ae_kv *kv;
-    if (r->wants != AE_WANT_REPLIES) {
-        ae_engine_new_kv_of(&kv, run->engine, run->engine->options.net, t->kv_type, capacity, NULL,
-                            0, err);
-        return kv;
-    }
-    /* The last token is computed in any case: its logits choose the first of the reply. */
-    if (shares(run, r))
-        earlier = ae_prefixes_find(run->engine->prefixes, r->prompt, r->n_prompt - 1, &held);
-    if (run->stats) run->stats->reused += held;
-    return ae_run_new_kv(run, capacity, earlier, held, err);
+    int64_t capacity = replies_in_it ? ae_run_context(run, r) : r->n_prompt;
+    ae_prefix_found earlier = find_earlier(run, p->ticket);
+    if (run->stats) run->stats->reused += earlier.len;
+    p->kv = r->kv ? r->kv : ae_run_new_kv(run, p->ticket, capacity, earlier.kv, earlier.len, err);
+    if (!p->kv) return AERIE_NO_MEMORY;
+    p->fed = ae_kv_len(p->kv);
+    if (take_chances(p, &earlier)) return AERIE_OK;
+    return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a prompt's log-probabilities");
 }
 
 /* The prompt under way that will hold much more of this one than earlier texts do, or NULL. */
-static const ae_prompt_run *worth_awaiting(const ae_run *run, const ae_request *r)
+static const ae_prompt_run *worth_awaiting(const ae_run *run, const ae_ticket *t)
 {
-    ae_prefixes *prefixes = run->engine->prefixes;
-    int64_t held;
-    if (!shares(run, r)) return NULL;
-    ae_prefixes_find(prefixes, r->prompt, r->n_prompt - 1, &held);
+    if (!shares(run, &t->request)) return NULL;
+    const ae_prefix like = wanted_of(t);
+    int64_t held = ae_prefixes_find(run->engine->prefixes, &like).len;
     for (int64_t i = 0; i < run->max_sequences; i++) {
         const ae_prompt_run *p = &run->prompts[i];
         int64_t n = p->in_use ? p->request->n_prompt : 0;
-        if (p->fed >= n || !p->owns_kv || p->request->wants != AE_WANT_REPLIES ||
-            n > run->engine->options.prefix_cache_positions)
+        if (p->fed >= n || !p->owns_kv || p->request->wants == AE_WANT_HIDDEN ||
+            p->tops < like.tops || p->request->net_id != t->request.net_id ||
+            p->ticket->kv_type != t->kv_type ||
+            n > run->engine->options.prefix_cache_positions / t->cost)
             continue;
-        int64_t soon = ae_prefixes_common(p->request->prompt, n, r->prompt, r->n_prompt - 1);
-        if (soon >= held + WORTH_WAITING) return p;
+        int64_t soon = ae_prefixes_common(p->request->prompt, n, like.ids, like.n);
+        if (soon - (like.tops > 0) >= held + WORTH_WAITING) return p;
     }
     return NULL;
 }
@@ -92,7 +132,7 @@ static bool is_being_read(const ae_run *run, int64_t number)
 static bool must_wait(const ae_run *run, ae_ticket *t)
 {
     if (!t->has_waited) {
-        const ae_prompt_run *p = worth_awaiting(run, &t->request);
+        const ae_prompt_run *p = worth_awaiting(run, t);
         if (!p) return false;
         t->has_waited = true;
         t->awaited = p->number;
@@ -112,21 +152,20 @@ static aerie_status let_in(ae_run *run, ae_prompt_run *p, ae_ticket *t, aerie_er
     const ae_request *r = &t->request;
     aerie_error why = { 0 };
     int64_t n = ae_request_replies(r);
-    ae_kv *kv = r->kv ? r->kv : open_prompt(run, t, &why);
     *p = (ae_prompt_run){ .request = r,
                           .ticket = t,
                           .index = t->name,
                           .number = run->n_let_in++,
-                          .kv = kv,
                           .owns_kv = !r->kv,
                           .n_replies = n,
                           .replies_left = n,
                           .in_use = true };
     run->reserved += t->reserved;
-    if (!kv) return ae_run_fail(run, p, AERIE_NO_MEMORY, &why, err);
-    p->fed = ae_kv_len(kv);
-    if (run->events.started)
-        run->events.started(run->events.user, p->index, r->kv ? 0 : ae_kv_len(kv));
+    aerie_status status = open_prompt(run, p, &why);
+    if (status) return ae_run_fail(run, p, status, &why, err);
+    if (run->events.started) run->events.started(run->events.user, p->index, r->kv ? 0 : p->fed);
+    if (p->chances && p->fed > 0 && run->events.chances)
+        run->events.chances(run->events.user, p->index, 1, p->fed, p->chances);
     return AERIE_OK;
 }
 

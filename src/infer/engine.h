@@ -4,8 +4,8 @@
 #ifndef AE_ENGINE_H
 #define AE_ENGINE_H
 
+#include "infer/chance.h"
 #include "infer/sampler.h"
-#include "model/model.h"
 
 typedef struct ae_engine ae_engine;
 
@@ -35,9 +35,9 @@ typedef struct {
     double patience, unnoticed;
     int64_t kv_positions; /* that all requests under way may take together; who might need more than
                            * is left waits. 0: no bound */
-    bool score_in_cache;  /* texts that are scored keep keys and values in a cache of kv_type, as
-                           * replies do, and are read max_batch tokens a pass; otherwise they are
-                           * read at once, with keys and values in float32 */
+    bool score_in_cache;  /* texts that are scored keep keys and values in kv_type, as replies do;
+                           * otherwise in float32, and ae_engine_log_probs() and _logits() read a
+                           * text at once */
 } ae_engine_options;
 
 aerie_status ae_engine_open(ae_engine **out, const ae_engine_options *options, aerie_error *err);
@@ -65,13 +65,13 @@ typedef struct {
     void (*end)(void *state);
 } ae_constraint;
 
-/* What a request wants of its prompt. All but replies is computed with keys and values in float32,
- * as where texts are scored, unless options.score_in_cache. */
+/* What a request wants of its prompt. Who wants more than replies has keys and values in float32,
+ * as where texts are scored and with the same numbers, unless options.score_in_cache. */
 typedef enum {
     AE_WANT_REPLIES,
-    AE_WANT_ROWS,   /* ae_engine_events.prompt_rows, no reply */
-    AE_WANT_HIDDEN, /* ae_engine_events.hidden */
-    AE_WANT_SCORE   /* ae_engine_events.score */
+    AE_WANT_CHANCES, /* ae_engine_events.chances, no reply */
+    AE_WANT_HIDDEN,  /* ae_engine_events.hidden */
+    AE_WANT_SCORE    /* ae_engine_events.score */
 } ae_want;
 
 /* A prompt and what to do with it. Several replies branch from the one computed prompt. */
@@ -89,12 +89,17 @@ typedef struct {
     const ae_constraint *constraint; /* NULL: none */
     bool tells_rows;                 /* ae_engine_events.row */
     ae_want wants;
-    bool tells_prompt; /* ae_engine_events.prompt_rows, beside replies: all of the prompt is
-                          computed */
-    ae_kv *kv;         /* NULL, or a conversation's cache that already holds the first
-                        * ae_kv_len() tokens of the prompt (fewer than n_prompt); the reply is
-                        * added to it. n_replies must be 1. */
-    ae_kv *draft_kv;   /* NULL, or with kv the same for the draft model; it may hold fewer tokens */
+    bool tells_prompt; /* ae_engine_events.chances beside replies */
+    int n_top;         /* the most likely tokens beside each of the prompt's */
+    /* NULL: the engine's. Else the same weights under other adapters, with the same heads, but for
+     * the one that scores. net_id: its name for as long as the engine is open; 0 is the engine's
+     * own. Nothing is shared between nets of two names. */
+    const ae_net *net;
+    int64_t net_id;
+    ae_kv *kv;       /* NULL, or a conversation's cache that already holds the first
+                      * ae_kv_len() tokens of the prompt (fewer than n_prompt); the reply is
+                      * added to it. n_replies must be 1. */
+    ae_kv *draft_kv; /* NULL, or with kv the same for the draft model; it may hold fewer tokens */
 } ae_request;
 
 typedef enum { AE_FINISH_STOP, AE_FINISH_LENGTH, AE_FINISH_CALLER } ae_finish;
@@ -108,9 +113,10 @@ typedef struct {
     /* A token drawn for a request with tells_rows, end-of-reply tokens too, and the logits [V] that
      * it was drawn from, before biases and penalties. What `token` says of it comes next. */
     void (*row)(void *user, int64_t request, int64_t reply, int32_t id, const float *logits);
-    /* Logits [n, V] of the prompt's tokens from `first` on; each row is of the token that follows.
-     */
-    void (*prompt_rows)(void *user, int64_t request, int64_t first, int64_t n, const float *logits);
+    /* What was thought of the prompt's tokens from `first` (1 or later) on: [n, tops], tops = 1 +
+     * n_top, as ae_chances_of() has them. Each is told once, in order. */
+    void (*chances)(void *user, int64_t request, int64_t first, int64_t n,
+                    const ae_chance *chances);
     /* Hidden states [n, D] of the prompt's tokens from `first` on, after the last norm. */
     void (*hidden)(void *user, int64_t request, int64_t first, int64_t n, const float *states);
     /* The scalar head's number at the prompt's last token. */

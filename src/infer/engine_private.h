@@ -24,6 +24,7 @@ struct ae_ticket {
     ae_request request;
     int64_t name, reserved;
     ae_dtype kv_type;
+    int64_t cost;    /* of a position, in positions of the engine's own type */
     bool has_waited; /* for another prompt, once; then: */
     int64_t awaited; /* its number */
     ae_ticket *next; /* in the queue */
@@ -37,7 +38,9 @@ typedef struct {
     int64_t number;            /* counts those let in */
     ae_kv *kv;
     bool owns_kv;
-    int64_t fed; /* prompt tokens computed */
+    int64_t fed;        /* prompt tokens computed */
+    ae_chance *chances; /* [n_prompt - 1, tops]; NULL: none are wanted, or they were handed on */
+    int tops;
     int64_t n_replies, replies_left;
     bool in_use;
 } ae_prompt_run;
@@ -81,10 +84,10 @@ typedef struct {
     ae_segment *segments;
     ae_kv **caches;
     ae_pass_part *parts; /* [segments] */
+    ae_row_group *groups;
+    ae_net net; /* what the rows go through, its groups these where there are several */
     int64_t n_tokens, n_segments;
-    ae_dtype kv_type;                        /* of all its caches */
     int64_t n_prompt, n_replies, sent, held; /* tokens of prompts; replies; guesses, right ones */
-    int64_t n_prompt_rows;                   /* of prompts whose every row gives logits */
     double reading;                          /* seconds that a draft model read prompts */
     int32_t at;                              /* the row whose logits come first now */
     ae_draw *draws; /* [max_batch + max_sequences]; NULL: nobody asks for log-probabilities */
@@ -110,7 +113,6 @@ struct ae_run {
     ae_reply_run *replies;  /* [max_sequences] */
     int64_t max_batch, max_sequences;
     ae_pass pass;
-    bool others_turn; /* of prompts whose caches are of another type than replies' */
 };
 
 int64_t ae_run_context(const ae_run *run, const ae_request *r); /* positions it may take */
@@ -130,15 +132,26 @@ aerie_status ae_engine_rehearsal_kv(ae_kv **out, const ae_engine_options *option
 aerie_status ae_engine_new_kv_of(ae_kv **out, const ae_engine *e, const ae_net *net, ae_dtype type,
                                  int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
                                  aerie_error *err);
-/* As ae_engine_new_kv() for the run's model; NULL after a failure. */
-ae_kv *ae_run_new_kv(const ae_run *run, int64_t capacity, const ae_kv *prefix, int64_t prefix_len,
-                     aerie_error *err);
-/* Lets later prompts begin with ids [n], which kv holds. Without memory for it, they don't. */
-void ae_run_keep(const ae_run *run, const int32_t *ids, int64_t n, const ae_kv *kv);
+/* As ae_engine_new_kv_of() for a request of the run; NULL after a failure. */
+ae_kv *ae_run_new_kv(const ae_run *run, const ae_ticket *t, int64_t capacity, const ae_kv *prefix,
+                     int64_t prefix_len, aerie_error *err);
+/* Lets later prompts begin with ids [n], which kv holds, and takes over what was thought of them
+ * (NULL: nothing is known). Without memory for it, they don't. */
+void ae_run_keep(const ae_run *run, const ae_prompt_run *p, const int32_t *ids, int64_t n,
+                 const ae_kv *kv, ae_chance *chances);
 /* Lets in who waits and can be. Fails where a request fails that nobody hears of. */
 aerie_status ae_run_admit(ae_run *run, aerie_error *err);
 /* Replies being decoded, and those that prompts under way will start. */
 int64_t ae_run_sequences(const ae_run *run);
+/* 0: nothing is wanted of the prompt's own tokens; else as ae_chances_of() has it. */
+static inline int ae_request_tops(const ae_request *r)
+{
+    return r->wants == AE_WANT_CHANCES || r->tells_prompt ? 1 + r->n_top : 0;
+}
+static inline const ae_net *ae_request_net(const ae_engine *e, const ae_request *r)
+{
+    return r->net ? r->net : e->options.net;
+}
 static inline int64_t ae_request_replies(const ae_request *r)
 {
     return r->n_replies > 0 ? r->n_replies : 1;

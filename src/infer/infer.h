@@ -3,6 +3,7 @@
 #ifndef AE_INFER_H
 #define AE_INFER_H
 
+#include "infer/chance.h"
 #include "infer/divergence.h"
 #include "infer/engine.h"
 #include "infer/likelihood.h"

@@ -50,7 +50,7 @@ static bool is_read(const ae_prompt_run *p)
     return !p->in_use || left_of(p) <= 0;
 }
 
-/* Prompts that are not read yet, of the pass's type: the one let in first, then those with the
+/* Prompts that are not read yet: the one let in first, then those with the
  * fewest tokens left. */
 static int64_t order_prompts(ae_run *run)
 {
@@ -58,7 +58,7 @@ static int64_t order_prompts(ae_run *run)
     int64_t n = 0, first = 0;
     for (int64_t i = 0; i < run->max_sequences; i++) {
         ae_prompt_run *p = &run->prompts[i];
-        if (is_read(p) || p->ticket->kv_type != run->pass.kv_type) continue;
+        if (is_read(p)) continue;
         int64_t at = n++;
         for (; at > 0 &&
                (left_of(waiting[at - 1]) > left_of(p) ||
@@ -105,25 +105,14 @@ static int64_t room_for_prompts(const ae_run *run)
     return ae_min64(room, ae_max64((int64_t)tokens, LEAST));
 }
 
-static bool wants_rows(const ae_request *r)
-{
-    return r->wants == AE_WANT_ROWS || r->tells_prompt;
-}
-
 static int64_t pack_prompt(ae_run *run, ae_prompt_run *p, int64_t most)
 {
-    enum { ROWS = 64 }; /* logits of more at once fit no memory where the vocabulary is large */
     ae_pass *ps = &run->pass;
-    bool rows = wants_rows(p->request);
-    int64_t n = ae_min64(left_of(p), rows ? ae_min64(most, ROWS - ps->n_prompt_rows) : most);
+    int64_t n = ae_min64(left_of(p), most);
     if (n <= 0) return 0;
     ae_pass_part *part = pack(ps, p, true, p->kv, p->request->prompt + p->fed, n);
     ps->n_prompt += n;
-    if (rows) ps->n_prompt_rows += n;
-    if (rows)
-        want_last(ps, part, n);
-    else if (n == left_of(p) && p->request->wants == AE_WANT_REPLIES)
-        want_last(ps, part, 1);
+    if (n == left_of(p) && p->request->wants == AE_WANT_REPLIES) want_last(ps, part, 1);
     return n;
 }
 
@@ -140,30 +129,63 @@ static void pack_prompts(ae_run *run)
     for (int64_t i = 1; i < n && room > 0; i++) room -= pack_prompt(run, ps->waiting[i], room);
 }
 
-/* All caches of a pass are of one type: what has another has every other pass. */
-static void choose_type(ae_run *run)
+static bool is_awake(const ae_reply_run *r)
 {
-    ae_dtype own = run->engine->options.kv_type, other = own;
-    bool own_waits = awake_replies(run) > 0;
-    for (int64_t i = 0; i < run->max_sequences; i++) {
-        const ae_prompt_run *p = &run->prompts[i];
-        if (is_read(p)) continue;
-        if (p->ticket->kv_type == own)
-            own_waits = true;
-        else
-            other = p->ticket->kv_type;
-    }
-    run->others_turn = other != own && (!own_waits || !run->others_turn);
-    run->pass.kv_type = run->others_turn ? other : own;
+    return r->in_use && !r->rests;
 }
 
-/* Replies come first, so that a long prompt does not make them wait. */
+static bool of_one_net(const ae_reply_run *a, const ae_reply_run *b)
+{
+    return a->prompt->request->net == b->prompt->request->net;
+}
+
+/* Replies come first, so that a long prompt does not make them wait; those of one net together. */
 static void pack_all(ae_run *run)
 {
-    for (int64_t i = 0; !run->others_turn && i < run->max_sequences; i++)
-        if (run->replies[i].in_use && !run->replies[i].rests)
-            pack_reply(&run->pass, &run->replies[i]);
+    const ae_reply_run *replies = run->replies;
+    for (int64_t i = 0; i < run->max_sequences; i++) {
+        bool is_packed = !is_awake(&replies[i]);
+        for (int64_t j = 0; j < i && !is_packed; j++)
+            is_packed = is_awake(&replies[j]) && of_one_net(&replies[j], &replies[i]);
+        for (int64_t j = i; j < run->max_sequences && !is_packed; j++)
+            if (is_awake(&replies[j]) && of_one_net(&replies[j], &replies[i]))
+                pack_reply(&run->pass, &run->replies[j]);
+    }
     pack_prompts(run);
+}
+
+static const ae_net *net_of(const ae_run *run, const ae_pass_part *part)
+{
+    const ae_prompt_run *p =
+        part->is_prompt ? part->owner : ((const ae_reply_run *)part->owner)->prompt;
+    return ae_request_net(run->engine, p->request);
+}
+
+/* Neighbours under the same adapters are one group; a pass under the same ones is none. */
+static void make_groups(ae_run *run)
+{
+    ae_pass *ps = &run->pass;
+    const ae_net *last = NULL;
+    int64_t n = 0;
+    for (int64_t s = 0; s < ps->n_segments; s++) {
+        const ae_net *net = net_of(run, &ps->parts[s]);
+        if (net != last)
+            ps->groups[n++] =
+                (ae_row_group){ .first = ps->segments[s].first, .layers = net->layers };
+        ps->groups[n - 1].n += ps->segments[s].n;
+        last = net;
+    }
+    ps->net = n == 1 ? *last : *run->engine->options.net;
+    ps->net.groups = ps->groups;
+    ps->net.n_groups = n == 1 ? 0 : n;
+}
+
+static void keep_prompt(ae_run *run, ae_prompt_run *p)
+{
+    ae_chance *chances = p->chances;
+    if (!p->owns_kv || p->request->wants == AE_WANT_HIDDEN) return;
+    p->chances = NULL;
+    ae_run_keep(run, p, p->request->prompt, p->fed, p->kv, chances);
 }
 
 static aerie_status start_replies(ae_run *run, ae_prompt_run *p, const float *logits,
@@ -172,7 +194,7 @@ static aerie_status start_replies(ae_run *run, ae_prompt_run *p, const float *lo
     aerie_status status = AERIE_OK;
     /* The prompt may be released by its last reply's end: count first. */
     int64_t n = p->n_replies;
-    if (p->owns_kv) ae_run_keep(run, p->request->prompt, p->fed, p->kv);
+    keep_prompt(run, p);
     for (int64_t i = 0; i < n && !status; i++) status = ae_reply_start(run, p, i, logits, err);
     return status;
 }
@@ -188,25 +210,44 @@ static aerie_status use_states(ae_run *run, ae_prompt_run *p, const ae_tensor *h
     if (p->request->wants == AE_WANT_SCORE && is_read_now) {
         ae_ctx cx = { .device = run->engine->options.device, .arena = &run->engine->step };
         const int32_t row = (int32_t)(first_row + n - 1);
-        const ae_tensor *y = ae_net_scores(&cx, run->engine->options.net, hidden, &row, 1);
+        const ae_net *net = ae_request_net(run->engine, p->request);
+        const ae_tensor *y = ae_net_scores(&cx, net, hidden, &row, 1);
         if (!y) return aerie_fail(err, cx.error.status, "%s", cx.error.message);
         if (to->score) to->score(to->user, p->index, ae_f32(y)[0]);
     }
+    if (is_read_now) keep_prompt(run, p);
     if (is_read_now) ae_run_end_prompt(run, p, AERIE_OK, NULL);
     return AERIE_OK;
+}
+
+/* What the last n rows that were fed say of the tokens after them; the prompt's last says nothing
+ * of it. */
+static aerie_status find_chances(ae_run *run, ae_prompt_run *p, const ae_tensor *hidden,
+                                 int64_t first_row, int64_t n, aerie_error *err)
+{
+    const ae_request *r = p->request;
+    ae_ctx cx = { .device = run->engine->options.device, .arena = &run->engine->step };
+    int64_t from = p->fed - n, count = ae_min64(p->fed, r->n_prompt - 1) - from;
+    ae_chance *out = p->chances + from * p->tops;
+    if (count <= 0 && from > 0)
+        return AERIE_OK; /* of a prompt of one token nothing is told, once */
+    aerie_status status = ae_chances_of(out, p->tops, &cx, run->engine->options.net, hidden,
+                                        first_row, r->prompt + from + 1, count, err);
+    if (!status && run->events.chances)
+        run->events.chances(run->events.user, p->index, from + 1, count, out);
+    return status;
 }
 
 static aerie_status use_prompt(ae_run *run, ae_prompt_run *p, const ae_tensor *hidden,
                                const ae_segment *s, const float *logits, aerie_error *err)
 {
-    const ae_request *r = p->request;
-    int64_t vocab_size = run->engine->options.net->config->vocab_size;
+    aerie_status status = AERIE_OK;
     p->fed += s->n;
-    if (wants_rows(r) && run->events.prompt_rows)
-        run->events.prompt_rows(run->events.user, p->index, p->fed - s->n, s->n, logits);
-    if (r->wants != AE_WANT_REPLIES) return use_states(run, p, hidden, s->first, s->n, err);
-    if (left_of(p) > 0) return AERIE_OK;
-    return start_replies(run, p, logits + (wants_rows(r) ? s->n - 1 : 0) * vocab_size, err);
+    if (p->chances) status = find_chances(run, p, hidden, s->first, s->n, err);
+    if (status) return status;
+    if (p->request->wants != AE_WANT_REPLIES)
+        return use_states(run, p, hidden, s->first, s->n, err);
+    return left_of(p) > 0 ? AERIE_OK : start_replies(run, p, logits, err);
 }
 
 /* logits: of the part's wanted rows. What goes wrong with it is its request's alone. */
@@ -287,7 +328,7 @@ static aerie_status forward(ae_run *run, const ae_tensor **hidden_states, ae_ten
     for (int64_t s = 0; s < ps->n_segments; s++)
         for (int32_t i = 0; i < ps->parts[s].n_wanted; i++) ps->rows[n++] = ps->parts[s].wanted + i;
 
-    ae_tensor *hidden = ae_net_hidden(&cx, e->options.net, &batch);
+    ae_tensor *hidden = ae_net_hidden(&cx, &ps->net, &batch);
     *hidden_states = hidden;
     *logits = n > 0 ? ae_net_logits(&cx, e->options.net, hidden, ps->rows, n) : NULL;
     if (ae_ctx_status(&cx) && err && err->status == AERIE_OK) *err = cx.error;
@@ -342,10 +383,10 @@ aerie_status ae_run_pass(ae_run *run, aerie_error *err)
 
     ps->reading = 0;
     ps->n_tokens = ps->n_segments = ps->n_prompt = ps->n_replies = ps->sent = ps->held = 0;
-    ps->n_draws = ps->n_prompt_rows = 0;
-    choose_type(run);
-    double draft_seconds = run->others_turn ? 0 : ae_run_guess(run, prompts_wait(run));
+    ps->n_draws = 0;
+    double draft_seconds = ae_run_guess(run, prompts_wait(run));
     pack_all(run);
+    make_groups(run);
     double forward_start = ae_clock_seconds();
     aerie_status status = forward(run, &hidden, &logits, err);
     double forward_seconds = ae_clock_seconds() - forward_start;

@@ -79,6 +79,15 @@ static aerie_status make_batch(const rehearsal *r, ae_batch *b, ae_arena *arena,
     return AERIE_OK;
 }
 
+/* What is told of a prompt's tokens, beside the logits of its last row. */
+static aerie_status tell(const rehearsal *r, ae_ctx *cx, const ae_tensor *hidden, int64_t n,
+                         const int32_t *tokens, aerie_error *err)
+{
+    ae_chance some[2 * AE_CHANCE_ROWS];
+    return ae_chances_of(some, 2, cx, r->options->net, hidden, 0, tokens,
+                         ae_min64(n, AE_CHANCE_ROWS), err);
+}
+
 /* A pass at the end of the contexts, `left` positions of each not counted, for n_logits of its
  * rows. */
 static aerie_status pass(const rehearsal *r, int64_t n, int64_t sequences, int64_t left,
@@ -103,6 +112,8 @@ static aerie_status pass(const rehearsal *r, int64_t n, int64_t sequences, int64
         else
             ae_net_scores(&cx, r->options->net, hidden, rows, n_logits);
         status = ae_ctx_status(&cx);
+        if (!status && sequences == 1 && r->options->net->head)
+            status = tell(r, &cx, hidden, n, b.ids, err);
         if (status && err && err->status == AERIE_OK) *err = cx.error;
     }
     ae_arena_free(&arena);

@@ -21,7 +21,8 @@ static void finish(ae_run *run, ae_reply_run *r, ae_finish why)
     ae_kv_truncate(r->kv, r->held);
     if (r->draft_kv) ae_kv_truncate(r->draft_kv, r->held);
     /* The conversation may go on; of several replies, who knows with which. */
-    if (r->prompt->owns_kv && !r->owns_kv) ae_run_keep(run, r->history.data, r->held, r->kv);
+    if (r->prompt->owns_kv && !r->owns_kv)
+        ae_run_keep(run, r->prompt, r->history.data, r->held, r->kv, NULL);
     if (run->events.guessed)
         run->events.guessed(run->events.user, r->prompt->index, r->reply, r->drafted, r->accepted);
     if (run->events.finish) run->events.finish(run->events.user, r->prompt->index, r->reply, why);
@@ -107,7 +108,8 @@ aerie_status ae_reply_start(ae_run *run, ae_prompt_run *p, int64_t index, const 
     ae_reply_run *r = free_reply(run);
     ae_kv *kv = p->kv;
     if (p->n_replies > 1) {
-        kv = ae_run_new_kv(run, ae_run_context(run, request), p->kv, request->n_prompt, err);
+        kv = ae_run_new_kv(run, p->ticket, ae_run_context(run, request), p->kv, request->n_prompt,
+                           err);
         if (!kv) return AERIE_NO_MEMORY;
     }
     *r = (ae_reply_run){ .prompt = p,

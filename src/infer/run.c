@@ -16,6 +16,7 @@ static bool take_memory(ae_run *run)
     ps->segments = ae_arena_take(arena, 2 * sequences, sizeof *ps->segments);
     ps->caches = ae_arena_take(arena, 2 * sequences, sizeof *ps->caches);
     ps->parts = ae_arena_take(arena, 2 * sequences, sizeof *ps->parts);
+    ps->groups = ae_arena_take(arena, 2 * sequences, sizeof *ps->groups);
     ps->guesses = ae_arena_take(arena, sequences, sizeof *ps->guesses);
     ps->rates = ae_arena_take(arena, sequences, sizeof *ps->rates);
     ps->wanting = ae_arena_take(arena, sequences, sizeof *ps->wanting);
@@ -27,8 +28,8 @@ static bool take_memory(ae_run *run)
         if (!ps->draws) return false;
     }
     return run->prompts && run->replies && ps->ids && ps->pos && ps->rows && ps->segments &&
-           ps->caches && ps->parts && ps->guesses && ps->rates && ps->wanting && ps->most &&
-           ps->waiting;
+           ps->caches && ps->parts && ps->groups && ps->guesses && ps->rates && ps->wanting &&
+           ps->most && ps->waiting;
 }
 
 aerie_status ae_run_open(ae_run **out, ae_engine *e, const ae_engine_events *events,
@@ -73,14 +74,32 @@ int64_t ae_run_context(const ae_run *run, const ae_request *r)
     return context_of(run->engine, r);
 }
 
-/* Positions that a request may take at the most. */
+static ae_dtype kv_type_of(const ae_engine *e, const ae_request *r)
+{
+    bool scores = r->wants != AE_WANT_REPLIES || r->tells_prompt;
+    return scores && !r->kv && !e->options.score_in_cache ? AE_F32 : e->options.kv_type;
+}
+
+/* What a position of that type takes, in positions of the engine's own. */
+static int64_t cost_of(const ae_engine *e, ae_dtype type)
+{
+    const ae_config *c = e->options.net->config;
+    size_t own = 1, other = 1;
+    const ae_kv_shape shapes[] = { { e->options.kv_type, c->n_kv_heads, c->head_dim },
+                                   { type, c->n_kv_heads, c->head_dim } };
+    if (ae_kv_page_bytes(&own, &shapes[0], NULL) || ae_kv_page_bytes(&other, &shapes[1], NULL))
+        return 1;
+    return (int64_t)((other + own - 1) / own);
+}
+
+/* Positions of the engine's own type that a request may take at the most. */
 static int64_t positions_of(const ae_engine *e, const ae_request *r)
 {
-    int64_t most = context_of(e, r) - r->n_prompt;
+    int64_t most = context_of(e, r) - r->n_prompt, cost = cost_of(e, kv_type_of(e, r));
     if (r->kv) return 0; /* the caller's */
-    if (r->wants != AE_WANT_REPLIES) return r->n_prompt;
+    if (r->wants != AE_WANT_REPLIES) return r->n_prompt * cost;
     if (r->max_tokens > 0) most = ae_min64(most, r->max_tokens);
-    return r->n_prompt + ae_request_replies(r) * most;
+    return (r->n_prompt + ae_request_replies(r) * most) * cost;
 }
 
 static aerie_status check_ids(const ae_engine *e, const ae_request *r, aerie_error *err)
@@ -106,10 +125,11 @@ aerie_status ae_engine_check(const ae_engine *e, const ae_request *r, aerie_erro
     int64_t context = context_of(e, r), most = e->options.kv_positions;
     if (r->n_prompt < 1)
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "the prompt is empty; give some text");
-    if (r->wants == AE_WANT_SCORE && !e->options.net->score)
+    const ae_net *net = ae_request_net(e, r);
+    if (r->wants == AE_WANT_SCORE && !net->score)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "the model has no head that scores; take a reward model");
-    if ((r->wants == AE_WANT_REPLIES || r->wants == AE_WANT_ROWS) && !e->options.net->head)
+    if ((r->wants == AE_WANT_REPLIES || r->wants == AE_WANT_CHANCES) && !net->head)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "the model is a reward model: it scores texts and writes none");
     if (r->n_prompt >= context + (r->wants != AE_WANT_REPLIES))
@@ -126,8 +146,11 @@ aerie_status ae_engine_check(const ae_engine *e, const ae_request *r, aerie_erro
     if (most > 0 && positions_of(e, r) > most)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "the prompt and its replies may take %lld positions, and there is room "
-                          "for %lld; ask for fewer replies or tokens",
-                          (long long)positions_of(e, r), (long long)most);
+                          "for %lld; ask for fewer replies or tokens%s",
+                          (long long)positions_of(e, r), (long long)most,
+                          cost_of(e, kv_type_of(e, r)) > 1
+                              ? " (what is scored is kept in float32, which takes more)"
+                              : "");
     aerie_status status = check_ids(e, r, err);
     return status ? status : ae_sampling_check(&r->sampling, err);
 }
@@ -158,12 +181,6 @@ static aerie_status own_logits(ae_engine *e, aerie_error *err)
                       (long long)vocab_size);
 }
 
-static ae_dtype kv_type_of(const ae_engine *e, const ae_request *r)
-{
-    bool scores = r->wants != AE_WANT_REPLIES && !e->options.score_in_cache;
-    return scores ? AE_F32 : e->options.kv_type;
-}
-
 aerie_status ae_run_submit(ae_run *run, const ae_request *r, int64_t name, aerie_error *err)
 {
     aerie_status status = ae_engine_check(run->engine, r, err);
@@ -175,7 +192,8 @@ aerie_status ae_run_submit(ae_run *run, const ae_request *r, int64_t name, aerie
     *t = (ae_ticket){ .request = *r,
                       .name = name,
                       .reserved = positions_of(run->engine, r),
-                      .kv_type = kv_type_of(run->engine, r) };
+                      .kv_type = kv_type_of(run->engine, r),
+                      .cost = cost_of(run->engine, kv_type_of(run->engine, r)) };
     *run->last = t;
     run->last = &t->next;
     return AERIE_OK;
@@ -192,6 +210,7 @@ void ae_run_end_prompt(ae_run *run, ae_prompt_run *p, aerie_status status, const
     }
     *p = (ae_prompt_run){ 0 };
     if (over.owns_kv) ae_kv_free(over.kv);
+    ae_free(over.chances);
     run->reserved -= over.ticket->reserved;
     ae_free(over.ticket);
     if (run->events.done) run->events.done(run->events.user, over.index, status, why);

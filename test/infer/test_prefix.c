@@ -217,6 +217,20 @@ static ae_kv *filled_kv(int64_t n)
     return kv;
 }
 
+static const ae_kv *found(ae_prefixes *p, const int32_t *ids, int64_t n, int64_t *len)
+{
+    const ae_prefix like = { .ids = ids, .n = n };
+    ae_prefix_found f = ae_prefixes_find(p, &like);
+    *len = f.len;
+    return f.kv;
+}
+
+static void keep_text(ae_prefixes *p, const int32_t *ids, int64_t n, ae_kv *kv)
+{
+    const ae_prefix text = { .ids = ids, .n = n };
+    ae_prefixes_keep(p, &text, kv, NULL);
+}
+
 static void what_was_used_longest_ago_goes_first(void **state)
 {
     (void)state;
@@ -227,26 +241,72 @@ static void what_was_used_longest_ago_goes_first(void **state)
     for (int t = 0; t < 5; t++)
         for (int i = 0; i < 30; i++) texts[t][i] = i < 10 ? i : 100 * t + i;
     assert_int_equal(ae_prefixes_open(&p, 90, &err), AERIE_OK);
-    assert_null(ae_prefixes_find(p, texts[0], 30, &len));
-    for (int t = 0; t < 3; t++) ae_prefixes_keep(p, texts[t], 30, filled_kv(30));
+    assert_null(found(p, texts[0], 30, &len));
+    for (int t = 0; t < 3; t++) keep_text(p, texts[t], 30, filled_kv(30));
     assert_int_equal(ae_prefixes_held(p), 90);
-    assert_non_null(ae_prefixes_find(p, texts[0], 30, &len));
+    assert_non_null(found(p, texts[0], 30, &len));
     assert_int_equal(len, 30);
-    ae_prefixes_keep(p, texts[3], 30, filled_kv(30)); /* text 1 goes */
+    keep_text(p, texts[3], 30, filled_kv(30)); /* text 1 goes */
     assert_int_equal(ae_prefixes_held(p), 90);
-    assert_non_null(ae_prefixes_find(p, texts[1], 30, &len));
+    assert_non_null(found(p, texts[1], 30, &len));
     assert_int_equal(len, 10);
-    assert_non_null(ae_prefixes_find(p, texts[2], 30, &len));
+    assert_non_null(found(p, texts[2], 30, &len));
     assert_int_equal(len, 30);
 
-    ae_prefixes_keep(p, texts[2], 20, filled_kv(20)); /* a longer one covers it */
+    keep_text(p, texts[2], 20, filled_kv(20)); /* a longer one covers it */
     assert_int_equal(ae_prefixes_held(p), 90);
-    ae_prefixes_keep(p, texts[4], 20, filled_kv(20));
+    keep_text(p, texts[4], 20, filled_kv(20));
     assert_int_equal(ae_prefixes_held(p), 80);
-    ae_prefixes_keep(p, texts[4], 30, filled_kv(30)); /* takes its place */
+    keep_text(p, texts[4], 30, filled_kv(30)); /* takes its place */
     assert_int_equal(ae_prefixes_held(p), 90);
-    ae_prefixes_keep(p, texts[4], 91, filled_kv(91)); /* more than fits */
+    keep_text(p, texts[4], 91, filled_kv(91)); /* more than fits */
     assert_int_equal(ae_prefixes_held(p), 90);
+    ae_prefixes_close(p);
+}
+
+static ae_chance *chances_of(const int32_t *ids, int64_t n, int tops)
+{
+    ae_chance *list = ae_alloc((size_t)((n - 1) * tops), sizeof *list);
+    for (int64_t i = 0; i < (n - 1) * tops; i++)
+        list[i] = (ae_chance){ i % tops ? -1 : ids[1 + i / tops], -1 };
+    return list;
+}
+
+/* Texts of two kinds share nothing, a dear one counts for more, and one that tells less of its
+ * tokens than is wanted is passed over. */
+static void texts_are_of_their_kind(void **state)
+{
+    (void)state;
+    aerie_error err = { 0 };
+    ae_prefixes *p = NULL;
+    int32_t ids[30], other[30];
+    for (int i = 0; i < 30; i++) ids[i] = i, other[i] = i < 20 ? i : 2 * i;
+    assert_int_equal(ae_prefixes_open(&p, 90, &err), AERIE_OK);
+    ae_prefix t = { .ids = ids, .n = 30 }, like = { .ids = other, .n = 30 };
+    ae_prefixes_keep(p, &t, filled_kv(30), NULL);
+    assert_int_equal(ae_prefixes_find(p, &like).len, 20);
+    like.kind = 1;
+    assert_null(ae_prefixes_find(p, &like).kv);
+    like.kind = 0, like.tops = 1;
+    assert_null(ae_prefixes_find(p, &like).kv);
+    t.tops = 2;
+    ae_prefixes_keep(p, &t, filled_kv(30), chances_of(ids, 30, 2)); /* in the place of the other */
+    assert_int_equal(ae_prefixes_held(p), 30);
+    ae_prefix_found f = ae_prefixes_find(p, &like);
+    /* The token after the beginning is the same as well. */
+    assert_int_equal(f.len, 19);
+    assert_int_equal(f.tops, 2);
+    assert_int_equal(f.chances[18 * 2].id, 19);
+    like.ids = ids;
+    assert_int_equal(ae_prefixes_find(p, &like).len, 29);
+    like.tops = 3;
+    assert_null(ae_prefixes_find(p, &like).kv);
+    t = (ae_prefix){ .ids = other, .n = 30, .kind = 1, .cost = 2 };
+    ae_prefixes_keep(p, &t, filled_kv(30), NULL);
+    assert_int_equal(ae_prefixes_held(p), 90);
+    t.kind = 2;
+    ae_prefixes_keep(p, &t, filled_kv(30), NULL); /* both others go */
+    assert_int_equal(ae_prefixes_held(p), 60);
     ae_prefixes_close(p);
 }
 
@@ -272,7 +332,7 @@ static void many_branches_are_found(void **state)
         for (int64_t i = 0; i < n; i++)
             texts[t][i] = i < n / 2 ? 1 : (int32_t)ae_rng_below(&rng, 3);
         assert_int_equal(ae_kv_new(&kv, &o, stem, n, &err), AERIE_OK);
-        ae_prefixes_keep(p, texts[t], n, kv);
+        keep_text(p, texts[t], n, kv);
         total += n;
     }
     /* All of them share the stem's pages; neighbours know of each other alone. */
@@ -281,11 +341,11 @@ static void many_branches_are_found(void **state)
         int64_t longest = 0, cut = lengths[t] - (int64_t)ae_rng_below(&rng, (uint64_t)lengths[t]);
         for (int u = 0; u < TEXTS; u++)
             longest = ae_max64(longest, ae_prefixes_common(texts[u], lengths[u], texts[t], cut));
-        ae_prefixes_find(p, texts[t], cut, &len);
+        found(p, texts[t], cut, &len);
         assert_int_equal(len, longest);
         texts[t][cut / 2] ^= 1; /* and what is not there is found as far as something is */
         int64_t held = 0;
-        ae_prefixes_find(p, texts[t], cut, &held);
+        found(p, texts[t], cut, &held);
         texts[t][cut / 2] ^= 1;
         assert_true(held >= cut / 2);
     }
@@ -333,6 +393,7 @@ int main(void)
         cmocka_unit_test(a_preamble_is_computed_once),
         cmocka_unit_test(a_window_lends_what_it_holds),
         cmocka_unit_test(what_was_used_longest_ago_goes_first),
+        cmocka_unit_test(texts_are_of_their_kind),
         cmocka_unit_test(many_branches_are_found),
         cmocka_unit_test(running_out_of_memory_changes_no_reply),
     };
