@@ -72,7 +72,8 @@ typedef struct {
     const char *status, *digest;
     int64_t total, completed; /* bytes */
 } aerie_store_event;
-/* false stops with AERIE_INTERRUPTED. */
+/* false stops with AERIE_INTERRUPTED. A transfer that makes no progress tells its last step again,
+ * ten times a second, so that it can be stopped. */
 typedef bool aerie_store_fn(void *user, const aerie_store_event *event);
 
 /* Zero means the default everywhere. */
@@ -81,6 +82,7 @@ typedef struct {
      * request that came over a network. Otherwise weights are names or blobs of the store. */
     bool local;
     const char *folder; /* where relative paths begin; NULL: the working folder */
+    bool fetch;         /* a model that "from" names and that is not here is pulled first */
     int threads;        /* 0: one per processor */
     aerie_store_fn *on_event;
     void *user;

@@ -171,6 +171,29 @@ static aerie_status add_path(ae_making *m, const char *path, const char *type)
     return ae_file_is_folder(path) ? add_folder(m, path, type) : add_gguf(m, path, NULL, type);
 }
 
+static bool tell_fetching(void *user, const char *status, const char *digest, int64_t total,
+                          int64_t completed)
+{
+    return !ae_making_tell(user, status, digest, total, completed);
+}
+
+/* Fetched, when that is allowed and it is not here. */
+static aerie_status find_from(ae_making *m, ae_hub_entry *entry, const char *from)
+{
+    const ae_pull_options how = { .on_step = tell_fetching, .user = m };
+    aerie_error why = { 0 };
+    ae_name name;
+    aerie_status status = ae_hub_open(entry, &m->arena, from, &m->store.places, true, &why);
+
+    if (status == AERIE_NOT_FOUND && m->options.fetch && ae_name_parse(&name, from)) {
+        status = ae_hub_pull(from, &m->store.places, &how, m->err);
+        if (status) return status;
+        why = (aerie_error){ 0 };
+        status = ae_hub_open(entry, &m->arena, from, &m->store.places, true, &why);
+    }
+    return status ? aerie_fail(m->err, status, "%s", why.message) : AERIE_OK;
+}
+
 static aerie_status take_from(ae_making *m, const char *from, const char *type)
 {
     ae_hub_entry entry;
@@ -181,7 +204,7 @@ static aerie_status take_from(ae_making *m, const char *from, const char *type)
     if (path && ae_file_exists(path)) {
         status = add_path(m, path, type);
     } else {
-        status = ae_hub_open(&entry, &m->arena, from, &m->store.places, true, m->err);
+        status = find_from(m, &entry, from);
         if (!status && !entry.path)
             status = aerie_fail(m->err, AERIE_UNSUPPORTED, "'%s' has no GGUF weights", from);
         if (!status)

@@ -10,6 +10,7 @@ typedef struct {
     cli_progress bar;
     bool json, quiet;
     char last[200];
+    int64_t completed;
 } report;
 
 static void print_json(const aerie_store_event *e)
@@ -29,9 +30,11 @@ static bool tell(void *user, const aerie_store_event *e)
     bool is_new = strcmp(r->last, e->status) != 0;
     char done[32], all[32];
     snprintf(r->last, sizeof r->last, "%s", e->status);
-    if (r->json && (is_new || e->total))
-        print_json(e);
-    else if (e->total)
+    bool is_more = is_new || e->completed != r->completed;
+    r->completed = e->completed;
+    if (r->json) {
+        if (is_more) print_json(e);
+    } else if (e->total)
         cli_progress_draw(&r->bar, (double)e->completed / (double)e->total, "%s %s/%s", e->status,
                           cli_bytes(done, (double)e->completed), cli_bytes(all, (double)e->total));
     else if (is_new && !r->quiet && isatty(STDERR_FILENO)) {

@@ -87,6 +87,7 @@ static size_t give_body(char *data, size_t size, size_t n, void *user)
         return CURL_READFUNC_ABORT;
     }
     t->body_at += (uint64_t)got;
+    if (t->request.sent) *t->request.sent = t->body_at;
     return (size_t)got;
 }
 

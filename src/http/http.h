@@ -42,6 +42,7 @@ typedef struct {
     const char
         *body_path; /* else body_len bytes of this file, from body_from on; it may be sent twice */
     uint64_t body_from, body_len;
+    uint64_t *sent; /* how much of the body went out; NULL: nobody asks */
 
     ae_http_sink *sink; /* else the body is kept in the response */
     void *sink_user;

@@ -211,7 +211,7 @@ typedef struct {
     ae_pull_fn *on_step;
     void *user;
     const char *ca_file;  /* certificates to trust instead of the system's; NULL: those */
-    uint64_t part_bytes;  /* of a request; 0: 32 MiB */
+    uint64_t part_bytes;  /* that are noted as whole together; 0: 1 MiB */
     double retry_seconds; /* as in ae_http_request */
 } ae_pull_options;
 

@@ -1,6 +1,7 @@
-/* pull_blob.c -- one blob in parts, several at once, into a file that a later pull goes on with.
+/* pull_blob.c -- one blob by several requests at once, into a file that a later pull goes on with.
  *
- * blobs/sha256-HEX-partial holds the bytes, and after them a byte for each part that is whole.
+ * blobs/sha256-HEX-partial holds the bytes, and after them a byte for each part (1 MiB) that is
+ * whole. A request is for a run of parts that are not.
  * Whoever fetches it holds a lock on blobs/sha256-HEX-partial.lock; who comes second waits, and
  * finds the blob. What the server says of sizes is checked against the manifest before a byte is
  * written. */
@@ -14,8 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { AT_ONCE = 4, MOST_RETRIES = 8 };
-static const uint64_t part_bytes = 32 << 20;
+enum {
+    AT_ONCE = 4,
+    MOST_RETRIES = 8, /* of connections that brought nothing */
+    LONGEST_RUN = 32, /* parts of a request */
+    NOTED_AT_ONCE = 4 /* parts: what a process that is killed loses of a request, at most */
+};
+static const uint64_t part_bytes = 1 << 20;
 static const int64_t most_bytes = (int64_t)1 << 43;
 
 typedef struct fetch fetch;
@@ -23,8 +29,10 @@ typedef struct fetch fetch;
 /* A request under way. */
 typedef struct {
     fetch *f;
-    int64_t part, from, end, at;
-    bool whole; /* asked for without a range */
+    int64_t part, n_parts; /* its run */
+    int64_t n_noted;       /* of them, from the first */
+    int64_t from, end, at; /* bytes */
+    bool whole;            /* asked for without a range */
     char range[80];
     ae_http_header headers[2];
 } piece;
@@ -35,8 +43,9 @@ struct fetch {
     ae_bytes path, partial, lock_path, url;
     char digest[AE_HEX + 8], status[32];
     int fd, lock;
-    int64_t part_size, n_parts, completed;
-    uint8_t *is_done; /* [n_parts] */
+    int64_t part_size, n_parts, run, completed;
+    uint8_t *is_done;   /* [n_parts] */
+    uint8_t *under_way; /* [n_parts] */
     piece pieces[AT_ONCE];
     bool no_ranges; /* the server sends all or nothing */
     bool disk_failed;
@@ -83,7 +92,7 @@ static int64_t part_length(const fetch *f, int64_t part)
 /* Which parts an earlier pull got; a file of another size is begun anew. */
 static aerie_status open_partial(fetch *f, aerie_error *err)
 {
-    int64_t bytes = 0;
+    int64_t bytes = 0, n_missing = 0;
 
     f->fd = open(f->partial.data, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (f->fd < 0) return io_failed(f, err);
@@ -97,16 +106,42 @@ static aerie_status open_partial(fetch *f, aerie_error *err)
     for (int64_t i = 0; i < f->n_parts; i++) {
         if (f->is_done[i] != 1) f->is_done[i] = 0;
         if (f->is_done[i]) f->completed += part_length(f, i);
+        n_missing += !f->is_done[i];
     }
+    /* None has much more to do than the others. */
+    f->run = ae_min64((n_missing + AT_ONCE - 1) / AT_ONCE, LONGEST_RUN);
     return AERIE_OK;
 }
 
-/* The bytes reach the disk before the note that they are there. */
-static aerie_status note_done(fetch *f, int64_t part, aerie_error *err)
+/* Notes that parts of a run are whole, once there are enough of them. The bytes reach the disk
+ * before the note that they are there. */
+static aerie_status note_parts(piece *p, bool all, aerie_error *err)
 {
-    f->is_done[part] = 1;
+    fetch *f = p->f;
+    int64_t whole = (p->at - p->from) / f->part_size, first = p->part + p->n_noted, n;
+
+    if (p->at == p->end) whole = p->n_parts;
+    n = whole - p->n_noted;
+    if (n <= 0 || (!all && n < NOTED_AT_ONCE)) return AERIE_OK;
+    memset(f->is_done + first, 1, (size_t)n);
+    p->n_noted = whole;
     if (fdatasync(f->fd)) return io_failed(f, err);
-    return write_at(f, &f->is_done[part], 1, f->layer->bytes + part, err);
+    return write_at(f, f->is_done + first, (size_t)n, f->layer->bytes + first, err);
+}
+
+/* What the one who fetches it has noted so far. */
+static int64_t others_bytes(const fetch *f)
+{
+    int64_t bytes = 0, sum = 0;
+    int fd = open(f->partial.data, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) return 0;
+    if (ae_store_stat(f->partial.data, &bytes, NULL) && bytes == f->layer->bytes + f->n_parts &&
+        pread(fd, f->is_done, (size_t)f->n_parts, (off_t)f->layer->bytes) == (ssize_t)f->n_parts)
+        for (int64_t i = 0; i < f->n_parts; i++)
+            if (f->is_done[i] == 1) sum += part_length(f, i);
+    close(fd);
+    return sum;
 }
 
 /* Waits its turn, looking up now and then. */
@@ -117,7 +152,7 @@ static aerie_status take_lock(fetch *f, aerie_error *err)
     while (flock(f->lock, LOCK_EX | LOCK_NB)) {
         static const struct timespec pause = { .tv_nsec = 50000000 };
         if (errno != EWOULDBLOCK && errno != EINTR) return AERIE_OK; /* no locks here */
-        if (!ae_registry_tell(f->r, f->status, f->digest, f->layer->bytes, 0))
+        if (!ae_registry_tell(f->r, f->status, f->digest, f->layer->bytes, others_bytes(f)))
             return aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
         nanosleep(&pause, NULL);
     }
@@ -130,6 +165,8 @@ static bool tell(fetch *f, bool always)
 {
     double now = ae_clock_seconds();
 
+    /* Told when the step is told again, at the latest. */
+    f->r->completed = f->completed;
     if (!always && now - f->told_at < 0.06) return !f->r->stop;
     f->told_at = now;
     return ae_registry_tell(f->r, f->status, f->digest, f->layer->bytes, f->completed);
@@ -174,17 +211,35 @@ static aerie_status take_bytes(void *user, const ae_http_response *answer, const
     status = write_at(f, data, len, p->at, err);
     p->at += (int64_t)len;
     f->completed += (int64_t)len;
+    if (!status) status = note_parts(p, false, err);
     if (!status && !tell(f, false)) status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
     return status;
 }
 
-static aerie_status start(fetch *f, piece *p, int64_t part, aerie_error *err)
+/* The next parts that are neither there nor under way, as many as a request is for; 0: none. */
+static int64_t next_run(const fetch *f, int64_t *first)
+{
+    int64_t at = 0, n = 0;
+
+    while (at < f->n_parts && (f->is_done[at] || f->under_way[at])) at++;
+    *first = at;
+    for (; at < f->n_parts && n < f->run && !f->is_done[at] && !f->under_way[at]; at++) n++;
+    return n;
+}
+
+static aerie_status start(fetch *f, piece *p, int64_t first, int64_t n, aerie_error *err)
 {
     ae_http_request request;
+    aerie_status status;
 
-    *p = (piece){ .f = f, .part = part, .from = part * f->part_size, .whole = f->no_ranges };
-    p->end = f->no_ranges ? f->layer->bytes : p->from + part_length(f, part);
-    p->at = p->from;
+    if (f->no_ranges) {
+        first = f->completed = 0;
+        n = f->n_parts;
+        memset(f->is_done, 0, (size_t)n);
+    }
+    *p = (piece){ .f = f, .part = first, .n_parts = n, .whole = f->no_ranges };
+    p->from = p->at = first * f->part_size;
+    p->end = ae_min64(p->from + n * f->part_size, f->layer->bytes);
     snprintf(p->range, sizeof p->range, "bytes=%lld-%lld", (long long)p->from,
              (long long)p->end - 1);
     ae_registry_request(f->r, &request, f->url.data, f->no_ranges ? NULL : "Range", p->range);
@@ -192,19 +247,25 @@ static aerie_status start(fetch *f, piece *p, int64_t part, aerie_error *err)
     request.headers = p->headers;
     request.sink = take_bytes;
     request.sink_user = p;
-    return ae_http_start(f->r->http, &request, p, err);
+    status = ae_http_start(f->r->http, &request, p, err);
+    if (!status) memset(f->under_way + first, 1, (size_t)n);
+    return status;
 }
 
-/* A request that ended: its part is whole, or the sentence. */
-static aerie_status finish(fetch *f, const piece *p, const ae_http_done *done, aerie_error *err)
+/* A request that ended: its run is whole, or will be asked for again, or the sentence. */
+static aerie_status finish(fetch *f, piece *p, const ae_http_done *done, aerie_error *err)
 {
-    aerie_status status = done->status;
+    aerie_status status = f->disk_failed ? AERIE_OK : note_parts(p, true, err);
 
-    if (status) {
-        f->completed -= p->at - p->from;
-        if (f->no_ranges && status == AERIE_UNSUPPORTED) return AERIE_OK;
-        if (status == AERIE_IO && !f->disk_failed && f->n_retries++ < MOST_RETRIES) return AERIE_OK;
-        return aerie_fail(err, status, "%s", done->error.message);
+    memset(f->under_way + p->part, 0, (size_t)p->n_parts);
+    f->completed -= p->at - ae_min64(p->from + p->n_noted * f->part_size, p->end);
+    if (status) return status;
+    if (done->status) {
+        if (f->no_ranges && done->status == AERIE_UNSUPPORTED) return AERIE_OK;
+        if (p->n_noted && !p->whole) f->n_retries = 0;
+        if (done->status == AERIE_IO && !f->disk_failed && f->n_retries++ < MOST_RETRIES)
+            return AERIE_OK;
+        return aerie_fail(err, done->status, "%s", done->error.message);
     }
     status = ae_http_expect(&done->response, err);
     if (!status && p->at != p->end)
@@ -213,28 +274,12 @@ static aerie_status finish(fetch *f, const piece *p, const ae_http_done *done, a
                        "the registry sent %lld of the %lld bytes of sha256:%.12s that its "
                        "manifest says",
                        (long long)(p->at - p->from), (long long)(p->end - p->from), f->layer->hex);
-    for (int64_t i = p->part; !status && i * f->part_size < p->end; i++)
-        status = note_done(f, i, err);
     return status;
-}
-
-/* The next part that is not there and not under way; -1: none. */
-static int64_t next_part(const fetch *f, const bool *under_way)
-{
-    for (int64_t i = 0; i < f->n_parts; i++)
-        if (!f->is_done[i] && !under_way[i]) return i;
-    return -1;
-}
-
-static void begin_anew(fetch *f)
-{
-    memset(f->is_done, 0, (size_t)f->n_parts);
-    f->completed = 0;
 }
 
 /* As many requests at once as there are pieces; on a failure those under way are waited for, so
  * that what they bring is kept. */
-static aerie_status fetch_parts(fetch *f, bool *under_way, aerie_error *err)
+static aerie_status fetch_parts(fetch *f, aerie_error *err)
 {
     bool busy[AT_ONCE] = { false };
     aerie_status status = AERIE_OK;
@@ -243,16 +288,16 @@ static aerie_status fetch_parts(fetch *f, bool *under_way, aerie_error *err)
 
     for (;;) {
         for (int i = 0; i < AT_ONCE && !status && f->no_ranges == was_whole; i++) {
-            int64_t part = busy[i] || (f->no_ranges && i) ? -1 : next_part(f, under_way);
-            if (part < 0) continue;
-            status = start(f, &f->pieces[i], part, err);
-            busy[i] = under_way[part] = !status;
+            int64_t first, n = busy[i] || (f->no_ranges && i) ? 0 : next_run(f, &first);
+            if (!n) continue;
+            status = start(f, &f->pieces[i], first, n, err);
+            busy[i] = !status;
         }
         if (!ae_http_under_way(f->r->http) || !ae_http_wait(f->r->http, -1, &done)) break;
         piece *p = done.user;
         aerie_status ended = finish(f, p, &done, status ? NULL : err);
         if (!status) status = ended;
-        busy[p - f->pieces] = under_way[p->part] = false;
+        busy[p - f->pieces] = false;
         ae_http_response_free(&done.response);
         if (status == AERIE_INTERRUPTED) f->r->stop = true;
     }
@@ -261,17 +306,11 @@ static aerie_status fetch_parts(fetch *f, bool *under_way, aerie_error *err)
 
 static aerie_status fetch_all(fetch *f, aerie_error *err)
 {
-    bool *under_way = ae_alloc((size_t)f->n_parts, sizeof *under_way);
-    aerie_status status = under_way ? fetch_parts(f, under_way, err)
-                                    : aerie_fail(err, AERIE_NO_MEMORY, "out of memory");
+    int64_t first;
+    aerie_status status = fetch_parts(f, err);
 
-    if (!status && f->no_ranges && next_part(f, under_way) >= 0) {
-        memset(under_way, 0, (size_t)f->n_parts * sizeof *under_way);
-        begin_anew(f);
-        status = fetch_parts(f, under_way, err);
-    }
-    ae_free(under_way);
-    return status;
+    if (status || !f->no_ranges || !next_run(f, &first)) return status;
+    return fetch_parts(f, err);
 }
 
 /* ---- all of it ---- */
@@ -335,7 +374,9 @@ static aerie_status plan_parts(fetch *f, aerie_error *err)
     f->part_size = (int64_t)size;
     f->n_parts = (f->layer->bytes + f->part_size - 1) / f->part_size;
     f->is_done = ae_alloc((size_t)f->n_parts, 1);
-    return f->is_done ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "out of memory");
+    f->under_way = ae_alloc((size_t)f->n_parts, 1);
+    return f->is_done && f->under_way ? AERIE_OK
+                                      : aerie_fail(err, AERIE_NO_MEMORY, "out of memory");
 }
 
 static void close_fetch(fetch *f)
@@ -343,6 +384,7 @@ static void close_fetch(fetch *f)
     if (f->fd >= 0) close(f->fd);
     if (f->lock >= 0) close(f->lock);
     ae_free(f->is_done);
+    ae_free(f->under_way);
     ae_bytes_free(&f->path);
     ae_bytes_free(&f->partial);
     ae_bytes_free(&f->lock_path);
@@ -358,11 +400,12 @@ aerie_status ae_registry_blob(ae_registry *r, const ae_layer *layer, const ae_pl
     bool there = false;
 
     if (!status) there = ae_store_stat(f.path.data, &bytes, NULL);
+    if (!status && !there) status = plan_parts(&f, err);
     if (!status && !there) status = take_lock(&f, err);
     if (!status) there = ae_store_stat(f.path.data, &bytes, NULL);
     if (!status && !there) {
-        status = plan_parts(&f, err);
-        if (!status) status = open_partial(&f, err);
+        status = open_partial(&f, err);
+        if (!status && !tell(&f, true)) status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
         if (!status) status = fetch_all(&f, err);
         if (!status) status = keep_blob(&f, err);
     } else if (!status && bytes != layer->bytes) {

@@ -100,8 +100,10 @@ static aerie_status send_blob(ae_registry *r, const ae_layer *l, const ae_places
     request.method = "PUT";
     request.body_path = path.data;
     request.body_len = (uint64_t)bytes;
+    request.sent = &r->sent;
     request.max_redirects = 0;
     if (!status) status = send(r, &request, &answer, err);
+    r->sent = 0;
     if (!status) status = ae_http_expect(&answer, err);
     ae_http_response_free(&answer);
     ae_bytes_free(&url);

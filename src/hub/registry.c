@@ -5,12 +5,30 @@
  * would get to see it. The client does not send it along where a redirect leads. */
 #include "hub/registry.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+static bool tell(ae_registry *r)
+{
+    const ae_pull_options *o = r->options;
+
+    r->told_at = ae_clock_seconds();
+    if (o->on_step &&
+        !o->on_step(o->user, r->status, *r->digest ? r->digest : NULL, r->total, r->completed))
+        r->stop = true;
+    return !r->stop;
+}
+
+/* While nothing comes the last step is told again: whoever hears it can still say that it should
+ * end. */
 static bool should_stop(void *user)
 {
-    return ((const ae_registry *)user)->stop;
+    ae_registry *r = user;
+
+    if (r->stop || !r->status[0] || ae_clock_seconds() - r->told_at < 0.1) return r->stop;
+    if (r->sent) r->completed = ae_min64((int64_t)r->sent, r->total);
+    return !tell(r);
 }
 
 aerie_status ae_registry_open(ae_registry *r, const ae_name *name, const ae_pull_options *options,
@@ -41,10 +59,11 @@ void ae_registry_close(ae_registry *r)
 bool ae_registry_tell(ae_registry *r, const char *status, const char *digest, int64_t total,
                       int64_t completed)
 {
-    const ae_pull_options *o = r->options;
-
-    if (o->on_step && !o->on_step(o->user, status, digest, total, completed)) r->stop = true;
-    return !r->stop;
+    snprintf(r->status, sizeof r->status, "%s", status);
+    snprintf(r->digest, sizeof r->digest, "%s", digest ? digest : "");
+    r->total = total;
+    r->completed = completed;
+    return tell(r);
 }
 
 void ae_registry_request(ae_registry *r, ae_http_request *out, const char *url, const char *name,

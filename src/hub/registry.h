@@ -13,6 +13,10 @@ typedef struct {
     ae_bytes authorization; /* "Bearer ..."; empty: none is needed */
     bool stop;              /* somebody said so */
     ae_http_header headers[3];
+    char status[40], digest[AE_HEX + 8]; /* what was told last; status "": nothing yet */
+    int64_t total, completed;
+    double told_at;
+    uint64_t sent; /* of the layer that is being sent */
 } ae_registry;
 
 /* `name` and `options` are borrowed. */

@@ -36,6 +36,17 @@ void ae_models_place(const ae_server *s, const aerie_stored *stored, aerie_place
     };
 }
 
+bool ae_models_read(json_t **request, const char **model, ae_exchange *x)
+{
+    if (!ae_read_json(request, x, AE_FACE_OLLAMA)) return false;
+    *model = json_string_value(json_object_get(*request, "model"));
+    if (!*model || !**model) *model = json_string_value(json_object_get(*request, "name"));
+    if (*model && **model) return true;
+    json_decref(*request);
+    ae_reply_error(x, AE_FACE_OLLAMA, 400, "model is required");
+    return false;
+}
+
 static double unit_seconds(const char *unit, size_t len)
 {
     static const struct {

@@ -13,6 +13,10 @@ aerie_status ae_models_find(ae_server *s, const char *name, const aerie_stored *
 /* How it is opened; borrows from `stored`. */
 void ae_models_place(const ae_server *s, const aerie_stored *stored, aerie_place *out);
 
+/* The body as a JSON object, and the `model` in it, or its older name `name`. False: there is none;
+ * it was replied. */
+bool ae_models_read(json_t **request, const char **model, ae_exchange *x);
+
 /* Ollama's keep_alive: seconds as a number, "5m", "1h30m"; negative: for ever. False: it is
  * neither. NULL gives *has = false. */
 bool ae_models_keep_alive(const json_t *value, bool *has, double *seconds);

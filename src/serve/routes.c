@@ -12,6 +12,7 @@ static const route_list lists[] = {
     { ae_routes_plain, &ae_n_routes_plain },
     { ae_routes_ollama_talk, &ae_n_routes_ollama_talk },
     { ae_routes_ollama_store, &ae_n_routes_ollama_store },
+    { ae_routes_ollama_make, &ae_n_routes_ollama_make },
     { ae_routes_openai_chat, &ae_n_routes_openai_chat },
     { ae_routes_openai_completions, &ae_n_routes_openai_completions },
     { ae_routes_embed, &ae_n_routes_embed },

@@ -1,5 +1,6 @@
 /* routes_ollama_store.c -- Ollama's routes about models as they lie in the store, and those open.
  */
+#include "serve/job.h"
 #include "serve/models.h"
 
 #include <stdlib.h>
@@ -32,18 +33,6 @@ static void list(ae_server *s, ae_exchange *x, ae_span rest)
         reply_text(x, json);
 }
 
-/* The `model` of a request, or its older name `name`. False: there is none; it was replied. */
-static bool read_model(json_t **request, const char **model, ae_exchange *x)
-{
-    if (!ae_read_json(request, x, AE_FACE_OLLAMA)) return false;
-    *model = json_string_value(json_object_get(*request, "model"));
-    if (!*model || !**model) *model = json_string_value(json_object_get(*request, "name"));
-    if (*model && **model) return true;
-    json_decref(*request);
-    ae_reply_error(x, AE_FACE_OLLAMA, 400, "model is required");
-    return false;
-}
-
 static void show(ae_server *s, ae_exchange *x, ae_span rest)
 {
     json_t *request;
@@ -51,7 +40,7 @@ static void show(ae_server *s, ae_exchange *x, ae_span rest)
     char *json;
     aerie_error err = { 0 };
     (void)rest;
-    if (!read_model(&request, &model, x)) return;
+    if (!ae_models_read(&request, &model, x)) return;
     bool verbose = json_is_true(json_object_get(request, "verbose"));
     if (aerie_store_show(s->options->places, model, true, verbose, &json, &err))
         reply_failure(x, model, &err);
@@ -60,35 +49,67 @@ static void show(ae_server *s, ae_exchange *x, ae_span rest)
     json_decref(request);
 }
 
+/* ---- changed: the store's lock may be another's for a while, so the loop does not wait for it */
+
+typedef struct {
+    const aerie_places *places;
+    json_t *request;       /* owned */
+    const char *from, *to; /* its; to NULL: removed */
+} change;
+
+static aerie_status run_change(void *state, aerie_store_fn *on_event, void *user, aerie_error *err)
+{
+    const change *c = state;
+    (void)on_event, (void)user;
+    return c->to ? aerie_store_copy(c->places, c->from, c->to, err)
+                 : aerie_store_delete(c->places, c->from, err);
+}
+
+static void free_change(void *state)
+{
+    change *c = state;
+    json_decref(c->request);
+    ae_free(c);
+}
+
+/* Takes the request over. */
+static void begin_change(ae_server *s, ae_exchange *x, json_t *request, const char *from,
+                         const char *to)
+{
+    change *c = ae_alloc(1, sizeof *c);
+    if (!c) {
+        json_decref(request);
+        ae_reply_error(x, AE_FACE_OLLAMA, 503, "no memory for one more request");
+        return;
+    }
+    *c = (change){ s->options->places, request, from, to };
+    const ae_job_call call = {
+        .run = run_change, .state = c, .free = free_change, .model = from, .done_status = 200
+    };
+    ae_job_begin(s, x, &call, false);
+}
+
 static void copy(ae_server *s, ae_exchange *x, ae_span rest)
 {
     json_t *request;
-    aerie_error err = { 0 };
     (void)rest;
     if (!ae_read_json(&request, x, AE_FACE_OLLAMA)) return;
     const char *from = json_string_value(json_object_get(request, "source")),
                *to = json_string_value(json_object_get(request, "destination"));
-    if (!from || !*from || !to || !*to)
-        ae_reply_error(x, AE_FACE_OLLAMA, 400, "source and destination are required");
-    else if (aerie_store_copy(s->options->places, from, to, &err))
-        reply_failure(x, from, &err);
-    else
-        ae_exchange_reply(x, 200, NULL, (ae_span){ "", 0 });
+    if (from && *from && to && *to) {
+        begin_change(s, x, request, from, to);
+        return;
+    }
     json_decref(request);
+    ae_reply_error(x, AE_FACE_OLLAMA, 400, "source and destination are required");
 }
 
 static void delete (ae_server *s, ae_exchange *x, ae_span rest)
 {
     json_t *request;
     const char *model;
-    aerie_error err = { 0 };
     (void)rest;
-    if (!read_model(&request, &model, x)) return;
-    if (aerie_store_delete(s->options->places, model, &err))
-        reply_failure(x, model, &err);
-    else
-        ae_exchange_reply(x, 200, NULL, (ae_span){ "", 0 });
-    json_decref(request);
+    if (ae_models_read(&request, &model, x)) begin_change(s, x, request, model, NULL);
 }
 
 /* ---- /api/ps */
@@ -160,33 +181,66 @@ static void has_blob(ae_server *s, ae_exchange *x, ae_span rest)
         ae_exchange_reply(x, 200, NULL, (ae_span){ "", 0 });
 }
 
+typedef struct {
+    ae_server *server;
+    aerie_blob *blob;
+} upload;
+
+static void end_upload(upload *u)
+{
+    aerie_blob_abandon(u->blob);
+    ae_free(u);
+}
+
 static bool blob_data(void *user, ae_exchange *x, ae_span bytes)
 {
+    upload *u = user;
     aerie_error err = { 0 };
-    if (!aerie_blob_add(user, bytes.data, bytes.len, &err)) return true;
-    aerie_blob_abandon(user);
+    if (!aerie_blob_add(u->blob, bytes.data, bytes.len, &err)) return true;
+    end_upload(u);
     ae_reply_failure(x, AE_FACE_OLLAMA, &err);
     return false;
 }
 
+/* The disk takes its time over gigabytes. */
+static aerie_status run_finish(void *state, aerie_store_fn *on_event, void *user, aerie_error *err)
+{
+    upload *u = state;
+    aerie_blob *blob = u->blob;
+    (void)on_event, (void)user;
+    u->blob = NULL;
+    return aerie_blob_finish(blob, err);
+}
+
+static void free_upload(void *state)
+{
+    end_upload(state);
+}
+
+static int status_of_upload(aerie_status status)
+{
+    return status == AERIE_BAD_FILE ? 400 : ae_status_of(status);
+}
+
 static void blob_end(void *user, ae_exchange *x, bool whole)
 {
-    aerie_error err = { 0 };
-    if (!whole)
-        aerie_blob_abandon(user);
-    else if (!aerie_blob_finish(user, &err))
-        ae_exchange_reply(x, 201, NULL, (ae_span){ "", 0 });
-    else if (err.status == AERIE_BAD_FILE)
-        ae_reply_error(x, AE_FACE_OLLAMA, 400, "%s", err.message);
+    upload *u = user;
+    const ae_job_call call = { .run = run_finish,
+                               .state = u,
+                               .free = free_upload,
+                               .status_of = status_of_upload,
+                               .done_status = 201 };
+    if (whole)
+        ae_job_begin(u->server, x, &call, false);
     else
-        ae_reply_failure(x, AE_FACE_OLLAMA, &err);
+        end_upload(u);
 }
 
 static void take_blob(ae_server *s, ae_exchange *x, ae_span rest)
 {
     enum { MOST = 1 }; /* TiB */
     char digest[128] = "";
-    aerie_blob *blob;
+    upload *u = NULL;
     aerie_error err = { 0 };
     aerie_status status = copy_digest(digest, rest)
                               ? aerie_blob_exists(s->options->places, digest, &err)
@@ -196,13 +250,17 @@ static void take_blob(ae_server *s, ae_exchange *x, ae_span rest)
         return;
     }
     err = status == AERIE_NOT_FOUND ? (aerie_error){ 0 } : err;
+    if (status == AERIE_NOT_FOUND && !(u = ae_alloc(1, sizeof *u)))
+        status = aerie_fail(&err, AERIE_NO_MEMORY, "no memory for one more request");
     if (status == AERIE_NOT_FOUND)
-        status = aerie_blob_begin(&blob, s->options->places, digest, &err);
+        status = aerie_blob_begin(&u->blob, s->options->places, digest, &err);
     if (status) {
+        ae_free(u);
         ae_reply_failure(x, AE_FACE_OLLAMA, &err);
         return;
     }
-    const ae_body_sink sink = { blob_data, blob_end, blob };
+    u->server = s;
+    const ae_body_sink sink = { blob_data, blob_end, u };
     ae_exchange_sink(x, &sink, (uint64_t)MOST << 40);
 }
 

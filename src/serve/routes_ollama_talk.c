@@ -8,9 +8,15 @@
 /* A reply on its way, of either route. */
 typedef struct {
     ae_chat chat;
-    bool generates; /* /api/generate; else /api/chat */
     aerie_grammar *grammar;
 } ollama_reply;
+
+static const ae_talk_form generate_form;
+
+static bool generates(const ae_talk *t)
+{
+    return t->form == &generate_form;
+}
 
 static void free_reply(void *state)
 {
@@ -36,12 +42,11 @@ static json_t *calls_json(const json_t *calls, size_t n)
 /* One object of a reply: with a piece of it, or (NULL) with nothing. */
 static json_t *object(const ae_talk *t, const ae_chat_piece *p, bool done)
 {
-    const ollama_reply *r = t->state;
     char now[40];
     ae_time_text(now);
     json_t *o = json_pack("{s:s, s:s}", "model", t->model, "created_at", now);
     json_t *content = ae_text_json(p ? p->text : (ae_span){ "", 0 });
-    if (r->generates)
+    if (generates(t))
         json_object_set_new(o, "response", content);
     else {
         json_t *message = json_pack("{s:s, s:o}", "role", "assistant", "content", content);
@@ -90,7 +95,7 @@ static void end(ae_talk *t, const aerie_ask_stats *stats)
                         json_string(one->why == AERIE_FINISH_LENGTH ? "length" : "stop"));
     if (r->chat.dropped_messages)
         json_object_set_new(o, "dropped_messages", json_integer(r->chat.dropped_messages));
-    if (r->generates) json_object_set_new(o, "context", json_array());
+    if (generates(t)) json_object_set_new(o, "context", json_array());
     add_metrics(t, o, stats);
     if (!t->stream) {
         ae_talk_reply(t, o);
@@ -185,7 +190,7 @@ static aerie_status ask_with(ae_talk *t, aerie_ask *ask, const ae_ollama_options
 static aerie_status read_tools(ae_talk *t, aerie_error *err)
 {
     ollama_reply *r = t->state;
-    aerie_status status = r->generates ? AERIE_OK : ae_tools_read(&r->chat.tools, t->request, err);
+    aerie_status status = generates(t) ? AERIE_OK : ae_tools_read(&r->chat.tools, t->request, err);
     return status ? status : ae_tools_grammar(&r->grammar, &r->chat.tools, err);
 }
 
@@ -223,9 +228,7 @@ static aerie_status begin_chat(ae_talk *t, aerie_error *err)
 
 static aerie_status begin_generate(ae_talk *t, aerie_error *err)
 {
-    ollama_reply *r = t->state;
     const char *prompt = text_of(t->request, "prompt");
-    r->generates = true;
     bool raw = json_is_true(json_object_get(t->request, "raw"));
     ae_ollama_options o;
     json_t *parameters;
@@ -263,10 +266,21 @@ static aerie_status check_messages(const json_t *request, aerie_error *err)
     return AERIE_OK;
 }
 
+static bool asks_no_message(const json_t *request)
+{
+    return json_array_size(json_object_get(request, "messages")) == 0;
+}
+
+static bool asks_no_prompt(const json_t *request)
+{
+    return !*text_of(request, "prompt");
+}
+
 static const ae_talk_form chat_form = { .face = AE_FACE_OLLAMA,
                                         .streams = true,
                                         .state_bytes = sizeof(ollama_reply),
                                         .check = check_messages,
+                                        .asks_nothing = asks_no_message,
                                         .begin = begin_chat,
                                         .event = ae_chat_event,
                                         .finish = on_nothing,
@@ -274,6 +288,7 @@ static const ae_talk_form chat_form = { .face = AE_FACE_OLLAMA,
 static const ae_talk_form generate_form = { .face = AE_FACE_OLLAMA,
                                             .streams = true,
                                             .state_bytes = sizeof(ollama_reply),
+                                            .asks_nothing = asks_no_prompt,
                                             .begin = begin_generate,
                                             .event = ae_chat_event,
                                             .finish = on_nothing,

@@ -8,13 +8,16 @@
 
 #include "aerie/host.h"
 
+typedef struct ae_job ae_job;
+
 struct ae_server {
     const ae_serve_options *options;
     ae_loop *loop;
     ae_httpd *httpd;
     ae_guard_rules guard;
     aerie_host *host;
-    size_t n_talks; /* under way */
+    size_t n_talks; /* under way, and jobs */
+    ae_job *jobs;   /* job.h */
     bool draining, closing;
     double began; /* ae_clock_seconds() */
 };
@@ -31,6 +34,8 @@ extern const ae_route ae_routes_openai_models[], ae_routes_metrics[];
 extern const size_t ae_n_routes_openai_models, ae_n_routes_metrics;
 extern const ae_route ae_routes_ollama_talk[], ae_routes_ollama_store[], ae_routes_openai_chat[];
 extern const size_t ae_n_routes_ollama_talk, ae_n_routes_ollama_store, ae_n_routes_openai_chat;
+extern const ae_route ae_routes_ollama_make[];
+extern const size_t ae_n_routes_ollama_make;
 extern const ae_route ae_routes_responses[], ae_routes_messages[];
 extern const size_t ae_n_routes_responses, ae_n_routes_messages;
 

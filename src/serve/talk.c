@@ -370,6 +370,27 @@ static talk *new_talk(ae_server *s, const ae_talk *like, json_t *request)
     return t;
 }
 
+static bool wants_to_let_go(const ae_talk *t)
+{
+    return t->has_keep_alive && t->keep_alive == 0 && t->form->asks_nothing &&
+           t->form->asks_nothing(t->request);
+}
+
+static void unload(talk *t)
+{
+    ae_talk *open = &t->open;
+    aerie_place place;
+    aerie_error err = { 0 };
+    if (ae_models_find(open->server, open->model, &open->stored, &err))
+        fail(t, &err);
+    else {
+        ae_models_place(open->server, open->stored, &place);
+        aerie_host_unload(open->server->host, place.key, NULL); /* one that is not open is fine */
+        open->form->finish(open);
+    }
+    release(t);
+}
+
 void ae_talk_answer(ae_server *s, ae_exchange *x, const ae_talk_form *form)
 {
     aerie_error err = { 0 };
@@ -384,6 +405,8 @@ void ae_talk_answer(ae_server *s, ae_exchange *x, const ae_talk_form *form)
     talk *t = new_talk(s, &open, request);
     if (!t)
         ae_reply_error(x, form->face, 503, "no memory for one more request");
+    else if (wants_to_let_go(&t->open))
+        unload(t);
     else if (take_lease(t, &err)) {
         fail(t, &err);
         release(t);

@@ -21,6 +21,9 @@ typedef struct {
     size_t state_bytes; /* of the form's state, which begins zeroed */
     /* What can be said against a request before its model is opened. NULL: nothing. */
     aerie_status (*check)(const json_t *request, aerie_error *err);
+    /* Whether a request asks nothing of its model: with a keep_alive of 0 it is let go, not opened.
+     * finish() follows, without a lease. NULL: something always is asked. */
+    bool (*asks_nothing)(const json_t *request);
     /* The model is open: say what to ask, with ae_talk_ask(). A failure is replied with. An
      * exchange that was answered here is done. */
     aerie_status (*begin)(ae_talk *t, aerie_error *err);

@@ -29,6 +29,7 @@ static void serve(void *user)
                                  .places = &places,
                                  .threads = 2,
                                  .parallel = server.parallel ? server.parallel : 4,
+                                 .drain_seconds = server.drain,
                                  .ready = on_ready };
     (void)user;
     ae_serve(&o, &server.err);
@@ -38,11 +39,10 @@ static void serve(void *user)
     ae_monitor_leave(&server.monitor);
 }
 
-int live_server_start(void **state)
+int live_server_begin(void)
 {
-    (void)state;
-    snprintf(server.store, sizeof server.store, "/tmp/aerie-test-serve-XXXXXX");
-    if (!mkdtemp(server.store) || ae_monitor_open(&server.monitor, NULL) ||
+    server.ready = server.ended = false;
+    if (ae_monitor_open(&server.monitor, NULL) ||
         ae_thread_start(&server.thread, "serve", serve, NULL, NULL))
         return 1;
     ae_monitor_enter(&server.monitor);
@@ -52,12 +52,24 @@ int live_server_start(void **state)
     return server.ended;
 }
 
-int live_server_stop(void **state)
+void live_server_end(void)
 {
-    (void)state;
     kill(getpid(), SIGTERM);
     ae_thread_join(server.thread);
     ae_monitor_close(&server.monitor);
+}
+
+int live_server_start(void **state)
+{
+    (void)state;
+    snprintf(server.store, sizeof server.store, "/tmp/aerie-test-serve-XXXXXX");
+    return mkdtemp(server.store) ? live_server_begin() : 1;
+}
+
+int live_server_stop(void **state)
+{
+    (void)state;
+    live_server_end();
     char command[128];
     snprintf(command, sizeof command, "rm -r %s", server.store);
     return system(command);

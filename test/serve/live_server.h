@@ -7,6 +7,7 @@
 /* The one that a test program has. */
 typedef struct {
     int64_t parallel; /* replies at once; to be set before it starts, 0: 4 */
+    int drain;        /* seconds, the same; 0: 30 */
     char url[128], store[64];
     int port;
     ae_monitor monitor;
@@ -20,5 +21,9 @@ extern live_server server;
 /* Fixtures of a group of tests. */
 int live_server_start(void **state);
 int live_server_stop(void **state);
+
+/* Its end, and another over the same store. Not 0: it does not start. */
+void live_server_end(void);
+int live_server_begin(void);
 
 #endif

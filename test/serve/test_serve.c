@@ -1,75 +1,13 @@
 /* test_serve.c -- a whole server with the nursery's model, asked over loopback as clients of Ollama
  * and OpenAI ask it. */
-#include "http/http.h"
+#include "ask.h"
 #include "live_server.h"
 #include "scratch.h"
 
 #include <arpa/inet.h>
-#include <jansson.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* The body of a reply, which has the status; ' in `body` is ". NULL: a GET. */
-static char *ask(const char *method, const char *path, const char *body, int status)
-{
-    ae_http *http;
-    ae_http_response response = { 0 };
-    aerie_error err = { 0 };
-    char url[256], real[4096] = "";
-    snprintf(url, sizeof url, "%s%s", server.url, path);
-    for (size_t i = 0; body && i < sizeof real && (i == 0 || body[i - 1]); i++)
-        real[i] = body[i] == '\'' ? '"' : body[i];
-    const ae_http_request request = { .method = method,
-                                      .url = url,
-                                      .body = body ? real : NULL,
-                                      .body_len = body ? strlen(real) : 0 };
-    assert_int_equal(ae_http_open(&http, NULL, NULL), AERIE_OK);
-    if (ae_http_send(http, &request, &response, &err)) fail_msg("%s: %s", path, err.message);
-    char *text = ae_strndup(response.body.len ? response.body.data : "", response.body.len);
-    if (response.status != status) fail_msg("%s: %d: %s", path, response.status, text);
-    ae_http_response_free(&response);
-    ae_http_close(http);
-    return text;
-}
-
-static json_t *ask_json(const char *path, const char *body, int status)
-{
-    json_error_t why;
-    char *text = ask(body ? "POST" : "GET", path, body, status);
-    json_t *json = json_loads(text, 0, &why);
-    if (!json) fail_msg("%s: %s: %s", path, why.text, text);
-    ae_free(text);
-    return json;
-}
-
-/* The value at "a.0.b". */
-static const json_t *at(const json_t *json, const char *path)
-{
-    char part[64];
-    while (*path && json) {
-        size_t n = strcspn(path, ".");
-        snprintf(part, sizeof part, "%.*s", (int)n, path);
-        json = json_is_array(json) ? json_array_get(json, (size_t)atoi(part))
-                                   : json_object_get(json, part);
-        path += n + (path[n] == '.');
-    }
-    return json;
-}
-
-static const char *text_at(const json_t *json, const char *path)
-{
-    const char *text = json_string_value(at(json, path));
-    if (!text) fail_msg("there is no text at %s", path);
-    return text;
-}
-
-static void expect_text(const char *path, const char *body, int status, const char *says)
-{
-    char *text = ask(body ? "POST" : "GET", path, body, status);
-    if (!strstr(text, says)) fail_msg("%s does not say '%s': %s", path, says, text);
-    ae_free(text);
-}
 
 #define CHAT                                                                                       \
     "'model':'nursery','messages':[{'role':'user','content':'Tell me of a fox.'}],"                \
