@@ -210,6 +210,11 @@ AERIE_API void aerie_engine_cancel(aerie_engine *e, uint64_t ticket);
  * while it is about to: none is missed. */
 AERIE_API void aerie_engine_go_on(aerie_engine *e, uint64_t ticket);
 
+/* The prompt that an ask's messages would be, as the chat template writes it: *text is the caller's
+ * (aerie_free), *len its bytes. Nothing is shortened, nothing asked. */
+AERIE_API aerie_status aerie_engine_render(aerie_engine *e, const aerie_ask *ask, char **text,
+                                           size_t *len, aerie_error *err);
+
 /* Counters since the engine was opened, but for the last four. */
 typedef struct {
     uint64_t asks, refused, cancelled, failed; /* refused: AERIE_BUSY */

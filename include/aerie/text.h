@@ -38,6 +38,10 @@ AERIE_API aerie_status aerie_detokenize(const aerie_tokenizer *t, const int32_t 
                                         char **text, size_t *len, aerie_error *err);
 /* A token's stored text, "▁the"; *len its bytes. Borrowed; empty for an id out of range. */
 AERIE_API const char *aerie_token_piece(const aerie_tokenizer *t, int32_t id, size_t *len);
+/* What it stands for in a text, special tokens too: maybe a part of a character. *bytes is the
+ * caller's (aerie_free) and '\0'-terminated; *len of them. */
+AERIE_API aerie_status aerie_token_bytes(const aerie_tokenizer *t, int32_t id, char **bytes,
+                                         size_t *len, aerie_error *err);
 AERIE_API int32_t aerie_tokenizer_size(const aerie_tokenizer *t);
 
 /* Renders a chat template. `request` is a JSON object:

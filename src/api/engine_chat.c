@@ -131,18 +131,24 @@ static aerie_status cut_after_final(ae_bytes *text, const json_t *messages, aeri
                       "it as it stands");
 }
 
-/* Appends the ids of these messages. */
-static aerie_status encode(const chat *c, json_t *messages, ae_ids *ids, aerie_error *err)
+/* Appends the prompt that these messages are. */
+static aerie_status write_text(const chat *c, json_t *messages, ae_bytes *text, aerie_error *err)
 {
-    const aerie_model *m = c->engine->model;
     bool continues = c->ask->continue_final;
-    ae_bytes text = { 0 };
     ae_template_input in = { .messages = messages,
                              .tools = c->tools,
                              .extra = c->vars,
                              .add_generation_prompt = !c->ask->no_generation_prompt && !continues };
-    aerie_status status = ae_api_render(&text, m, c->chat, &in, err);
-    if (!status && continues) status = cut_after_final(&text, messages, err);
+    aerie_status status = ae_api_render(text, c->engine->model, c->chat, &in, err);
+    return status || !continues ? status : cut_after_final(text, messages, err);
+}
+
+/* Appends its ids. */
+static aerie_status encode(const chat *c, json_t *messages, ae_ids *ids, aerie_error *err)
+{
+    const aerie_model *m = c->engine->model;
+    ae_bytes text = { 0 };
+    aerie_status status = write_text(c, messages, &text, err);
     if (!status)
         status = ae_api_encode(ids, ae_model_tokenizer(m->model), ae_span_of(&text),
                                AE_ENCODE_BOS | AE_ENCODE_SPECIAL, err);
@@ -243,5 +249,20 @@ aerie_status ae_live_chat(ae_ids *ids, const aerie_engine *e, const aerie_ask *a
     if (!status && (int64_t)ids->len >= context && ask->too_long == AERIE_TOO_LONG_DROP_OLDEST)
         status = shorten(&c, ids, context, dropped, err);
     free_chat(&c);
+    return status;
+}
+
+aerie_status aerie_engine_render(aerie_engine *e, const aerie_ask *ask, char **text, size_t *len,
+                                 aerie_error *err)
+{
+    chat c = { .engine = e, .ask = ask };
+    ae_bytes out = { 0 };
+    aerie_status status = ask->messages ? read_chat(&c, err)
+                                        : aerie_fail(err, AERIE_BAD_ARGUMENT,
+                                                     "there are no messages to write a prompt of");
+    if (!status) status = write_text(&c, c.messages, &out, err);
+    free_chat(&c);
+    if (!status) return ae_api_give(&out, text, len, err);
+    ae_bytes_free(&out);
     return status;
 }

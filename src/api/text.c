@@ -116,6 +116,14 @@ const char *aerie_token_piece(const aerie_tokenizer *t, int32_t id, size_t *len)
     return piece.data;
 }
 
+aerie_status aerie_token_bytes(const aerie_tokenizer *t, int32_t id, char **bytes, size_t *len,
+                               aerie_error *err)
+{
+    ae_bytes out = { 0 };
+    ae_tokenizer_token_bytes(t->tokenizer, id, true, &out);
+    return ae_api_give(&out, bytes, len, err);
+}
+
 int32_t aerie_tokenizer_size(const aerie_tokenizer *t)
 {
     return ae_tokenizer_size(t->tokenizer);

@@ -45,7 +45,7 @@ static void parse_arguments(json_t *message)
     }
 }
 
-static json_t *read_messages(const ae_talk *t, const json_t *request, aerie_error *err)
+json_t *ae_openai_messages(const ae_talk *t, const json_t *request, aerie_error *err)
 {
     const json_t *own = json_object_get(request, "messages");
     json_t *all = json_array(), *m;
@@ -109,7 +109,7 @@ aerie_status ae_openai_ask(ae_talk *t, const ae_chat_voice *voice, const char *i
     ae_openai_id(c->id, id_prefix, t->x);
     c->created = ae_clock_unix_seconds();
     aerie_status status = read_form(t, voice, ask, err);
-    if (!status && !(messages = read_messages(t, c->request, err))) status = AERIE_BAD_ARGUMENT;
+    if (!status && !(messages = ae_openai_messages(t, c->request, err))) status = AERIE_BAD_ARGUMENT;
     if (!status) {
         text = json_dumps(messages, JSON_COMPACT);
         tools_text = c->chat.tools.list ? json_dumps(c->chat.tools.list, JSON_COMPACT) : NULL;

@@ -14,6 +14,10 @@ typedef struct {
     int64_t created; /* seconds since 1970 */
 } ae_openai_chat;
 
+/* The request's messages as templates want them, after the Modelfile's system; their contents are
+ * made texts in the request too. NULL after a failure. */
+json_t *ae_openai_messages(const ae_talk *t, const json_t *request, aerie_error *err);
+
 /* Names the reply, and asks what c->request says: its messages, after the Modelfile's system, its
  * tools and its form; a call that must be made is all that the reply can be. `ask` may have more;
  * `asked` may be NULL. */

@@ -18,6 +18,8 @@ static const route_list lists[] = {
     { ae_routes_embed, &ae_n_routes_embed },
     { ae_routes_responses, &ae_n_routes_responses },
     { ae_routes_messages, &ae_n_routes_messages },
+    { ae_routes_tokens, &ae_n_routes_tokens },
+    { ae_routes_score, &ae_n_routes_score },
     { ae_routes_openai_models, &ae_n_routes_openai_models },
     { ae_routes_metrics, &ae_n_routes_metrics },
 };

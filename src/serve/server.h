@@ -38,5 +38,7 @@ extern const ae_route ae_routes_ollama_make[];
 extern const size_t ae_n_routes_ollama_make;
 extern const ae_route ae_routes_responses[], ae_routes_messages[];
 extern const size_t ae_n_routes_responses, ae_n_routes_messages;
+extern const ae_route ae_routes_tokens[], ae_routes_score[];
+extern const size_t ae_n_routes_tokens, ae_n_routes_score;
 
 #endif

@@ -47,7 +47,7 @@ static void release(talk *t)
     aerie_lease_release(t->open.lease);
     aerie_stored_free(t->open.stored);
     json_decref(t->open.request);
-    t->open.form->free(t->open.state);
+    if (t->open.form->free) t->open.form->free(t->open.state);
     ae_free(t->open.state);
     ae_free(t);
     s->n_talks--;

@@ -31,7 +31,7 @@ typedef struct {
     void (*event)(ae_talk *t, size_t n, const aerie_event *event);
     /* Every ask has ended well: the reply's end. */
     void (*finish)(ae_talk *t);
-    /* What the state owns, but not itself. */
+    /* What the state owns, but not itself. NULL: nothing. */
     void (*free)(void *state);
 } ae_talk_form;
 

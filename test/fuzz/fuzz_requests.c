@@ -1,7 +1,8 @@
 /* fuzz_requests.c -- reads bytes as requests of /v1/responses and /v1/messages, as chats with tools
- * and their grammar. */
+ * and their grammar, and as requests for scores and rankings. */
 #include "serve/messages.h"
 #include "serve/responses.h"
+#include "serve/scoring.h"
 #include "serve/tools.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -33,6 +34,28 @@ static void read_tools(const json_t *request)
     ae_tools_free(&tools);
 }
 
+/* What is to be scored is conversations of messages; a failure is a sentence. */
+static void read_scoring(const json_t *request, bool ranks)
+{
+    ae_scoring s;
+    aerie_error err = { 0 };
+    size_t i, k;
+    json_t *chat, *m;
+    aerie_status status =
+        ranks ? ae_scoring_read_ranking(&s, request, &err) : ae_scoring_read(&s, request, &err);
+    json_array_foreach(s.chats, i, chat)
+    {
+        json_array_foreach(chat, k, m)
+        {
+            if (!json_is_string(json_object_get(m, "role"))) __builtin_trap();
+        }
+        if (k == 0) __builtin_trap();
+    }
+    if (status ? !err.message[0] : i == 0 || i > AE_SCORING_MOST) __builtin_trap();
+    if (!status && ranks && (s.top_n > i || json_array_size(s.documents) != i)) __builtin_trap();
+    ae_scoring_free(&s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     aerie_error err = { 0 };
@@ -47,6 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     look(chat);
     if (!ae_messages_as_chat(&chat, &goes_on, request, true, &err)) read_tools(chat);
     look(chat);
+    read_scoring(request, false);
+    read_scoring(request, true);
     json_decref(request);
     return 0;
 }

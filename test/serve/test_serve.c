@@ -335,6 +335,68 @@ static void completions_echo_log_probabilities(void **state)
     json_decref(r);
 }
 
+static void texts_become_tokens_and_back(void **state)
+{
+    (void)state;
+    json_t *r = ask_json("/tokenize", "{'model':'nursery','content':'A fox'}", 200);
+    json_t *begun =
+        ask_json("/tokenize", "{'model':'nursery','content':'A fox','add_special':true}", 200);
+    char *tokens = json_dumps(at(r, "tokens"), JSON_COMPACT);
+    assert_int_equal(json_array_size(at(begun, "tokens")), json_array_size(at(r, "tokens")) + 1);
+    json_decref(begun);
+    json_decref(r);
+
+    ae_bytes body = { 0 };
+    ae_bytes_printf(&body, "{'model':'nursery','tokens':%s}", tokens);
+    expect_text("/detokenize", body.data, 200, "{\"content\":\"A fox\"}");
+    ae_bytes_clear(&body);
+    /* A list of texts and tokens; pieces are the text again. */
+    ae_bytes_printf(&body, "{'model':'nursery','with_pieces':true,'content':[%.*s,' ran.']}",
+                    (int)strlen(tokens) - 2, tokens + 1);
+    r = ask_json("/tokenize", body.data, 200);
+    ae_bytes_clear(&body);
+    for (size_t i = 0; i < json_array_size(at(r, "tokens")); i++) {
+        const json_t *one = json_array_get(at(r, "tokens"), i);
+        assert_true(json_is_integer(at(one, "id")));
+        ae_bytes_add_text(&body, text_at(one, "piece"));
+    }
+    assert_string_equal(body.data, "A fox ran.");
+    ae_bytes_free(&body);
+    json_decref(r);
+    free(tokens);
+    expect_text("/tokenize", "{'model':'nursery','content':3}", 400, "content must be");
+    expect_text("/tokenize", "{'model':'nursery','content':[-1]}", 400, "a token is");
+    expect_text("/detokenize", "{'model':'nursery','tokens':[999999]}", 400, "a token is");
+    expect_text("/detokenize", "{'model':'nursery'}", 400, "tokens must be");
+}
+
+/* The prompt is the one that a chat has. */
+static void conversations_become_prompts(void **state)
+{
+    (void)state;
+    json_t *r = ask_json("/apply-template",
+                         "{'model':'nursery','messages':[{'role':'user','content':[{'type':'text',"
+                         "'text':'Who?'}]}]}",
+                         200);
+    json_t *body = json_pack("{s:s, s:s, s:b}", "model", "nursery", "content", text_at(r, "prompt"),
+                             "add_special", 1);
+    char *text = json_dumps(body, 0);
+    assert_non_null(strstr(text_at(r, "prompt"), "Who?"));
+    json_t *tokens = ask_json("/tokenize", text, 200);
+    json_t *chat = ask_json("/v1/chat/completions",
+                            "{'model':'nursery','max_tokens':1,'messages':[{'role':'user',"
+                            "'content':'Who?'}]}",
+                            200);
+    assert_int_equal(json_integer_value(at(chat, "usage.prompt_tokens")),
+                     json_array_size(at(tokens, "tokens")));
+    json_decref(chat);
+    json_decref(tokens);
+    json_decref(body);
+    json_decref(r);
+    free(text);
+    expect_text("/apply-template", "{'model':'nursery'}", 400, "messages must be");
+}
+
 static void texts_become_vectors(void **state)
 {
     (void)state;
@@ -397,6 +459,16 @@ static void wrong_requests_are_sentences(void **state)
           "{'properties':{'a':{'not':{}}}}}}]}",
           "cannot be enforced", 400 },
         { "/v1/completions", "{'model':'nursery','prompt':{}}", "prompt must be", 400 },
+        { "/v1/score", "{'model':'nursery'}", "give messages with responses", 400 },
+        { "/v1/score", "{'model':'nursery','messages':[{}]}", "message 0 has no role", 400 },
+        { "/v1/score", "{" CHAT_LONG ",'responses':[[]]}", "response 0 must be", 400 },
+        { "/v1/score", "{'model':'nursery','text_1':['a','b'],'text_2':['c']}",
+          "2 texts with 1 others", 400 },
+        { "/v1/score", "{'model':'nursery','text_1':'a','text_2':'b'}", "no head that scores",
+          400 },
+        { "/v1/rerank", "{'model':'nursery','query':'a','documents':[3]}", "must be texts", 400 },
+        { "/rerank", "{'model':'nursery','query':'a','documents':['b'],'top_n':-1}",
+          "top_n must be", 400 },
         { "/v1/nothing", "{}", "404 page not found", 404 },
     };
     ae_bytes deep = { 0 };
@@ -453,6 +525,8 @@ int main(void)
         cmocka_unit_test(messages_are_answered),
         cmocka_unit_test(messages_call_tools),
         cmocka_unit_test(completions_echo_log_probabilities),
+        cmocka_unit_test(texts_become_tokens_and_back),
+        cmocka_unit_test(conversations_become_prompts),
         cmocka_unit_test(texts_become_vectors),
         cmocka_unit_test(models_are_listed),
         cmocka_unit_test(wrong_requests_are_sentences),
