@@ -9,6 +9,7 @@
 #define AE_DATA_H
 
 #include "base/base.h"
+#include "data/rows.h"
 #include "text/text.h"
 
 #include <jansson.h>

@@ -111,7 +111,7 @@ static aerie_status read_record(ae_dataset *d, size_t nth, bool *more, aerie_err
 }
 
 /* A row that fails leaves no record. */
-static aerie_status read_row(ae_dataset *d, const ae_row *row, aerie_error *err)
+static aerie_status read_row(ae_dataset *d, const ae_file_row *row, aerie_error *err)
 {
     size_t before = d->n;
     bool more = true;
@@ -202,7 +202,7 @@ static aerie_status end_file(ae_dataset *d, aerie_error *err)
 static aerie_status read_on(ae_dataset *d, aerie_error *err)
 {
     bool enough = d->options.max_rows && d->n_rows >= d->options.max_rows;
-    ae_row row = { 0 };
+    ae_file_row row = { 0 };
     aerie_status status = enough ? AERIE_OK : ae_rows_next(d->rows, &row, err);
 
     if (status) return status;

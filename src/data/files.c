@@ -1,5 +1,5 @@
 /* files.c -- the files that a path of a recipe stands for: one, a folder's, or a pattern's. */
-#include "data/rows.h"
+#include "data/data.h"
 
 #include <dirent.h>
 #include <glob.h>

@@ -98,7 +98,7 @@ static aerie_status find_line(ae_rows *r, size_t *len, aerie_error *err)
     return AERIE_OK;
 }
 
-static aerie_status next_line(ae_rows *r, ae_row *out, aerie_error *err)
+static aerie_status next_line(ae_rows *r, ae_file_row *out, aerie_error *err)
 {
     json_error_t where;
     size_t len;
@@ -174,7 +174,7 @@ static aerie_status next_of_array(ae_rows *r, bool *more, aerie_error *err)
     return status;
 }
 
-static aerie_status next_value(ae_rows *r, ae_row *out, aerie_error *err)
+static aerie_status next_value(ae_rows *r, ae_file_row *out, aerie_error *err)
 {
     json_error_t where;
     bool more;
@@ -258,7 +258,7 @@ static aerie_status find_format(ae_rows *r, aerie_error *err)
     return status;
 }
 
-static aerie_status next_of_parquet(ae_rows *r, ae_row *out, aerie_error *err)
+static aerie_status next_of_parquet(ae_rows *r, ae_file_row *out, aerie_error *err)
 {
     aerie_status status = ae_parquet_next(r->parquet, &out->json, err);
 
@@ -267,9 +267,9 @@ static aerie_status next_of_parquet(ae_rows *r, ae_row *out, aerie_error *err)
     return status;
 }
 
-aerie_status ae_rows_next(ae_rows *r, ae_row *out, aerie_error *err)
+aerie_status ae_rows_next(ae_rows *r, ae_file_row *out, aerie_error *err)
 {
-    *out = (ae_row){ 0 };
+    *out = (ae_file_row){ 0 };
     switch (r->format) {
     case LINES:
         return next_line(r, out, err);

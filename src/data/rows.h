@@ -1,11 +1,13 @@
-/* rows.h -- the rows of a file, one after the other, whatever its format. Private to data.
+/* rows.h -- the rows of a file, one after the other, whatever its format.
  *
  * Lines of JSON, an array of JSON values, or Parquet; plain or gzipped. What is held is a part of
  * the file, or a page of each of its columns, and the row that was asked for. */
 #ifndef AE_DATA_ROWS_H
 #define AE_DATA_ROWS_H
 
-#include "data/data.h"
+#include "base/base.h"
+
+#include <jansson.h>
 
 typedef struct ae_rows ae_rows;
 
@@ -18,8 +20,8 @@ typedef struct {
     json_t *json; /* a new reference; NULL: there are no more */
     size_t line;  /* from 1; `is_row`: it counts rows */
     bool is_row;
-} ae_row;
+} ae_file_row;
 /* An empty line is no row. */
-aerie_status ae_rows_next(ae_rows *r, ae_row *out, aerie_error *err);
+aerie_status ae_rows_next(ae_rows *r, ae_file_row *out, aerie_error *err);
 
 #endif
