@@ -3,6 +3,7 @@
 
 #include "cli/child.h"
 #include "cli/cli.h"
+#include "cli/judge.h"
 #include "cli/jsonl.h"
 
 #include <math.h>
@@ -333,11 +334,19 @@ static int judge_label(int argc, char **argv)
 
 int cli_judge(int argc, char **argv)
 {
+    int code;
+
     if (argc > 1 && !strcmp(argv[1], "label")) return judge_label(argc - 1, argv + 1);
+    if (argc > 1 && cli_judge_board(argc - 1, argv + 1, &code)) return code;
     if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-        puts("usage: aerie judge label DATA... --judge URL|MODEL -o OUT.jsonl [options]\n\n"
-             "  label       training data made by asking a judge; --help tells more");
+        puts("usage: aerie judge WHAT ...\n\n"
+             "  label         training data made by asking a judge\n"
+             "  mtbench       MT-Bench's scores and win rates, from files of judgments\n"
+             "  alpaca        AlpacaEval's win rates, from files of annotations\n"
+             "  arena-hard    Arena-Hard's scores, from files of judgments\n"
+             "  rewardbench   how often a reward model prefers the better reply\n\n"
+             "aerie judge WHAT --help tells more of each.");
         return CLI_DONE;
     }
-    return cli_misused("usage: aerie judge label DATA... --judge URL|MODEL -o OUT.jsonl");
+    return cli_misused("usage: aerie judge label|mtbench|alpaca|arena-hard|rewardbench ...");
 }
