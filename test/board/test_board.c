@@ -245,6 +245,58 @@ static void test_alpaca_lengths(void **state)
     json_decref(board);
 }
 
+/* The published table's line of a model: its name, win rate, standard error, wins, losses, draws
+ * and number of verdicts. False: it has none. */
+static bool find_published(FILE *table, const char *name, double number[6])
+{
+    char line[512];
+
+    rewind(table);
+    while (fgets(line, sizeof line, table)) {
+        size_t n = strcspn(line, ",");
+        if (n != strlen(name) || strncmp(line, name, n) != 0) continue;
+        return sscanf(line + n, ",%lf,%lf,%lf,%lf,%lf,%lf", &number[0], &number[1], &number[2],
+                      &number[3], &number[4], &number[5]) == 6;
+    }
+    return false;
+}
+
+/* Every model of version 1 whose annotations there are. */
+static void test_alpaca_published(void **state)
+{
+    static const char *const paths[] = {
+        "../shared/data/preference/alpaca_eval/gpt4_preferences_shared.jsonl.gz"
+    };
+    FILE *table =
+        fopen("../shared/data/preference/alpaca_eval/alpaca_eval_gpt4_leaderboard.csv", "r");
+    json_t *board = NULL, *m;
+    size_t i, n = 0;
+    double wanted[6];
+
+    (void)state;
+    if (!table) {
+        print_message("skipped: there is no ../shared/data/preference/alpaca_eval\n");
+        skip();
+    }
+    assert_int_equal(ae_board_alpaca(&board, &(ae_board_files){ paths, 1, NULL, 0 }, NULL),
+                     AERIE_OK);
+    json_array_foreach(json_object_get(board, "models"), i, m)
+    {
+        static const char *const keys[] = { "win_rate",    "standard_error", "n_wins",
+                                            "n_wins_base", "n_draws",        "n_total" };
+        const char *name = json_string_value(json_object_get(m, "model"));
+        if (strcmp(json_string_value(json_object_get(m, "annotator")), "alpaca_eval_gpt4") != 0 ||
+            !find_published(table, name, wanted))
+            continue;
+        for (size_t k = 0; k < AE_COUNT(keys); k++)
+            is_close(real_of(m, keys[k]), wanted[k], 1e-12, name);
+        n++;
+    }
+    assert_int_equal(n, 52);
+    json_decref(board);
+    fclose(table);
+}
+
 /* ---- Arena-Hard ---- */
 
 static void test_arena_hard(void **state)
@@ -334,8 +386,9 @@ int main(void)
         cmocka_unit_test(test_single_scores),  cmocka_unit_test(test_categories),
         cmocka_unit_test(test_pairs),          cmocka_unit_test(test_words_of_pairs),
         cmocka_unit_test(test_alpaca),         cmocka_unit_test(test_alpaca_judge),
-        cmocka_unit_test(test_alpaca_lengths), cmocka_unit_test(test_arena_hard),
-        cmocka_unit_test(test_rewardbench),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_alpaca_lengths), cmocka_unit_test(test_alpaca_published),
+        cmocka_unit_test(test_arena_hard),     cmocka_unit_test(test_rewardbench),
+        cmocka_unit_test(test_refusals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
