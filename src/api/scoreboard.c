@@ -76,8 +76,11 @@ static void read_llmbar(pair *p, const json_t *row)
     p->prompt = text_of(row, "input");
     p->chosen = text_of(row, second ? "output_2" : "output_1");
     p->rejected = text_of(row, second ? "output_1" : "output_2");
+    if (!p->subset) return;
+    const char *folder = strrchr(p->subset, '/'); /* "Adversarial/Neighbor" */
+    if (folder) p->subset = folder + 1;
     for (size_t i = 0; i < AE_COUNT(names); i++)
-        if (p->subset && !strcmp(p->subset, names[i][0])) p->subset = names[i][1];
+        if (!strcmp(p->subset, names[i][0])) p->subset = names[i][1];
 }
 
 static aerie_status take_pair(reward_bench *b, const json_t *row, aerie_error *err)
