@@ -48,6 +48,22 @@ AERIE_API void aerie_engine_close(aerie_engine *e);
 /* The options, with the defaults filled in. */
 AERIE_API const aerie_engine_options *aerie_engine_settings(const aerie_engine *e);
 
+/* LoRA adapters that are laid over an engine's model for those asks that want them. The weights
+ * stay the model's, and asks under other adapters, or none, are answered in the same passes; an
+ * adapter brings what is its own, such as a head that scores. */
+typedef struct aerie_adapter aerie_adapter;
+
+/* Opens them, "FILE" (GGUF, or a PEFT folder) or "FILE=SCALE" each, one over another in order,
+ * while the engine answers others. any_base as aerie_model_options has it. AERIE_UNSUPPORTED when
+ * the model was opened with adapters of its own. */
+AERIE_API aerie_status aerie_adapter_open(aerie_adapter **out, aerie_engine *e,
+                                          const char *const *specs, int n, bool any_base,
+                                          aerie_error *err);
+/* Every ask with it must have ended, and the engine be open. NULL is fine. */
+AERIE_API void aerie_adapter_close(aerie_adapter *a);
+/* Bytes that it holds. */
+AERIE_API uint64_t aerie_adapter_bytes(const aerie_adapter *a);
+
 /* What an ask wants. */
 typedef enum {
     AERIE_ASK_REPLIES,
@@ -79,6 +95,7 @@ typedef struct {
 /* An ask. Zeroed but for a prompt it means every default. Everything is copied. */
 typedef struct {
     aerie_ask_kind kind;
+    const aerie_adapter *adapter; /* of this engine; borrowed until the ask has ended. NULL: none */
 
     /* The prompt is one of three. A conversation, JSON: [{"role", "content", "tool_calls"?...}...],
      * written by the chat template: */

@@ -19,6 +19,7 @@ struct aerie_model {
     int n_adapters;
     ae_arena arena; /* the net */
     ae_net net;
+    ae_cpu_choice cpu;
     ae_dtype kv_type;
     bool kv_named;          /* by the caller: texts are scored over such a cache too */
     bool exact;             /* nothing is packed */

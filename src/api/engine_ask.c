@@ -140,6 +140,8 @@ static aerie_status check_ask(const aerie_engine *e, const aerie_ask *ask, aerie
 {
     if ((unsigned)ask->kind > AERIE_ASK_SCORE || (unsigned)ask->pooling > AERIE_POOL_FIRST)
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "there is no such kind of ask, or of pooling");
+    if (ask->adapter && ask->adapter->engine != e)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "the adapter is of another engine's model");
     if (ask->n_replies < 0 || ask->n_replies > e->options.parallel)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "%lld replies of one prompt; the most at once is %lld",
@@ -177,6 +179,10 @@ static void fill_request(live_ask *a, const aerie_ask *ask, int64_t context)
                  ? ask->top_logprobs
                  : -1;
     a->request.n_top = (int)ae_max64(a->top, 0);
+    if (ask->adapter) {
+        a->request.net = &ask->adapter->net;
+        a->request.net_id = ask->adapter->net_id;
+    }
 }
 
 static aerie_status fill(live_ask *a, const aerie_ask *ask, aerie_asked *asked, aerie_error *err)

@@ -70,6 +70,16 @@ struct live_ask {
     uint64_t go_ons;
 };
 
+struct aerie_adapter {
+    aerie_engine *engine;
+    ae_adapter **list;
+    int n;
+    ae_arena arena; /* the net */
+    ae_net net;
+    int64_t net_id; /* no other of the engine has had it */
+    uint64_t bytes;
+};
+
 struct aerie_engine {
     aerie_model *model;
     aerie_engine_options options;
@@ -90,7 +100,7 @@ struct aerie_engine {
     live_ask *asks;
     live_ask *incoming, **last_incoming;
     uint64_t next_ticket;
-    int64_t n_asks;
+    int64_t n_asks, n_adapters; /* adapters: opened so far */
     aerie_engine_stats stats;
 };
 

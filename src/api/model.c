@@ -37,12 +37,11 @@ static aerie_status read_kv_type(ae_dtype *out, const char *word, aerie_error *e
 
 static aerie_status open_device(aerie_model *m, const aerie_model_options *o, aerie_error *err)
 {
-    ae_cpu_choice cpu;
-    aerie_status status = ae_cpu_choice_parse(&cpu, o && o->cpu ? o->cpu : "auto", err);
+    aerie_status status = ae_cpu_choice_parse(&m->cpu, o && o->cpu ? o->cpu : "auto", err);
     if (!status) status = read_kv_type(&m->kv_type, o ? o->kv : NULL, err);
     m->kv_named = o && o->kv;
     m->exact = o && o->exact;
-    if (!status) status = ae_device_open(&m->device, cpu, o ? o->threads : 0, err);
+    if (!status) status = ae_device_open(&m->device, m->cpu, o ? o->threads : 0, err);
     if (!status && o && o->pin && !m->device->pin(m->device))
         status = aerie_fail(err, AERIE_UNSUPPORTED,
                             "%d threads cannot each have a processor of their own here; take fewer "
