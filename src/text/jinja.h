@@ -136,6 +136,7 @@ struct jinja {
     size_t max_output; /* also of any one string */
     ae_bytes *out;
     size_t out_start; /* bytes that were in `out` before */
+    bool strict;      /* what is undefined has no text */
     jinja_frame *frame;
     int depth, macros; /* of the evaluation, of macro calls */
     int line;

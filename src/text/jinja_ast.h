@@ -34,8 +34,9 @@ typedef struct {
 
 /* Cuts `source` (kept by the caller) into tokens; whitespace control, trim_blocks and lstrip_blocks
  * are done with here. Strings with escapes are resolved into the arena. The last token is
- * JINJA_T_END. Free `out->items` also after a failure. */
-aerie_status jinja_lex(jinja_tokens *out, ae_span source, ae_arena *arena, aerie_error *err);
+ * JINJA_T_END. Free `out->items` also after a failure. plain: without those two. */
+aerie_status jinja_lex(jinja_tokens *out, ae_span source, bool plain, ae_arena *arena,
+                       aerie_error *err);
 
 /* What the children of a node are is said beside its kind; `first` heads a list linked by `next`.
  */

@@ -211,7 +211,7 @@ static jinja_value make_macro(jinja *j, const jinja_node *node, ae_span name)
 
 static void emit_value(jinja *j, jinja_value v)
 {
-    if (j->status || v.kind == JINJA_UNDEFINED) return;
+    if (j->status || (v.kind == JINJA_UNDEFINED && !j->strict)) return;
     v = jinja_to_str(j, v);
     if (!j->status) jinja_emit(j, jinja_text_of(v));
 }

@@ -13,6 +13,7 @@ typedef struct {
     size_t at;
     int line;
     bool line_starting; /* the last tag ended with a line break */
+    bool plain;         /* neither trim_blocks nor lstrip_blocks */
     ae_arena *arena;
     aerie_error *err;
 } lexer;
@@ -80,7 +81,7 @@ static size_t find_tag(const lexer *l)
 static ae_span strip_before(const lexer *l, ae_span text, char sign, bool is_variable)
 {
     if (sign == '-') return jinja_strip(text, false, true);
-    if (sign == '+' || is_variable) return text;
+    if (sign == '+' || is_variable || l->plain) return text;
     size_t line_start = text.len;
     while (line_start > 0 && text.data[line_start - 1] != '\n') line_start--;
     if (line_start == 0 && !l->line_starting) return text;
@@ -96,7 +97,8 @@ static void close_tag(lexer *l, size_t at, size_t length, char sign, bool trims)
     size_t end = at + length;
     if (sign == '-')
         end = skip_space(l, end);
-    else if (trims && sign != '+' && end < l->source.len && l->source.data[end] == '\n')
+    else if (trims && !l->plain && sign != '+' && end < l->source.len &&
+             l->source.data[end] == '\n')
         end++;
     move_to(l, end);
     l->line_starting = end > 0 && l->source.data[end - 1] == '\n';
@@ -429,11 +431,16 @@ static aerie_status lex_next(lexer *l)
     return status;
 }
 
-aerie_status jinja_lex(jinja_tokens *out, ae_span source, ae_arena *arena, aerie_error *err)
+aerie_status jinja_lex(jinja_tokens *out, ae_span source, bool plain, ae_arena *arena,
+                       aerie_error *err)
 {
-    lexer l = {
-        .out = out, .source = source, .line = 1, .line_starting = true, .arena = arena, .err = err
-    };
+    lexer l = { .out = out,
+                .source = source,
+                .line = 1,
+                .line_starting = true,
+                .plain = plain,
+                .arena = arena,
+                .err = err };
     aerie_status status = AERIE_OK;
     while (!status && l.at < source.len) status = lex_next(&l);
     return status ? status : add_text(&l, JINJA_T_END, (ae_span){ 0 });

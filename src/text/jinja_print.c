@@ -186,6 +186,8 @@ jinja_value jinja_to_str(jinja *j, jinja_value v)
 {
     ae_bytes text = { 0 };
     if (v.kind == JINJA_STR) return v;
+    if (v.kind == JINJA_UNDEFINED && j->strict)
+        jinja_fail(j, "'%.*s' is undefined", (int)v.len, v.as.text);
     jinja_print(j, &text, v);
     return jinja_str_take(j, &text);
 }

@@ -6,6 +6,7 @@
 struct ae_template {
     ae_arena arena;
     jinja_node *first;
+    bool plain;
 };
 
 enum {
@@ -15,8 +16,8 @@ enum {
     MAX_SOURCE = 2 << 20
 };
 
-/* Line breaks become '\n', and one at the very end goes, as Jinja reads a source. */
-static bool normalise(ae_span *out, ae_span source, ae_arena *arena)
+/* Line breaks become '\n', and one at the very end goes unless `plain`, as Jinja reads a source. */
+static bool normalise(ae_span *out, ae_span source, bool plain, ae_arena *arena)
 {
     char *text = ae_arena_take_raw(arena, source.len + 1, 1);
     size_t n = 0;
@@ -29,13 +30,13 @@ static bool normalise(ae_span *out, ae_span source, ae_arena *arena)
         }
         text[n++] = c;
     }
-    if (n && text[n - 1] == '\n') n--;
+    if (!plain && n && text[n - 1] == '\n') n--;
     text[n] = '\0';
     *out = (ae_span){ text, n };
     return true;
 }
 
-aerie_status ae_template_parse(ae_template **out, ae_span source, aerie_error *err)
+static aerie_status parse(ae_template **out, ae_span source, bool plain, aerie_error *err)
 {
     aerie_status status;
     jinja_tokens tokens = { 0 };
@@ -43,15 +44,16 @@ aerie_status ae_template_parse(ae_template **out, ae_span source, aerie_error *e
     ae_template *t = ae_alloc(1, sizeof *t);
     *out = NULL;
     if (!t) return aerie_fail(err, AERIE_NO_MEMORY, "no room for a template");
+    t->plain = plain;
     if (source.len > MAX_SOURCE) {
         status = aerie_fail(err, AERIE_BAD_TEXT, "a template of %zu bytes is too long", source.len);
         goto done;
     }
-    if (!normalise(&text, source, &t->arena)) {
+    if (!normalise(&text, source, plain, &t->arena)) {
         status = aerie_fail(err, AERIE_NO_MEMORY, "no room for a template");
         goto done;
     }
-    status = jinja_lex(&tokens, text, &t->arena, err);
+    status = jinja_lex(&tokens, text, plain, &t->arena, err);
     if (!status) status = jinja_parse(&t->first, &tokens, &t->arena, err);
 done:
     ae_free(tokens.items);
@@ -60,6 +62,16 @@ done:
     else
         *out = t;
     return status;
+}
+
+aerie_status ae_template_parse(ae_template **out, ae_span source, aerie_error *err)
+{
+    return parse(out, source, false, err);
+}
+
+aerie_status ae_template_parse_plain(ae_template **out, ae_span source, aerie_error *err)
+{
+    return parse(out, source, true, err);
 }
 
 void ae_template_free(ae_template *t)
@@ -106,6 +118,7 @@ aerie_status ae_template_render(const ae_template *t, const ae_template_input *i
                 .in = in,
                 .out = out,
                 .out_start = out->len,
+                .strict = t->plain,
                 .steps = in->max_steps ? in->max_steps : DEFAULT_STEPS,
                 .max_output = in->max_output ? in->max_output : DEFAULT_OUTPUT };
     if (!ae_mul_size(&j.arena.limit, j.max_output, MEMORY_PER_OUTPUT)) j.arena.limit = SIZE_MAX;

@@ -12,6 +12,10 @@ typedef struct ae_template ae_template;
 /* Parses once; the template is immutable and may be rendered by several threads at a time. An
  * error names the line. Nesting is bounded (128). */
 aerie_status ae_template_parse(ae_template **out, ae_span source, aerie_error *err);
+/* The same as Jinja itself reads a source: blocks leave their lines' breaks and indents, a line break
+ * at the very end stays, and printing what is undefined fails. Tasks of lm-evaluation-harness are
+ * written so. */
+aerie_status ae_template_parse_plain(ae_template **out, ae_span source, aerie_error *err);
 void ae_template_free(ae_template *t); /* NULL is fine */
 
 typedef struct {

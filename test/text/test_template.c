@@ -347,6 +347,33 @@ static void survives_lack_of_memory(void **state)
     json_decref(messages);
 }
 
+/* As jinja2's Environment(keep_trailing_newline=True, undefined=StrictUndefined) does. */
+static void plain_sources_keep_their_lines(void **state)
+{
+    static const char *const bad[] = { "{{ missing }}", "{{ a ~ missing }}" };
+    json_t *extra = json_pack("{s:i}", "a", 1);
+    ae_template_input in = { .extra = extra };
+    ae_template *t;
+    ae_bytes out = { 0 };
+    aerie_error err = { 0 };
+
+    (void)state;
+    assert_int_equal(
+        ae_template_parse_plain(&t, ae_span_text("  {% if a %}\n{{a}}\n{% endif %}\n"), &err), 0);
+    assert_int_equal(ae_template_render(t, &in, &out, &err), 0);
+    assert_string_equal(out.data, "  \n1\n\n");
+    ae_template_free(t);
+    for (size_t i = 0; i < AE_COUNT(bad); i++) {
+        assert_int_equal(ae_template_parse_plain(&t, ae_span_text(bad[i]), &err), 0);
+        assert_int_equal(ae_template_render(t, &in, &out, &err), AERIE_BAD_TEXT);
+        assert_non_null(strstr(err.message, "'missing' is undefined"));
+        err = (aerie_error){ 0 };
+        ae_template_free(t);
+    }
+    ae_bytes_free(&out);
+    json_decref(extra);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +385,7 @@ int main(void)
         cmocka_unit_test(refuses_deep_messages),
         cmocka_unit_test(errors_name_their_line),
         cmocka_unit_test(a_failure_leaves_no_output),
+        cmocka_unit_test(plain_sources_keep_their_lines),
         cmocka_unit_test(known_formats),
         cmocka_unit_test(every_known_name_has_a_source),
         cmocka_unit_test(guesses_by_special_tokens),
