@@ -17,6 +17,10 @@ static const ae_protocol protocols[] = {
       .overlay = "lm-eval",
       .bos = AE_BOS_TOKENIZER,
       .chat = true },
+    { .name = "openllm",
+      .about = "lm-evaluation-harness' group openllm: the leaderboard's shots, drawn v0.4's way",
+      .overlay = "openllm",
+      .bos = AE_BOS_TOKENIZER },
     { .name = "leaderboard-v1",
       .about = "the first Open LLM Leaderboard (harness commit b281b09): its shots, no BOS",
       .overlay = "leaderboard-v1",
@@ -60,7 +64,7 @@ aerie_status ae_protocol_find(const ae_protocol **out, const char *name, aerie_e
     near = ae_nearest(name, names, AE_COUNT(names));
     return aerie_fail(err, AERIE_NOT_FOUND,
                       "no protocol '%.60s'; %s%s%s one of lm-eval, lm-eval-nobos, lm-eval-chat, "
-                      "leaderboard-v1, llama.cpp, olmes, olmes-mc",
+                      "openllm, leaderboard-v1, llama.cpp, olmes, olmes-mc",
                       name, near ? "did you mean '" : "choose", near ? near : "",
                       near ? "'? It is" : "");
 }

@@ -47,7 +47,8 @@ typedef struct {
     bool macro;         /* a group's score is the plain mean of its tasks (else by their sizes) */
 } ae_protocol;
 
-/* "leaderboard-v1", "lm-eval", "lm-eval-nobos", "lm-eval-chat", "llama.cpp", "olmes", "olmes-mc".
+/* "leaderboard-v1", "lm-eval", "lm-eval-nobos", "lm-eval-chat", "openllm", "llama.cpp", "olmes",
+ * "olmes-mc".
  * AERIE_NOT_FOUND names the nearest. */
 aerie_status ae_protocol_find(const ae_protocol **out, const char *name, aerie_error *err);
 const ae_protocol *ae_protocol_at(size_t i); /* NULL past the end */
@@ -72,7 +73,8 @@ typedef enum {
 } ae_aggregate;
 
 typedef struct {
-    const char *name; /* "acc_norm" */
+    const char *name; /* as reported: "acc_norm" */
+    const char *rule; /* how it is computed; mostly the name: "mc2" is reported as "acc" */
     ae_aggregate aggregate;
     bool lower_is_better;
     /* exact_match: what is taken out of prediction and reference, one after the other. */
@@ -81,10 +83,14 @@ typedef struct {
     bool ignore_case, ignore_punctuation;
 } ae_metric;
 
+/* What a metric is when its task says no more: "acc", "acc_norm", "acc_bytes", "acc_tokens"... side
+ * by side for any choice. NULL: not known. */
+const ae_metric *ae_metric_known(const char *name);
+
 /* One step of a filter: what is done to a reply to find the answer in it. */
 typedef struct {
     const char *function; /* "regex", "take_first", "remove_whitespace", "lowercase", ... */
-    json_t *options;      /* object: the other keys of the step, as written; never NULL */
+    json_t *options;      /* object: the keys of the step, as written; never NULL */
 } ae_filter_step;
 
 typedef struct {
@@ -124,7 +130,8 @@ const char *ae_task_name(const ae_task *t);
 const char *ae_task_about(const ae_task *t); /* "" : nothing said */
 ae_form ae_task_form(const ae_task *t);
 const ae_protocol *ae_task_protocol(const ae_task *t);
-int ae_task_shots(const ae_task *t); /* what the task, under its protocol, is asked with */
+ae_split ae_task_split(const ae_task *t); /* the protocol's, but for llama.cpp's winogrande */
+int ae_task_shots(const ae_task *t);      /* what the task, under its protocol, is asked with */
 size_t ae_task_metric_count(const ae_task *t);
 const ae_metric *ae_task_metric(const ae_task *t, size_t i);
 const char *ae_task_main_metric(const ae_task *t); /* the one that the protocol's tables show */
@@ -210,7 +217,7 @@ size_t ae_task_set_len(const ae_task_set *s);
 const ae_item *ae_task_set_at(const ae_task_set *s, size_t i); /* in the order asked */
 /* SHA-256 over all requests in order, of Python's json.dumps([[context, continuation], ...]); of
  * json.dumps([context, ...]) when replies are asked for. */
-void ae_task_set_sha256(const ae_task_set *s, char out[65]);
+aerie_status ae_task_set_sha256(const ae_task_set *s, char out[65], aerie_error *err);
 /* --log_samples' doc_hash and target_hash. */
 aerie_status ae_item_doc_sha256(const ae_item *item, char out[65], aerie_error *err);
 void ae_item_target_sha256(const ae_item *item, char out[65]);
@@ -279,7 +286,7 @@ typedef struct {
  * The first of equals wins, a NaN before all. AERIE_UNSUPPORTED: a metric of replies. */
 aerie_status ae_item_score(ae_score *out, const ae_item *item, const ae_metric *metric,
                            const ae_answer *answers, aerie_error *err);
-/* Which choice a metric picks; -1 where there is none to pick. */
-int32_t ae_item_pick(const ae_item *item, const char *metric, const ae_answer *answers);
+/* Which choice a rule of accuracy picks; -1 where there is none to pick. */
+int32_t ae_item_pick(const ae_item *item, const char *rule, const ae_answer *answers);
 
 #endif

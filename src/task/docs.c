@@ -1,0 +1,305 @@
+/* docs.c -- from the files people have to the rows a task is written for. */
+#include "task/csv.h"
+#include "task/task_private.h"
+
+#include "data/data.h"
+
+#include <string.h>
+
+static aerie_status no_memory(aerie_error *err)
+{
+    return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a task's rows");
+}
+
+/* ---- files ---- */
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), k = strlen(end);
+
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+/* What a table's fields are separated by; 0: it is no table. */
+static char separator_of(const char *path)
+{
+    if (ends_with(path, ".csv") || ends_with(path, ".csv.gz")) return ',';
+    if (ends_with(path, ".tsv") || ends_with(path, ".tsv.gz")) return '\t';
+    return 0;
+}
+
+static aerie_status read_table(json_t *rows, const char *path, json_t *header, size_t most,
+                               aerie_error *err)
+{
+    ae_bytes text = { 0 };
+    aerie_status status = ae_file_read(&text, path, 0, err);
+
+    if (!status)
+        status =
+            task_csv_read(rows, path, ae_span_of(&text), separator_of(path), header, most, err);
+    ae_bytes_free(&text);
+    return status;
+}
+
+/* A row of the harnesses' own files stands for its document: OLMES' requests, one for each choice
+ * (those from 1000000 on ask without the question), and lm-eval's logged samples. */
+static json_t *document_of(json_t *row, json_int_t *last)
+{
+    json_t *doc = json_object_get(row, "doc"), *id = json_object_get(row, "doc_id");
+
+    if (!json_is_object(doc) || !json_is_integer(id)) return row;
+    if (json_integer_value(id) == *last || json_integer_value(id) >= 1000000) return NULL;
+    *last = json_integer_value(id);
+    return doc;
+}
+
+static aerie_status add_row(json_t *rows, json_t *row, json_int_t *last, const char *path,
+                            aerie_error *err)
+{
+    json_t *examples = json_object_get(row, "examples"); /* BIG-Bench-Hard's own files */
+    json_t *doc = document_of(row, last);
+
+    if (!json_is_object(row))
+        return aerie_fail(err, AERIE_BAD_FILE, "%s: a row is no object of columns", path);
+    if (json_is_array(examples))
+        return json_array_extend(rows, examples) ? no_memory(err) : AERIE_OK;
+    return doc && json_array_append(rows, doc) ? no_memory(err) : AERIE_OK;
+}
+
+static aerie_status read_rows(json_t *rows, const char *path, json_t *header, size_t most,
+                              aerie_error *err)
+{
+    size_t before = json_array_size(rows);
+    json_int_t last = -1;
+    ae_rows *reader;
+    ae_file_row row = { 0 };
+    aerie_status status;
+
+    if (separator_of(path)) return read_table(rows, path, header, most, err);
+    status = ae_rows_open(&reader, path, err);
+    while (!status && (!most || json_array_size(rows) - before < most)) {
+        status = ae_rows_next(reader, &row, err);
+        if (status || !row.json) break;
+        status = add_row(rows, row.json, &last, path, err);
+        json_decref(row.json);
+    }
+    ae_rows_close(reader);
+    return status;
+}
+
+aerie_status ae_task_read_rows(json_t *rows, const char *path, size_t most, aerie_error *err)
+{
+    return read_rows(rows, path, NULL, most, err);
+}
+
+/* ---- which file ---- */
+
+/* The folder in which names are looked for: `data`, or the one in which the file `data` lies. */
+static aerie_status folder_of(ae_bytes *out, const char *data, aerie_error *err)
+{
+    const char *slash = strrchr(data, '/');
+
+    if (ae_file_is_folder(data))
+        ae_bytes_add_text(out, data);
+    else if (slash)
+        ae_bytes_add(out, data, (size_t)(slash - data) + (slash == data));
+    else
+        ae_bytes_add_char(out, '.');
+    return ae_bytes_status(out, err);
+}
+
+typedef struct {
+    const ae_task *task;
+    json_t *rows;
+    const char *folder;
+    ae_arena arena;
+    bool found;
+} search;
+
+/* Reads what `path` names: a file, that file gzipped, or the files of a pattern. */
+static aerie_status try_path(search *s, const char *path, json_t *header, aerie_error *err)
+{
+    const char **files = NULL;
+    aerie_error ignored = { 0 };
+    aerie_status status = AERIE_OK;
+    size_t n = 0;
+
+    if (strpbrk(path, "*?[") && ae_files_of(&files, &n, path, &s->arena, &ignored)) n = 0;
+    if (!strpbrk(path, "*?[") && ae_file_exists(path) && !ae_file_is_folder(path)) {
+        files = &path;
+        n = 1;
+    }
+    for (size_t i = 0; i < n && !status; i++) {
+        s->found = true;
+        status = read_rows(s->rows, files[i], header, 0, err);
+    }
+    return status;
+}
+
+static aerie_status try_name(search *s, ae_span name, json_t *header, aerie_error *err)
+{
+    ae_bytes path = { 0 };
+    aerie_status status;
+
+    ae_bytes_printf(&path, "%s/%.*s", s->folder, (int)name.len, name.data);
+    status = ae_bytes_status(&path, err);
+    if (!status) status = try_path(s, path.data, header, err);
+    if (!status && !s->found) {
+        ae_bytes_add_text(&path, ".gz");
+        status = ae_bytes_status(&path, err);
+        if (!status) status = try_path(s, path.data, header, err);
+    }
+    ae_bytes_free(&path);
+    return status;
+}
+
+/* Of the task's list: a name, or {name: ..., header: [...]}, in which {{subject}} is the family's
+ * member. */
+static aerie_status try_listed(search *s, json_t *entry, aerie_error *err)
+{
+    json_t *spec = json_is_object(entry) ? json_object_get(entry, "name") : entry;
+    json_t *header = json_object_get(entry, "header"), *none = json_object();
+    ae_bytes name = { 0 };
+    ae_field field;
+    aerie_status status = ae_field_open(&field, spec, err);
+
+    if (!status && !none) status = no_memory(err);
+    if (!status && field.render) /* a plain name is itself, and no column */
+        status = ae_field_text(&name, &field, s->task->vars ? s->task->vars : none, err);
+    else if (!status)
+        ae_bytes_add_text(&name, field.text ? field.text : "");
+    if (!status) status = ae_bytes_status(&name, err);
+    if (!status && name.len) status = try_name(s, ae_span_of(&name), header, err);
+    ae_field_close(&field);
+    ae_bytes_free(&name);
+    json_decref(none);
+    return status;
+}
+
+static const char *const endings[] = { "jsonl", "json", "csv", "tsv", "parquet" };
+
+/* Names for tasks that list none: "test.jsonl", "my_task_test.csv", "test-*.parquet". */
+static void usual_name(ae_bytes *out, const ae_task *t, const char *split, size_t i)
+{
+    const char *end = endings[i % AE_COUNT(endings)];
+
+    if (i / AE_COUNT(endings) == 0)
+        ae_bytes_printf(out, "%s.%s", split, end);
+    else if (i / AE_COUNT(endings) == 1)
+        ae_bytes_printf(out, "%s_%s.%s", t->name, split, end);
+    else
+        ae_bytes_printf(out, "%s-*.%s", split, end);
+}
+
+static aerie_status try_usual(search *s, const char *split, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    for (size_t i = 0; i < 3 * AE_COUNT(endings) && !s->found && !status; i++) {
+        ae_bytes name = { 0 };
+        usual_name(&name, s->task, split, i);
+        status = ae_bytes_status(&name, err);
+        if (!status) status = try_name(s, ae_span_of(&name), NULL, err);
+        ae_bytes_free(&name);
+    }
+    return status;
+}
+
+/* The names that would have done, for the sentence. */
+static void list_wanted(ae_bytes *out, const ae_task *t, const char *split)
+{
+    json_t *list = json_object_get(t->files, split), *entry;
+    size_t i;
+
+    json_array_foreach(list, i, entry)
+    {
+        json_t *name = json_is_object(entry) ? json_object_get(entry, "name") : entry;
+        ae_bytes_printf(out, "%s%.60s", i ? ", " : "", json_string_value(name));
+    }
+    if (!out->len) ae_bytes_printf(out, "%s.jsonl, %s.csv or %s.parquet", split, split, split);
+}
+
+static aerie_status not_found(const ae_task *t, const char *split, const char *folder,
+                              aerie_error *err)
+{
+    ae_bytes names = { 0 };
+    aerie_status status;
+
+    list_wanted(&names, t, split);
+    status =
+        aerie_fail(err, AERIE_NOT_FOUND,
+                   "%s: no file with the split '%s' in %.100s; wanted is one of %.200s (or the "
+                   "same with .gz), which can be had from %s",
+                   t->name, split, folder, names.data ? names.data : split, t->source);
+    ae_bytes_free(&names);
+    return status;
+}
+
+static aerie_status search_folder(search *s, const char *split, aerie_error *err)
+{
+    json_t *list = json_object_get(s->task->files, split);
+    aerie_status status = AERIE_OK;
+
+    for (size_t i = 0; i < json_array_size(list) && !s->found && !status; i++)
+        status = try_listed(s, json_array_get(list, i), err);
+    if (!status && !s->found && !list) status = try_usual(s, split, err);
+    if (!status && !s->found) status = not_found(s->task, split, s->folder, err);
+    return status;
+}
+
+/* ---- which rows ---- */
+
+/* Whether the row is one of those that 'select' wants; a row without the column is. */
+static aerie_status is_selected(bool *out, const ae_task *t, json_t *row, aerie_error *err)
+{
+    *out = true;
+    for (void *p = json_object_iter(t->select); p && *out;
+         p = json_object_iter_next(t->select, p)) {
+        json_t *have = json_object_get(row, json_object_iter_key(p)), *want = NULL;
+        ae_field field;
+        aerie_status status = ae_field_open(&field, json_object_iter_value(p), err);
+        if (!status) status = ae_field_value(&want, &field, t->vars ? t->vars : row, err);
+        if (!status && have) *out = json_equal(have, want);
+        ae_field_close(&field);
+        json_decref(want);
+        if (status) return status;
+    }
+    return AERIE_OK;
+}
+
+static aerie_status keep_selected(json_t *rows, json_t *all, const ae_task *t, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    for (size_t i = 0; i < json_array_size(all) && !status; i++) {
+        bool selected = true;
+        if (t->select) status = is_selected(&selected, t, json_array_get(all, i), err);
+        if (!status && selected && json_array_append(rows, json_array_get(all, i)))
+            status = no_memory(err);
+    }
+    return status;
+}
+
+aerie_status task_load_split(json_t *rows, const ae_task *t, const char *split, const char *data,
+                             bool is_test, aerie_error *err)
+{
+    ae_bytes folder = { 0 };
+    search s = { .task = t, .rows = json_array() };
+    aerie_status status = s.rows ? AERIE_OK : no_memory(err);
+
+    if (!status && is_test && ae_file_exists(data) && !ae_file_is_folder(data)) {
+        status = read_rows(s.rows, data, NULL, 0, err);
+    } else if (!status) {
+        status = folder_of(&folder, data, err);
+        s.folder = folder.data;
+        if (!status) status = search_folder(&s, split, err);
+    }
+    if (!status) status = keep_selected(rows, s.rows, t, err);
+    if (!status && !json_array_size(rows))
+        status = aerie_fail(err, AERIE_BAD_FILE, "%s: the split '%s' has no row of this task",
+                            t->name, split);
+    ae_bytes_free(&folder);
+    json_decref(s.rows);
+    ae_arena_free(&s.arena);
+    return status;
+}
