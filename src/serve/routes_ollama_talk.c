@@ -124,17 +124,21 @@ static const char *text_of(const json_t *request, const char *key)
     return text ? text : "";
 }
 
-/* The Modelfile's messages and system before the request's own, which may have a system itself. */
+/* The Modelfile's system and messages before the request's own. A system message that the request
+ * begins with takes that one's place, before the messages too: most templates want it first. */
 static json_t *all_messages(const ae_talk *t, const json_t *own)
 {
     json_t *all = json_array();
     json_t *stored = t->stored->messages ? json_loads(t->stored->messages, 0, NULL) : NULL;
-    const char *first = text_of(json_array_get(own, 0), "role");
-    if (t->stored->system && *t->stored->system && strcmp(first, "system") != 0)
+    bool has_system = !strcmp(text_of(json_array_get(own, 0), "role"), "system");
+    if (has_system)
+        json_array_append(all, json_array_get(own, 0));
+    else if (t->stored->system && *t->stored->system)
         json_array_append_new(
             all, json_pack("{s:s, s:s}", "role", "system", "content", t->stored->system));
     if (stored) json_array_extend(all, stored);
-    json_array_extend(all, (json_t *)(uintptr_t)own);
+    for (size_t i = has_system; i < json_array_size(own); i++)
+        json_array_append(all, json_array_get(own, i));
     json_decref(stored);
     return all;
 }
