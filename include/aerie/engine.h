@@ -78,15 +78,6 @@ typedef enum {
     AERIE_POOL_FIRST /* "cls" */
 } aerie_pooling;
 
-/* What to do with messages that the context does not hold. */
-typedef enum {
-    AERIE_TOO_LONG_REFUSE, /* AERIE_TOO_LONG */
-    /* Whole messages go, the oldest first, until it fits with a quarter of the context left for the
-     * reply (or as much of that as can be had); system messages, the last message and what follows
-     * the last of the user's stay. What is left begins with a message of the user. */
-    AERIE_TOO_LONG_DROP_OLDEST
-} aerie_too_long;
-
 typedef struct {
     int32_t id;
     float bias; /* added to the token's logit; -INFINITY: never */

@@ -35,6 +35,7 @@ typedef struct {
     int64_t prompt_tokens, reused_tokens, reply_tokens;
     double prompt_seconds, reply_seconds;
     int64_t drafted_tokens, accepted_tokens; /* guessed ahead, and of them right */
+    int64_t dropped_messages;                /* see aerie_too_long */
 } aerie_reply_stats;
 
 /* Called with text as it comes, whole UTF-8 characters, `len` bytes; false ends the reply. */
@@ -43,6 +44,15 @@ typedef bool aerie_text_fn(void *user, const char *text, size_t len);
 typedef struct {
     const char *role, *content; /* "system", "user", "assistant" */
 } aerie_message;
+
+/* What to do with messages that the context does not hold. */
+typedef enum {
+    AERIE_TOO_LONG_REFUSE, /* AERIE_TOO_LONG */
+    /* Whole messages go, the oldest first, until it fits with a quarter of the context left for the
+     * reply (or as much of that as can be had); system messages, the last message and what follows
+     * the last of the user's stay. What is left begins with a message of the user. */
+    AERIE_TOO_LONG_DROP_OLDEST
+} aerie_too_long;
 
 /* Guessing ahead: several tokens are run in one pass where that is faster. It decides how long a
  * reply takes, never what it says. */
@@ -62,6 +72,7 @@ typedef struct {
      * none. */
     aerie_model *draft;
     const aerie_grammar *grammar; /* as aerie_session_bind() has it */
+    aerie_too_long too_long;
 } aerie_session_options;
 
 typedef struct aerie_session aerie_session;

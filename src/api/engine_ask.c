@@ -31,7 +31,8 @@ static aerie_status write_prompt(live_ask *a, const aerie_ask *ask, int64_t cont
     if (given != 1)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "an ask has one prompt: messages, a text, or tokens");
-    if (ask->messages) return ae_live_chat(&a->prompt, e, ask, context, &a->dropped, err);
+    if (ask->messages)
+        return ae_live_chat(&a->prompt, e->model, e->chat, ask, context, &a->dropped, err);
     if (ask->ids) {
         ae_ids_add_all(&a->prompt, ask->ids, ask->n_ids);
         return ae_ids_status(&a->prompt, err);

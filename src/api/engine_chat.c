@@ -8,7 +8,7 @@
 enum { MOST_DEPTH = 128 }; /* of JSON, here and in templates */
 
 typedef struct {
-    const aerie_engine *engine;
+    const aerie_model *model;
     const aerie_ask *ask;
     ae_template *own; /* the ask's; NULL: none */
     const ae_template *chat;
@@ -84,9 +84,9 @@ static aerie_status read_chat(chat *c, aerie_error *err)
     if (!status) status = read_json(&c->tools, ask->tools, "tools", JSON_ARRAY, err);
     if (!status)
         status = read_json(&c->vars, ask->template_vars, "template variables", JSON_OBJECT, err);
-    if (!status && (ask->chat_template || !c->engine->chat))
-        status = ae_api_template(&c->own, c->engine->model, ask->chat_template, err);
-    c->chat = c->own ? c->own : c->engine->chat;
+    if (!status && (ask->chat_template || !c->chat))
+        status = ae_api_template(&c->own, c->model, ask->chat_template, err);
+    if (c->own) c->chat = c->own;
     return status;
 }
 
@@ -139,14 +139,14 @@ static aerie_status write_text(const chat *c, json_t *messages, ae_bytes *text, 
                              .tools = c->tools,
                              .extra = c->vars,
                              .add_generation_prompt = !c->ask->no_generation_prompt && !continues };
-    aerie_status status = ae_api_render(text, c->engine->model, c->chat, &in, err);
+    aerie_status status = ae_api_render(text, c->model, c->chat, &in, err);
     return status || !continues ? status : cut_after_final(text, messages, err);
 }
 
 /* Appends its ids. */
 static aerie_status encode(const chat *c, json_t *messages, ae_ids *ids, aerie_error *err)
 {
-    const aerie_model *m = c->engine->model;
+    const aerie_model *m = c->model;
     ae_bytes text = { 0 };
     aerie_status status = write_text(c, messages, &text, err);
     if (!status)
@@ -239,10 +239,10 @@ static aerie_status shorten(chat *c, ae_ids *ids, int64_t context, int64_t *drop
     return status;
 }
 
-aerie_status ae_live_chat(ae_ids *ids, const aerie_engine *e, const aerie_ask *ask, int64_t context,
-                          int64_t *dropped, aerie_error *err)
+aerie_status ae_live_chat(ae_ids *ids, const aerie_model *m, const ae_template *written_by,
+                          const aerie_ask *ask, int64_t context, int64_t *dropped, aerie_error *err)
 {
-    chat c = { .engine = e, .ask = ask };
+    chat c = { .model = m, .ask = ask, .chat = written_by };
     aerie_status status = read_chat(&c, err);
     *dropped = 0;
     if (!status) status = encode(&c, c.messages, ids, err);
@@ -255,7 +255,7 @@ aerie_status ae_live_chat(ae_ids *ids, const aerie_engine *e, const aerie_ask *a
 aerie_status aerie_engine_render(aerie_engine *e, const aerie_ask *ask, char **text, size_t *len,
                                  aerie_error *err)
 {
-    chat c = { .engine = e, .ask = ask };
+    chat c = { .model = e->model, .ask = ask, .chat = e->chat };
     ae_bytes out = { 0 };
     aerie_status status = ask->messages ? read_chat(&c, err)
                                         : aerie_fail(err, AERIE_BAD_ARGUMENT,

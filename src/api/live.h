@@ -110,9 +110,11 @@ aerie_status ae_live_prepare(live_ask **out, aerie_engine *e, const aerie_ask *a
                              aerie_asked *asked, aerie_error *err);
 void ae_live_ask_free(live_ask *a); /* NULL is fine */
 
-/* engine_chat.c: the prompt of an ask with messages. *dropped of them were left out to fit. */
-aerie_status ae_live_chat(ae_ids *ids, const aerie_engine *e, const aerie_ask *ask, int64_t context,
-                          int64_t *dropped, aerie_error *err);
+/* engine_chat.c: the prompt of an ask with messages, written by its own template, or else by
+ * `written_by` (NULL: the model's). *dropped of them were left out to fit. */
+aerie_status ae_live_chat(ae_ids *ids, const aerie_model *m, const ae_template *written_by,
+                          const aerie_ask *ask, int64_t context, int64_t *dropped,
+                          aerie_error *err);
 
 /* engine_prompt.c: what is told of prompts that want no reply, or their own log-probabilities. */
 void ae_live_chances(void *user, int64_t request, int64_t first, int64_t n,

@@ -1,15 +1,18 @@
 /* session.c -- the public face of replies: a conversation, and many prompts at once. */
 #include "api/api.h"
 #include "api/bound.h"
+#include "api/live.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct aerie_session {
     aerie_model *model;
     ae_engine *engine;
     ae_session *session;
-    ae_template *chat;      /* NULL: the model has no template */
+    ae_template *chat; /* NULL: the model has no template */
+    aerie_too_long too_long;
     aerie_grammar *grammar; /* NULL: a reply may be anything */
     ae_token_order *order;  /* made with the first grammar */
     ae_bound bound;
@@ -199,6 +202,7 @@ aerie_status aerie_session_open(aerie_session **out, aerie_model *model,
     aerie_session *s = ae_alloc(1, sizeof *s);
     if (!s) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a session");
     s->model = model;
+    s->too_long = with->too_long;
     const aerie_memory_plan plan = { .n_ctx = context_of(model, with->context) };
     aerie_status status = ae_api_check_use(model, with->draft, &plan, err);
     if (!status) status = open_engine(&s->engine, model, with, err);
@@ -328,10 +332,21 @@ aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages,
                                 aerie_error *err)
 {
     ae_ids prompt = { 0 };
-    ae_template *none = NULL;
-    aerie_status status = s->chat ? AERIE_OK : ae_api_template(&none, s->model, NULL, err);
-    if (!status) status = ae_api_chat_ids(&prompt, s->model, s->chat, messages, n_messages, err);
+    int64_t dropped = 0;
+    json_t *list = messages_json(messages, n_messages);
+    char *text = list ? json_dumps(list, JSON_COMPACT) : NULL;
+    const aerie_ask ask = { .messages = text, .too_long = s->too_long };
+    aerie_status status = ae_api_need_tokenizer(s->model, err);
+    if (!status && !text)
+        status = aerie_fail(err, AERIE_BAD_ARGUMENT,
+                            "a message is not valid UTF-8, or there is no memory for it");
+    if (!status)
+        status =
+            ae_live_chat(&prompt, s->model, s->chat, &ask, aerie_session_context(s), &dropped, err);
     if (!status) status = reply(s, &prompt, false, sampling, max_tokens, on_text, user, stats, err);
+    if (stats) stats->dropped_messages = dropped;
+    free(text);
+    json_decref(list);
     ae_ids_free(&prompt);
     return status;
 }
