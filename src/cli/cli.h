@@ -97,6 +97,8 @@ typedef struct {
 /* fraction 0 to 1; redraws at most some ten times a second. */
 void cli_progress_draw(cli_progress *p, double fraction, const char *format, ...)
     AERIE_PRINTF(3, 4);
+/* The same for what nobody knows the end of. */
+void cli_progress_spin(cli_progress *p, const char *what);
 void cli_progress_end(cli_progress *p); /* clears the line */
 
 /* The option for cli_common.exact. */
@@ -127,12 +129,14 @@ void cli_print_table(const cli_row *rows, size_t n, const char *indent);
 /* "1.2 GB", "34 s", for people. Written into a buffer of 32. */
 const char *cli_bytes(char out[32], double bytes);
 const char *cli_seconds(char out[32], double seconds);
+/* As Ollama has it: "3 minutes ago", "1 hour from now". */
+const char *cli_write_span(char out[48], int64_t seconds, const char *direction);
 
 /* The commands, one file each; argv[0] is the command's name. */
 typedef int cli_command_fn(int argc, char **argv);
 cli_command_fn cli_align, cli_merge, cli_runs, cli_serve;
-cli_command_fn cli_copy, cli_create, cli_pull, cli_push, cli_models, cli_remove, cli_show,
-    cli_verify;
+cli_command_fn cli_copy, cli_create, cli_pull, cli_push, cli_models, cli_processes, cli_remove,
+    cli_show, cli_stop, cli_verify;
 cli_command_fn cli_bench, cli_convert, cli_imatrix, cli_inspect, cli_judge, cli_lint, cli_logits,
     cli_perplexity, cli_quantize, cli_render, cli_run, cli_score, cli_selftest, cli_tokenize,
     cli_train;

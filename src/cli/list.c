@@ -8,18 +8,8 @@
 #include <strings.h>
 #include <time.h>
 
-/* As Ollama writes it. */
 static void write_ago(char out[48], const char *stamp)
 {
-    static const struct {
-        long most, seconds;
-        const char *unit;
-    } units[] = { { 60, 1, "seconds" },
-                  { 60 * 60, 60, "minutes" },
-                  { 48 * 3600, 3600, "hours" },
-                  { 14 * 86400, 86400, "days" },
-                  { 60 * 86400, 7 * 86400, "weeks" },
-                  { 730 * 86400L, 30 * 86400L, "months" } };
     struct tm t = { 0 };
     if (sscanf(stamp, "%d-%d-%dT%d:%d:%d", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min,
                &t.tm_sec) != 6) {
@@ -28,15 +18,7 @@ static void write_ago(char out[48], const char *stamp)
     }
     t.tm_year -= 1900;
     t.tm_mon -= 1;
-    long s = (long)(time(NULL) - timegm(&t));
-    for (size_t i = 0; i < AE_COUNT(units); i++)
-        if (s < units[i].most) {
-            long n = s < 0 ? 0 : s / units[i].seconds;
-            snprintf(out, 48, "%ld %.*s ago", n, (int)strlen(units[i].unit) - (n == 1),
-                     units[i].unit);
-            return;
-        }
-    snprintf(out, 48, "%ld years ago", s / (365 * 86400L));
+    cli_write_span(out, (int64_t)(time(NULL) - timegm(&t)), "ago");
 }
 
 typedef struct {

@@ -37,6 +37,8 @@ static const command commands[] = {
     { "ls", cli_models, NULL },
     { "show", cli_show, "what a model is, and its Modelfile" },
     { "cp", cli_copy, "another name for a model" },
+    { "ps", cli_processes, "the models that a server has open" },
+    { "stop", cli_stop, "a server closes a model" },
     { "rm", cli_remove, "remove models from the store" },
     { "verify", cli_verify, "is the store what it says it is?" },
     { "inspect", cli_inspect, "what is in a model, adapter or data file" },

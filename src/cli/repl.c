@@ -1,207 +1,85 @@
-/* repl.c -- the conversation: history, multi-line messages, commands, Ctrl-C. */
+/* repl.c -- the conversation: messages of one line or several, replies, Ctrl-C. */
 #include "cli/repl.h"
 
-#include "cli/cli.h"
+#include "cli/server.h"
+#include "cli/wrap.h"
 
-#include <editline/readline.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* The messages so far. Contents are owned. */
-typedef struct {
-    aerie_message *items;
-    size_t n;
-} conversation;
-
-void cli_print_stats(const aerie_reply_stats *s)
-{
-    int64_t computed = s->prompt_tokens - s->reused_tokens;
-    fprintf(stderr,
-            "prompt: %lld tokens (%lld already computed), %.2f s, %.1f tokens/s\n"
-            "reply:  %lld tokens, %.2f s, %.1f tokens/s\n",
-            (long long)s->prompt_tokens, (long long)s->reused_tokens, s->prompt_seconds,
-            s->prompt_seconds > 0 ? (double)computed / s->prompt_seconds : 0,
-            (long long)s->reply_tokens, s->reply_seconds,
-            s->reply_seconds > 0 ? (double)s->reply_tokens / s->reply_seconds : 0);
-    if (s->drafted_tokens > 0)
-        fprintf(stderr, "ahead:  %lld tokens guessed, %lld right (%.0f %%)\n",
-                (long long)s->drafted_tokens, (long long)s->accepted_tokens,
-                100 * (double)s->accepted_tokens / (double)s->drafted_tokens);
-}
-
-static aerie_status add(conversation *c, const char *role, const char *content, aerie_error *err)
-{
-    char *copy = ae_strdup(content);
-    aerie_message *grown = ae_realloc(c->items, c->n, c->n + 1, sizeof *grown);
-    if (grown) c->items = grown;
-    if (!copy || !grown) {
-        ae_free(copy);
-        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the conversation");
-    }
-    c->items[c->n++] = (aerie_message){ role, copy };
-    return AERIE_OK;
-}
-
-static void drop_last(conversation *c)
-{
-    if (c->n > 0) ae_free((char *)c->items[--c->n].content);
-}
-
-static void forget(conversation *c)
-{
-    while (c->n > 0) drop_last(c);
-    ae_free(c->items);
-    *c = (conversation){ 0 };
-}
-
-static aerie_status begin(conversation *c, const cli_chat *chat, aerie_error *err)
-{
-    forget(c);
-    aerie_status status = chat->system ? add(c, "system", chat->system, err) : AERIE_OK;
-    for (size_t i = 0; !status && i < chat->own.n_messages; i++)
-        status = add(c, chat->own.messages[i].role, chat->own.messages[i].content, err);
-    return status;
-}
+#include <strings.h>
 
 /* A reply as it comes: what is shown of it is what it is. */
 typedef struct {
-    ae_bytes *reply;
-    cli_stops *stops;
+    ae_bytes reply;
+    cli_wrap wrap;
 } coming;
-
-static void show_from(const ae_bytes *reply, size_t start)
-{
-    if (reply->len > start) fwrite(reply->data + start, 1, reply->len - start, stdout);
-    fflush(stdout);
-}
 
 static bool print_text(void *user, const char *text, size_t len)
 {
     coming *c = user;
-    size_t start = c->reply->len;
-    bool go_on = cli_stops_pass(c->stops, text, len, c->reply);
-    show_from(c->reply, start);
-    return go_on && !cli_interrupted();
+    ae_bytes_add(&c->reply, text, len);
+    cli_wrap_put(&c->wrap, text, len);
+    return !cli_interrupted();
 }
 
-static void end_text(coming *c)
+/* A picture that Ollama would send along: said, rather than left to be wondered about. */
+static void look_for_images(const char *message)
 {
-    size_t start = c->reply->len;
-    cli_stops_end(c->stops, c->reply);
-    show_from(c->reply, start);
+    static const char *const ends[] = { ".png", ".jpg", ".jpeg", ".webp" };
+    char word[1024];
+    while (*message) {
+        size_t len = strcspn(message, " \n\t");
+        for (size_t i = 0; i < AE_COUNT(ends) && len < sizeof word; i++) {
+            size_t n = strlen(ends[i]);
+            snprintf(word, sizeof word, "%.*s", (int)len, message);
+            if (len > n && !strcasecmp(word + len - n, ends[i]) && ae_file_exists(word))
+                fprintf(stderr, "The models here read text alone: %s is not looked at.\n", word);
+        }
+        message += len;
+        message += *message != '\0';
+    }
 }
 
 /* One message and its reply. A reply that was stopped stays in the conversation as far as it came;
  * a message that could not be answered leaves it. */
-static void exchange(conversation *c, cli_chat *chat, const char *message)
+static void exchange(cli_repl_state *r, const char *message)
 {
-    ae_bytes reply = { 0 };
+    cli_chat *chat = r->chat;
     aerie_error err = { 0 };
-    aerie_reply_stats stats = { 0 };
-    coming to = { &reply, &chat->own.stops };
-    if (add(c, "user", message, &err)) {
+    cli_figures figures = { 0 };
+    coming to = { .reply = { 0 } };
+    look_for_images(message);
+    if (cli_chat_add(chat, "user", message, &err)) {
         cli_fail(&err);
         return;
     }
     cli_forget_interrupt();
-    aerie_status status = aerie_session_chat(chat->session, c->items, c->n, &chat->sampling,
-                                             chat->max_tokens, print_text, &to, &stats, &err);
-    end_text(&to);
+    cli_wrap_begin(&to.wrap, !r->talk->no_wrap);
+    aerie_status status = chat->by->reply(chat, print_text, &to, &figures, &err);
     puts("\n");
-    if (!status) status = ae_bytes_status(&reply, &err);
-    if (!status) status = add(c, "assistant", reply.data ? reply.data : "", &err);
+    if (!status) status = ae_bytes_status(&to.reply, &err);
+    if (!status) status = cli_chat_add(chat, "assistant", to.reply.data ? to.reply.data : "", &err);
     if (status) {
-        drop_last(c);
+        json_array_remove(chat->messages, json_array_size(chat->messages) - 1);
         cli_fail(&err);
-    } else if (chat->verbose) {
-        cli_print_stats(&stats);
+    } else {
+        cli_warn_of_reply(chat, &figures);
+        if (r->talk->verbose) cli_print_figures(&figures);
     }
     cli_forget_interrupt();
-    ae_bytes_free(&reply);
+    cli_wrap_end(&to.wrap);
+    ae_bytes_free(&to.reply);
 }
 
-static void show_help(void)
+/* Where three quotation marks begin a message of several lines, or a system message. */
+static const char *find_block(const char *line)
 {
-    puts("  /clear            begin anew\n"
-         "  /system TEXT      begin anew with this system message\n"
-         "  /set NAME VALUE   temperature, top_k, top_p, min_p, repeat_penalty, seed, max_tokens\n"
-         "  /info             what model this is\n"
-         "  /verbose          timings after every reply, on and off\n"
-         "  /bye              leave (or Ctrl-D)\n"
-         "  \"\"\"               begins and ends a message of several lines\n"
-         "  Ctrl-C            stops a reply\n");
-}
-
-static void show_info(const cli_chat *chat)
-{
-    aerie_model_info i;
-    char size[32];
-    aerie_model_describe(chat->model, &i);
-    printf("  %s: %s, %.1f million parameters, %s, context %lld of %lld, %s with %d threads\n\n",
-           i.path, i.architecture, (double)i.n_parameters / 1e6,
-           cli_bytes(size, (double)i.weight_bytes), (long long)aerie_session_context(chat->session),
-           (long long)i.context_length, i.device, i.threads);
-}
-
-static void set_option(cli_chat *chat, const char *name, const char *value)
-{
-    char *end = NULL;
-    double x = value ? strtod(value, &end) : 0;
-    if (!value || end == value || *end || x < 0) {
-        puts("  say: /set NAME NUMBER\n");
-        return;
+    static const char *const before[] = { "", "/set system ", "/system " };
+    for (size_t i = 0; i < AE_COUNT(before); i++) {
+        size_t n = strlen(before[i]);
+        if (!strncmp(line, before[i], n) && !strncmp(line + n, "\"\"\"", 3)) return line + n;
     }
-    aerie_sampling *s = &chat->sampling;
-    if (!strcmp(name, "temperature"))
-        s->temperature = (float)x;
-    else if (!strcmp(name, "top_k"))
-        s->top_k = (int)x;
-    else if (!strcmp(name, "top_p"))
-        s->top_p = (float)x;
-    else if (!strcmp(name, "min_p"))
-        s->min_p = (float)x;
-    else if (!strcmp(name, "repeat_penalty"))
-        s->repeat_penalty = (float)x;
-    else if (!strcmp(name, "seed"))
-        s->seed = (uint64_t)x;
-    else if (!strcmp(name, "max_tokens"))
-        chat->max_tokens = (int64_t)x;
-    else
-        printf("  there is no '%s' to set; /help lists what there is\n\n", name);
-}
-
-/* A line that begins with '/'. Returns false when the user leaves. */
-static bool command(conversation *c, cli_chat *chat, char *line)
-{
-    aerie_error err = { 0 };
-    char *rest = strchr(line, ' ');
-    if (rest) {
-        *rest++ = '\0';
-        while (*rest == ' ') rest++;
-    }
-    if (!strcmp(line, "/bye") || !strcmp(line, "/exit") || !strcmp(line, "/quit")) return false;
-    if (!strcmp(line, "/clear"))
-        begin(c, chat, &err);
-    else if (!strcmp(line, "/info"))
-        show_info(chat);
-    else if (!strcmp(line, "/verbose"))
-        chat->verbose = !chat->verbose;
-    else if (!strcmp(line, "/system") && rest) {
-        static ae_bytes held; /* lives as long as the conversation */
-        ae_bytes_clear(&held);
-        ae_bytes_add_text(&held, rest);
-        chat->system = held.data;
-        begin(c, chat, &err);
-    } else if (!strcmp(line, "/set") && rest) {
-        char *value = strchr(rest, ' ');
-        if (value) *value++ = '\0';
-        set_option(chat, rest, value);
-    } else
-        show_help();
-    if (err.status) cli_fail(&err);
-    return true;
+    return NULL;
 }
 
 /* Adds a line up to the closing quotation marks; true when they were there. */
@@ -213,17 +91,21 @@ static bool add_line(ae_bytes *message, const char *line)
     return end != NULL;
 }
 
-/* A message begun with three quotation marks, up to the next three. False at the end of input. */
-static bool read_block(ae_bytes *message, const char *first)
+/* A whole message, up to its closing quotation marks where it has any. */
+static cli_input_kind read_message(cli_repl_state *r, ae_bytes *message)
 {
-    bool done = add_line(message, first + 3);
-    while (!done) {
-        char *line = readline("... ");
-        if (!line) return false;
-        done = add_line(message, line);
-        free(line);
+    ae_bytes line = { 0 };
+    ae_bytes_clear(message);
+    cli_input_kind kind = cli_input_read(r->input, ">>> ", &line);
+    const char *text = line.data ? line.data : "", *block = find_block(text);
+    ae_bytes_add(message, text, block ? (size_t)(block - text) : line.len);
+    bool open = kind == CLI_INPUT_LINE && block && !add_line(message, block + 3);
+    while (open && kind == CLI_INPUT_LINE) {
+        kind = cli_input_read(r->input, "... ", &line);
+        open = !add_line(message, line.data ? line.data : "");
     }
-    return true;
+    ae_bytes_free(&line);
+    return kind;
 }
 
 static char *history_path(void)
@@ -233,42 +115,51 @@ static char *history_path(void)
     return ae_path_join(cli_places()->store, "history");
 }
 
-aerie_status cli_repl(cli_chat *chat, aerie_error *err)
+static void greet(const cli_chat *chat)
 {
-    conversation c = { 0 };
+    aerie_client *server;
+    aerie_error err = { 0 };
+    if (chat->how->common.quiet) return;
+    fprintf(stderr, "Talking with %s", chat->model);
+    if (!cli_chat_is_here(chat) && !cli_server(&server, &err))
+        fprintf(stderr, " at %s", aerie_client_url(server));
+    fprintf(stderr, ". /? tells what can be done here.\n");
+}
+
+static bool say(cli_repl_state *r, ae_bytes *message)
+{
+    if (message->len == 0 || message->failed) return true;
+    cli_input_remember(r->input, message->data);
+    if (message->data[0] == '/') return cli_repl_command(r, message->data);
+    exchange(r, message->data);
+    return true;
+}
+
+aerie_status cli_repl(cli_chat *chat, cli_talk *talk, aerie_error *err)
+{
+    cli_repl_state r = { .chat = chat, .talk = talk };
     ae_bytes message = { 0 };
     char *path = history_path();
-    aerie_status status = begin(&c, chat, err);
-    using_history();
-    if (path) read_history(path);
-    fprintf(stderr, "Talking with %s. /help tells what can be done here.\n", chat->name);
-
+    aerie_status status = cli_input_open(&r.input, path, err);
+    if (!status) greet(chat);
+    if (!status) cli_repl_show_past(chat);
     for (bool go_on = !status; go_on;) {
-        char *line = readline(">>> ");
-        if (!line) {
-            if (!cli_interrupted()) break;
-            cli_forget_interrupt();
+        switch (read_message(&r, &message)) {
+        case CLI_INPUT_LINE:
+            go_on = say(&r, &message) && chat->by;
+            break;
+        case CLI_INPUT_INTERRUPTED:
             fputs("\nCtrl-D or /bye to leave.\n", stderr);
-            continue;
+            break;
+        case CLI_INPUT_END:
+            putchar('\n');
+            go_on = false;
         }
-        ae_bytes_clear(&message);
-        bool whole = true;
-        if (!strncmp(line, "\"\"\"", 3))
-            whole = read_block(&message, line);
-        else
-            ae_bytes_add_text(&message, line);
-        free(line);
-        if (!whole) break;
-        if (message.len == 0 || message.failed) continue;
-        add_history(message.data);
-        if (message.data[0] == '/')
-            go_on = command(&c, chat, message.data);
-        else
-            exchange(&c, chat, message.data);
     }
-    if (path) write_history(path);
+    if (!status && !chat->by)
+        status = aerie_fail(err, AERIE_NOT_FOUND, "the model that was talked with is gone");
+    cli_input_close(r.input);
     ae_free(path);
     ae_bytes_free(&message);
-    forget(&c);
     return status;
 }

@@ -1,25 +1,30 @@
-/* repl.h -- a conversation on a terminal. */
+/* repl.h -- a conversation on a terminal, with Ollama's commands and keys. */
 #ifndef AE_REPL_H
 #define AE_REPL_H
 
-#include "aerie/session.h"
-#include "cli/stored.h"
+#include "cli/chat.h"
+#include "cli/input.h"
 
+/* How it is shown. */
 typedef struct {
-    aerie_model *model;
-    aerie_session *session;
-    const char *name;   /* as the user wrote it */
-    const char *system; /* NULL: none */
-    cli_own own;        /* what the model brings: messages, stops */
-    aerie_sampling sampling;
-    int64_t max_tokens; /* 0: until the reply ends */
-    bool verbose;
-} cli_chat;
+    bool verbose; /* figures after every reply */
+    bool no_wrap; /* lines are not broken between words */
+} cli_talk;
 
 /* Reads messages and prints replies until the user leaves. */
-aerie_status cli_repl(cli_chat *chat, aerie_error *err);
+aerie_status cli_repl(cli_chat *chat, cli_talk *talk, aerie_error *err);
 
-/* Ollama's figures on stderr. */
-void cli_print_stats(const aerie_reply_stats *s);
+/* ---- between repl.c and repl_commands.c */
+
+typedef struct {
+    cli_chat *chat;
+    cli_talk *talk;
+    cli_input *input;
+} cli_repl_state;
+
+/* A message that begins with '/'. False: the user leaves. */
+bool cli_repl_command(cli_repl_state *r, char *line);
+/* The messages that a model brings, as if they had been said. */
+void cli_repl_show_past(cli_chat *chat);
 
 #endif

@@ -1,7 +1,8 @@
 /* show.c -- `aerie show`: what a model is. */
+#include "cli/show.h"
+
 #include "cli/cli.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -111,13 +112,13 @@ static void print_tensors(const json_t *tensors)
     putchar('\n');
 }
 
-static void print_people(const json_t *o, const show_call *c)
+void cli_print_shown(const json_t *o, bool verbose)
 {
     print_model(o);
     print_list("Capabilities", json_object_get(o, "capabilities"));
     print_list("Adapters", json_object_get(o, "adapters"));
     print_head("Parameters", text_at(o, "parameters"), 0);
-    if (c->verbose) {
+    if (verbose) {
         print_metadata(json_object_get(o, "model_info"));
         print_tensors(json_object_get(o, "tensors"));
     }
@@ -181,7 +182,7 @@ int cli_show(int argc, char **argv)
     else if (!status && c.common.json)
         puts(text);
     else if (!status)
-        print_people(o, &c);
+        cli_print_shown(o, c.verbose);
     json_decref(o);
     aerie_free(text);
     return status ? cli_fail(&err) : CLI_DONE;

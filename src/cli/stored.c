@@ -17,6 +17,21 @@ static size_t begun(const char *text, size_t len, const char *stop)
     return 0;
 }
 
+static void add_stop(cli_stops *s, const json_t *one)
+{
+    if (s->n < AE_COUNT(s->items) && json_string_length(one))
+        s->items[s->n++] = json_string_value(one);
+}
+
+void cli_stops_read(cli_stops *s, const json_t *value)
+{
+    const json_t *one;
+    size_t i;
+    s->n = 0;
+    json_array_foreach(value, i, one) add_stop(s, one);
+    add_stop(s, value);
+}
+
 bool cli_stops_pass(cli_stops *s, const char *text, size_t len, ae_bytes *out)
 {
     size_t keep = 0, cut;
@@ -49,19 +64,6 @@ void cli_stops_end(cli_stops *s, ae_bytes *out)
 
 /* ---- what the model brings ---- */
 
-static void take_stops(cli_own *own)
-{
-    const json_t *list = json_object_get(own->parameters, "stop"), *one;
-    size_t i;
-    json_array_foreach(list, i, one)
-    {
-        bool fits = own->stops.n < AE_COUNT(own->stops.items);
-        if (fits && json_string_length(one))
-            own->stops.items[own->stops.n++] = json_string_value(one);
-    }
-    if (json_string_length(list)) own->stops.items[own->stops.n++] = json_string_value(list);
-}
-
 static void take_messages(cli_own *own)
 {
     const json_t *one;
@@ -81,24 +83,14 @@ aerie_status cli_own_open(cli_own *own, const char *model, aerie_error *err)
     if (status) return status;
     own->parameters = json_loads(own->stored->parameters, 0, NULL);
     own->list = json_loads(own->stored->messages, 0, NULL);
-    take_stops(own);
     take_messages(own);
     return AERIE_OK;
-}
-
-void cli_own_numbers(const cli_own *own, cli_parameter_fn *set, void *user)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)own->parameters, name, value) if (json_is_number(value))
-        set(user, name, json_number_value(value));
 }
 
 void cli_own_close(cli_own *own)
 {
     json_decref(own->parameters);
     json_decref(own->list);
-    ae_bytes_free(&own->stops.held);
     aerie_stored_free(own->stored);
     *own = (cli_own){ 0 };
 }

@@ -225,6 +225,16 @@ void cli_progress_draw(cli_progress *p, double fraction, const char *format, ...
     p->drawn_at = now;
 }
 
+void cli_progress_spin(cli_progress *p, const char *what)
+{
+    double now = ae_clock_seconds();
+    if (p->off || !isatty(STDERR_FILENO) || (p->shown && now - p->drawn_at < 0.1)) return;
+    fprintf(stderr, "\r\033[K%c %s", "|/-\\"[(int64_t)(now * 10) % 4], what);
+    fflush(stderr);
+    p->shown = true;
+    p->drawn_at = now;
+}
+
 void cli_progress_end(cli_progress *p)
 {
     if (p->shown) fputs("\r\033[K", stderr);
@@ -252,5 +262,25 @@ const char *cli_seconds(char out[32], double seconds)
         snprintf(out, 32, "%ld min %ld s", s / 60, s % 60);
     else
         snprintf(out, 32, "%ld h %ld min", s / 3600, s % 3600 / 60);
+    return out;
+}
+
+const char *cli_write_span(char out[48], int64_t seconds, const char *direction)
+{
+    static const struct {
+        int64_t most, seconds;
+        const char *unit;
+    } units[] = { { 60, 1, "seconds" },
+                  { 60 * 60, 60, "minutes" },
+                  { 48 * 3600, 3600, "hours" },
+                  { 14 * 86400, 86400, "days" },
+                  { 60 * 86400, 7 * 86400, "weeks" },
+                  { 730 * 86400, 30 * 86400, "months" },
+                  { INT64_MAX, 365 * 86400, "years" } };
+    size_t i = 0;
+    while (seconds >= units[i].most) i++;
+    long long n = seconds < 0 ? 0 : seconds / units[i].seconds;
+    snprintf(out, 48, "%lld %.*s %s", n, (int)strlen(units[i].unit) - (n == 1), units[i].unit,
+             direction);
     return out;
 }

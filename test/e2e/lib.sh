@@ -14,6 +14,10 @@ export AERIE_HOME
 OLLAMA_MODELS=$work/no-ollama
 HF_HUB_CACHE=$work/no-cache
 export OLLAMA_MODELS HF_HUB_CACHE
+# Nor is a server that runs here: nobody listens at this port.
+AERIE_HOST=127.0.0.1:1
+export AERIE_HOST
+unset AERIE_API_KEY
 LC_ALL=C
 export LC_ALL
 n_checks=0

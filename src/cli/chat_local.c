@@ -1,0 +1,294 @@
+/* chat_local.c -- conversations that this process answers. */
+#include "cli/chat.h"
+#include "cli/stored.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct {
+    aerie_model *model, *draft;
+    aerie_session *session;
+    int64_t context;     /* that the session was opened for; 0: the default */
+    json_t *format;      /* that it is bound to */
+    cli_own own;         /* what the model brings */
+    cli_stops stops;     /* of this reply */
+    double load_seconds; /* until a reply has told of it */
+} local_chat;
+
+/* ---- what the parameters come to */
+
+typedef struct {
+    aerie_sampling sampling;
+    int64_t num_predict, num_ctx; /* 0: no bound, the default */
+} wants;
+
+typedef enum { FLOAT, INT, INT64 } number_kind;
+
+static const struct {
+    const char *name;
+    number_kind kind;
+    size_t at;
+} numbers[] = {
+    { "temperature", FLOAT, offsetof(wants, sampling.temperature) },
+    { "top_k", INT, offsetof(wants, sampling.top_k) },
+    { "top_p", FLOAT, offsetof(wants, sampling.top_p) },
+    { "min_p", FLOAT, offsetof(wants, sampling.min_p) },
+    { "repeat_penalty", FLOAT, offsetof(wants, sampling.repeat_penalty) },
+    { "presence_penalty", FLOAT, offsetof(wants, sampling.presence_penalty) },
+    { "frequency_penalty", FLOAT, offsetof(wants, sampling.frequency_penalty) },
+    { "repeat_last_n", INT, offsetof(wants, sampling.repeat_last_n) },
+    { "num_predict", INT64, offsetof(wants, num_predict) },
+    { "num_ctx", INT64, offsetof(wants, num_ctx) },
+};
+
+static void set_number(wants *w, size_t i, double value)
+{
+    void *to = (char *)w + numbers[i].at;
+    float real = (float)value;
+    double most = numbers[i].kind == INT ? 1 << 30 : 9e15;
+    int64_t whole = (int64_t)fmax(fmin(value, most), -1);
+    int small = (int)ae_min64(whole, 1 << 30);
+    if (numbers[i].kind == FLOAT)
+        memcpy(to, &real, sizeof real);
+    else if (numbers[i].kind == INT)
+        memcpy(to, &small, sizeof small);
+    else
+        memcpy(to, &whole, sizeof whole);
+}
+
+/* As a server reads it: a seed above 0 is itself, one below is by chance. */
+static uint64_t seed_of(const json_t *value)
+{
+    struct timespec now;
+    double n = json_number_value(value);
+    if (!json_is_number(value) || fabs(n) > 9e15) return 42;
+    if (n > 0) return (uint64_t)n;
+    if (n > -1) return ae_mix64(1) | 1;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return ae_mix64((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) | 1;
+}
+
+/* The model's own parameters with the conversation's over them. */
+static json_t *merged(const cli_chat *c)
+{
+    const local_chat *l = c->state;
+    json_t *all = json_is_object(l->own.parameters) ? json_copy(l->own.parameters) : json_object();
+    json_object_update(all, c->options);
+    return all;
+}
+
+static wants wants_of(const json_t *parameters)
+{
+    wants w = { .sampling = aerie_sampling_default() };
+    for (size_t i = 0; i < AE_COUNT(numbers); i++) {
+        const json_t *value = json_object_get(parameters, numbers[i].name);
+        if (json_is_number(value)) set_number(&w, i, json_number_value(value));
+    }
+    w.sampling.seed = seed_of(json_object_get(parameters, "seed"));
+    w.num_predict = ae_max64(w.num_predict, 0);
+    w.num_ctx = ae_max64(w.num_ctx, 0);
+    return w;
+}
+
+/* ---- opening */
+
+static aerie_status bind_format(cli_chat *c, aerie_error *err)
+{
+    local_chat *l = c->state;
+    aerie_grammar *grammar = NULL;
+    aerie_status status = AERIE_OK;
+    if (c->format == l->format) return AERIE_OK;
+    char *schema = json_is_object(c->format) ? json_dumps(c->format, JSON_COMPACT) : NULL;
+    if (schema)
+        status = aerie_grammar_schema(&grammar, schema, err);
+    else if (c->format)
+        status = aerie_grammar_json(&grammar, err);
+    if (!status) status = aerie_session_bind(l->session, grammar, err);
+    aerie_grammar_free(grammar);
+    free(schema);
+    if (status) return status;
+    json_decref(l->format);
+    l->format = json_incref(c->format);
+    return AERIE_OK;
+}
+
+static aerie_status open_session(cli_chat *c, int64_t context, aerie_error *err)
+{
+    local_chat *l = c->state;
+    const aerie_session_options o = {
+        .context = context,
+        .speculate = c->how->speculate,
+        .draft = l->draft,
+        .too_long = AERIE_TOO_LONG_DROP_OLDEST,
+        .chat_template = c->template_text ? c->template_text : l->own.stored->chat_template,
+    };
+    aerie_session_close(l->session);
+    json_decref(l->format);
+    l->format = NULL;
+    l->context = context;
+    return aerie_session_open(&l->session, l->model, &o, err);
+}
+
+/* Adapters are the model's, not its draft's; so is the plan, which has the draft's memory in it. */
+static aerie_status open_draft(aerie_model **out, const cli_chat_how *how, aerie_error *err)
+{
+    cli_common common = how->common;
+    common.adapters.n = 0;
+    common.plan = NULL;
+    return cli_open(out, how->draft, &common, err);
+}
+
+static aerie_status open_models(cli_chat *c, int64_t context, aerie_error *err)
+{
+    local_chat *l = c->state;
+    cli_common common = c->how->common;
+    char *draft_path = NULL;
+    aerie_status status = c->how->draft ? cli_find(c->how->draft, &draft_path, err) : AERIE_OK;
+    const aerie_memory_plan plan = { .n_ctx = context, .draft = draft_path };
+    common.plan = &plan;
+    if (!status) status = cli_open(&l->model, c->model, &common, err);
+    if (!status && c->how->draft) status = open_draft(&l->draft, c->how, err);
+    ae_free(draft_path);
+    return status;
+}
+
+static void close_chat(cli_chat *c)
+{
+    local_chat *l = c->state;
+    aerie_session_close(l->session);
+    aerie_model_close(l->draft);
+    aerie_model_close(l->model);
+    json_decref(l->format);
+    cli_own_close(&l->own);
+    ae_bytes_free(&l->stops.held);
+    ae_free(l);
+}
+
+/* ---- a reply */
+
+typedef struct {
+    cli_stops *stops;
+    ae_bytes passed;
+    aerie_text_fn *on_text;
+    void *user;
+} through_stops;
+
+static bool pass_on(through_stops *t)
+{
+    bool more = !t->passed.len || t->on_text(t->user, t->passed.data, t->passed.len);
+    ae_bytes_clear(&t->passed);
+    return more;
+}
+
+static bool take_text(void *user, const char *text, size_t len)
+{
+    through_stops *t = user;
+    bool more = cli_stops_pass(t->stops, text, len, &t->passed);
+    return pass_on(t) && more && !cli_interrupted();
+}
+
+static void fill_figures(cli_figures *f, const aerie_reply_stats *s, bool stopped)
+{
+    *f = (cli_figures){ .finish = stopped ? AERIE_FINISH_STOP : s->finish,
+                        .prompt_tokens = s->prompt_tokens,
+                        .reused_tokens = s->reused_tokens,
+                        .reply_tokens = s->reply_tokens,
+                        .drafted_tokens = s->drafted_tokens,
+                        .accepted_tokens = s->accepted_tokens,
+                        .dropped_messages = s->dropped_messages,
+                        .prompt_seconds = s->prompt_seconds,
+                        .reply_seconds = s->reply_seconds };
+}
+
+static size_t list_messages(aerie_message *out, const cli_chat *c)
+{
+    const local_chat *l = c->state;
+    const char *own = l->own.stored->system, *system = c->system ? c->system : own;
+    size_t n = 0, i;
+    json_t *one;
+    if (system && (c->system || *system)) out[n++] = (aerie_message){ "system", system };
+    for (i = 0; i < l->own.n_messages; i++) out[n++] = l->own.messages[i];
+    json_array_foreach(c->messages, i, one) out[n++] =
+        (aerie_message){ json_string_value(json_object_get(one, "role")),
+                         json_string_value(json_object_get(one, "content")) };
+    return n;
+}
+
+static aerie_status say(cli_chat *c, const wants *w, through_stops *to, aerie_reply_stats *stats,
+                        aerie_error *err)
+{
+    local_chat *l = c->state;
+    size_t n = json_array_size(c->messages) + l->own.n_messages + 1;
+    aerie_message *messages = ae_alloc(n, sizeof *messages);
+    if (!messages) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a conversation");
+    n = list_messages(messages, c);
+    aerie_status status =
+        c->raw ? aerie_session_complete(l->session, messages[n - 1].content, &w->sampling,
+                                        w->num_predict, take_text, to, stats, err)
+               : aerie_session_chat(l->session, messages, n, &w->sampling, w->num_predict,
+                                    take_text, to, stats, err);
+    ae_free(messages);
+    return status;
+}
+
+static aerie_status reply(cli_chat *c, aerie_text_fn *on_text, void *user, cli_figures *figures,
+                          aerie_error *err)
+{
+    local_chat *l = c->state;
+    double began = ae_clock_seconds();
+    json_t *parameters = merged(c);
+    const wants w = wants_of(parameters);
+    aerie_reply_stats stats = { 0 };
+    through_stops to = { .stops = &l->stops, .on_text = on_text, .user = user };
+    cli_stops_read(&l->stops, json_object_get(parameters, "stop"));
+    aerie_status status = w.num_ctx != l->context ? open_session(c, w.num_ctx, err) : AERIE_OK;
+    if (!status) status = bind_format(c, err);
+    if (!status) status = say(c, &w, &to, &stats, err);
+    bool stopped = l->stops.hit;
+    cli_stops_end(&l->stops, &to.passed);
+    pass_on(&to);
+    fill_figures(figures, &stats, stopped);
+    figures->load_seconds = l->load_seconds;
+    figures->total_seconds = ae_clock_seconds() - began + l->load_seconds;
+    l->load_seconds = 0;
+    ae_bytes_free(&to.passed);
+    json_decref(parameters);
+    return status;
+}
+
+static aerie_status show(cli_chat *c, char **json, aerie_error *err)
+{
+    return aerie_store_show(cli_places(), c->model, false, false, json, err);
+}
+
+static aerie_status create(cli_chat *c, const char *name, const char *request, aerie_error *err)
+{
+    const aerie_create_options o = { .local = true, .threads = (int)c->how->common.threads };
+    return aerie_store_create(cli_places(), name, request, &o, err);
+}
+
+static const cli_answerer answerer = { reply, show, create, close_chat, true };
+
+aerie_status cli_answer_here(cli_chat *c, aerie_error *err)
+{
+    double began = ae_clock_seconds();
+    local_chat *l = c->state = ae_alloc(1, sizeof *l);
+    if (!l) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a conversation");
+    aerie_status status = cli_own_open(&l->own, c->model, err);
+    json_t *parameters = merged(c);
+    int64_t context = wants_of(parameters).num_ctx;
+    if (!status) status = open_models(c, context, err);
+    if (!status) status = open_session(c, context, err);
+    if (!status) status = bind_format(c, err);
+    json_decref(parameters);
+    l->load_seconds = ae_clock_seconds() - began;
+    if (!status) {
+        c->by = &answerer;
+        return AERIE_OK;
+    }
+    close_chat(c);
+    c->state = NULL;
+    return status;
+}
