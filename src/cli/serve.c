@@ -60,7 +60,7 @@ static aerie_status serve(serve_words *w, const cli_common *common, aerie_error 
 {
     aerie_places places = *cli_places();
     size_t n = 0;
-    if (w->models) places.store = w->models;
+    if (w->models) places.models = w->models;
     for (int i = 0; i < w->keys.n; i++) w->all_keys[n++] = w->keys.items[i];
     for (int i = 0; i < w->n_file_keys; i++) w->all_keys[n++] = w->file_keys[i];
     const ae_serve_options o = { .hosts = w->hosts.items,
@@ -109,7 +109,8 @@ int cli_serve(int argc, char **argv)
           "a name that it may be asked by, beside this machine's; repeatable" },
         { "--origin", 0, CLI_LIST, &w.origins, "URL",
           "a page that may ask, \"https://chat.example.org\"; repeatable" },
-        { "--models", 0, CLI_TEXT, &w.models, "DIR", "the store (default $AERIE_HOME)" },
+        { "--models", 0, CLI_TEXT, &w.models, "DIR",
+          "the store, or a folder of .gguf files (default $AERIE_HOME/models)" },
         { "--ctx", 0, CLI_INT, &w.ctx, "N",
           "the most tokens of a prompt and its reply (default 4096)" },
         { "--parallel", 0, CLI_INT, &w.parallel, "N", "replies at once of a model (default 16)" },

@@ -274,18 +274,28 @@ static aerie_status check_blobs(const ae_manifest *m, const ae_places *places, a
     return status;
 }
 
-static aerie_status write_manifest(const char *path, const char *text, aerie_error *err)
+/* It is begun among the blobs: what is left of a process that was killed meanwhile would be a name
+ * here. */
+static aerie_status write_manifest(const char *path, const char *text, const ae_places *places,
+                                   aerie_error *err)
 {
     char *folder = ae_strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
-    aerie_status status;
+    ae_bytes scratch = { 0 };
+    ae_file_writer w = { 0 };
+    aerie_status status =
+        slash ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "%s: out of memory", path);
 
-    if (!slash) {
-        ae_free(folder);
-        return aerie_fail(err, AERIE_NO_MEMORY, "%s: out of memory", path);
+    if (slash) *slash = '\0';
+    if (!status) status = ae_file_make_folder(folder, err);
+    if (!status) status = ae_blob_scratch(&scratch, places, err);
+    if (!status) status = ae_file_writer_open(&w, scratch.data, err);
+    if (!status) {
+        ae_file_writer_add(&w, text, strlen(text));
+        status = ae_file_writer_move(&w, path, err);
+        if (!status) status = ae_file_writer_commit(&w, err);
+        ae_file_writer_abandon(&w);
     }
-    *slash = '\0';
-    status = ae_file_make_folder(folder, err);
-    if (!status) status = ae_file_write(path, text, strlen(text), err);
+    ae_bytes_free(&scratch);
     ae_free(folder);
     return status;
 }
@@ -301,7 +311,7 @@ aerie_status ae_manifest_save(const ae_manifest *m, const char *text, const ae_n
     if (!status) status = check_blobs(m, places, err);
     if (!status && !text) status = ae_manifest_print(&printed, m, err);
     if (!status) status = ae_manifest_path(&path, &spelled, places->models, err);
-    if (!status) status = write_manifest(path.data, text ? text : printed.data, err);
+    if (!status) status = write_manifest(path.data, text ? text : printed.data, places, err);
     ae_store_unlock(lock);
     ae_bytes_free(&path);
     ae_bytes_free(&printed);

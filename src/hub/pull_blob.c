@@ -1,10 +1,11 @@
 /* pull_blob.c -- one blob by several requests at once, into a file that a later pull goes on with.
  *
- * blobs/sha256-HEX-partial holds the bytes, and after them a byte for each part (1 MiB) that is
- * whole. A request is for a run of parts that are not.
- * Whoever fetches it holds a lock on blobs/sha256-HEX-partial.lock; who comes second waits, and
- * finds the blob. What the server says of sizes is checked against the manifest before a byte is
- * written. */
+ * blobs/sha256-HEX-partial holds the bytes, and after them a note, a byte, for each part (1 MiB):
+ * 0, WRITTEN or SAFE. A request is for a run of parts that are missing. A part is noted as soon as
+ * all of it was written, and as safe once the disk has it: what a killed process wrote is there,
+ * what a machine wrote that lost its power may not be. Whoever fetches it holds a lock on
+ * blobs/sha256-HEX-partial.lock; who comes second waits, and finds the blob. What the server says
+ * of sizes is checked against the manifest before a byte is written. */
 #include "hub/registry.h"
 
 #include <errno.h>
@@ -18,9 +19,9 @@
 enum {
     AT_ONCE = 4,
     MOST_RETRIES = 8, /* of connections that brought nothing */
-    LONGEST_RUN = 32, /* parts of a request */
-    NOTED_AT_ONCE = 4 /* parts: what a process that is killed loses of a request, at most */
+    LONGEST_RUN = 32  /* parts of a request */
 };
+enum { SAFE = 1, WRITTEN = 2 };
 static const uint64_t part_bytes = 1 << 20;
 static const int64_t most_bytes = (int64_t)1 << 43;
 
@@ -92,19 +93,32 @@ static int64_t part_length(const fetch *f, int64_t part)
 /* Which parts an earlier pull got; a file of another size is begun anew. */
 static aerie_status open_partial(fetch *f, aerie_error *err)
 {
-    int64_t bytes = 0, n_missing = 0;
+    int64_t bytes = 0, n_missing = 0, modified = 0;
+    bool was_since_start = false;
 
     f->fd = open(f->partial.data, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (f->fd < 0) return io_failed(f, err);
-    if (ae_store_stat(f->partial.data, &bytes, NULL) && bytes == f->layer->bytes + f->n_parts) {
+    if (ae_store_stat(f->partial.data, &bytes, &modified) &&
+        bytes == f->layer->bytes + f->n_parts) {
+        /* The machine's clock begins with its start, or (after a rest) later. */
+        was_since_start =
+            (double)modified / 1e9 > (double)ae_clock_unix_seconds() - ae_clock_seconds() + 1;
         if (pread(f->fd, f->is_done, (size_t)f->n_parts, (off_t)f->layer->bytes) !=
             (ssize_t)f->n_parts)
             return io_failed(f, err);
-    } else if (ftruncate(f->fd, 0) || ftruncate(f->fd, (off_t)(f->layer->bytes + f->n_parts))) {
+    } else if (ftruncate(f->fd, 0)) {
         return io_failed(f, err);
+    } else {
+        /* The notes have their room from the start: a full disk shall not keep them from being
+         * made. */
+        aerie_status status;
+        memset(f->is_done, 0, (size_t)f->n_parts);
+        status = write_at(f, f->is_done, (size_t)f->n_parts, f->layer->bytes, err);
+        if (status) return status;
     }
     for (int64_t i = 0; i < f->n_parts; i++) {
-        if (f->is_done[i] != 1) f->is_done[i] = 0;
+        if (f->is_done[i] != SAFE && !(f->is_done[i] == WRITTEN && was_since_start))
+            f->is_done[i] = 0;
         if (f->is_done[i]) f->completed += part_length(f, i);
         n_missing += !f->is_done[i];
     }
@@ -113,20 +127,40 @@ static aerie_status open_partial(fetch *f, aerie_error *err)
     return AERIE_OK;
 }
 
-/* Notes that parts of a run are whole, once there are enough of them. The bytes reach the disk
- * before the note that they are there. */
-static aerie_status note_parts(piece *p, bool all, aerie_error *err)
+static aerie_status write_notes(fetch *f, int64_t first, int64_t n, aerie_error *err)
+{
+    return write_at(f, f->is_done + first, (size_t)n, f->layer->bytes + first, err);
+}
+
+/* The parts of a run that have become whole. */
+static aerie_status note_parts(piece *p, aerie_error *err)
 {
     fetch *f = p->f;
-    int64_t whole = (p->at - p->from) / f->part_size, first = p->part + p->n_noted, n;
+    int64_t whole = p->at == p->end ? p->n_parts : (p->at - p->from) / f->part_size;
+    int64_t first = p->part + p->n_noted, n = whole - p->n_noted;
 
-    if (p->at == p->end) whole = p->n_parts;
-    n = whole - p->n_noted;
-    if (n <= 0 || (!all && n < NOTED_AT_ONCE)) return AERIE_OK;
-    memset(f->is_done + first, 1, (size_t)n);
+    if (!n) return AERIE_OK;
+    memset(f->is_done + first, WRITTEN, (size_t)n);
     p->n_noted = whole;
-    if (fdatasync(f->fd)) return io_failed(f, err);
-    return write_at(f, f->is_done + first, (size_t)n, f->layer->bytes + first, err);
+    return write_notes(f, first, n, err);
+}
+
+/* A failure is told once, and not of which bytes: then no part is sure that was not before. */
+static aerie_status secure_parts(piece *p, aerie_error *err)
+{
+    fetch *f = p->f;
+    aerie_status status;
+
+    if (!p->n_noted) return AERIE_OK;
+    if (!fdatasync(f->fd)) {
+        memset(f->is_done + p->part, SAFE, (size_t)p->n_noted);
+        return write_notes(f, p->part, p->n_noted, err);
+    }
+    status = io_failed(f, err);
+    for (int64_t i = 0; i < f->n_parts; i++)
+        if (f->is_done[i] == WRITTEN) f->is_done[i] = 0;
+    write_notes(f, 0, f->n_parts, NULL);
+    return status;
 }
 
 /* What the one who fetches it has noted so far. */
@@ -139,7 +173,7 @@ static int64_t others_bytes(const fetch *f)
     if (ae_store_stat(f->partial.data, &bytes, NULL) && bytes == f->layer->bytes + f->n_parts &&
         pread(fd, f->is_done, (size_t)f->n_parts, (off_t)f->layer->bytes) == (ssize_t)f->n_parts)
         for (int64_t i = 0; i < f->n_parts; i++)
-            if (f->is_done[i] == 1) sum += part_length(f, i);
+            if (f->is_done[i]) sum += part_length(f, i);
     close(fd);
     return sum;
 }
@@ -209,9 +243,10 @@ static aerie_status take_bytes(void *user, const ae_http_response *answer, const
                           "manifest says",
                           f->layer->hex, (long long)f->layer->bytes);
     status = write_at(f, data, len, p->at, err);
+    if (status) return status;
     p->at += (int64_t)len;
     f->completed += (int64_t)len;
-    if (!status) status = note_parts(p, false, err);
+    status = note_parts(p, err);
     if (!status && !tell(f, false)) status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
     return status;
 }
@@ -255,11 +290,11 @@ static aerie_status start(fetch *f, piece *p, int64_t first, int64_t n, aerie_er
 /* A request that ended: its run is whole, or will be asked for again, or the sentence. */
 static aerie_status finish(fetch *f, piece *p, const ae_http_done *done, aerie_error *err)
 {
-    aerie_status status = f->disk_failed ? AERIE_OK : note_parts(p, true, err);
+    aerie_status status = secure_parts(p, done->status ? NULL : err);
 
     memset(f->under_way + p->part, 0, (size_t)p->n_parts);
     f->completed -= p->at - ae_min64(p->from + p->n_noted * f->part_size, p->end);
-    if (status) return status;
+    if (!done->status && status) return status;
     if (done->status) {
         if (f->no_ranges && done->status == AERIE_UNSUPPORTED) return AERIE_OK;
         if (p->n_noted && !p->whole) f->n_retries = 0;

@@ -176,6 +176,21 @@ static bool is_leftover(const char *file)
     return pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
+/* Links to blobs under the names that they had, which a conversion reads as a folder. */
+static void remove_folder(checker *c, const char *folder)
+{
+    DIR *entries = opendir(folder);
+    struct dirent *entry;
+
+    while (entries && (entry = readdir(entries))) {
+        char *path = entry->d_name[0] == '.' ? NULL : ae_path_join(folder, entry->d_name);
+        if (path) unlink(path);
+        ae_free(path);
+    }
+    if (entries) closedir(entries);
+    if (rmdir(folder) == 0) c->sum->removed++;
+}
+
 static void check_unwanted(checker *c, const char *folder, const char *file)
 {
     char *path = ae_path_join(folder, file);
@@ -192,6 +207,9 @@ static void check_unwanted(checker *c, const char *folder, const char *file)
         c->sum->unused++;
         c->sum->unused_bytes += bytes;
         if (c->repair && (!is_blob || !(is_fresh || c->keep_unused))) remove_blob(c, path);
+    } else if (is_leftover(file) && ae_file_is_folder(path)) {
+        c->sum->unused++;
+        if (c->repair) remove_folder(c, path);
     }
     ae_free(path);
 }

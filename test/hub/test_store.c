@@ -324,6 +324,7 @@ static void verify_finds_what_is_wrong(void **state)
     put_file(p.models, "manifests/h/n/m/broken", "{");
     put_layer(&p.places, "x", "nobody's");
     put_file(p.models, "blobs/new.part-999999999-0", "left");
+    put_file(p.models, "blobs/new.part-999999999-1/config.json", "left");
     put_file(p.models, "blobs/notes", "a stranger's");
     memset(counts, 0, sizeof counts);
     assert_int_equal(ae_hub_verify(&p.places, false, note, counts, &sum, NULL), AERIE_OK);
@@ -332,13 +333,14 @@ static void verify_finds_what_is_wrong(void **state)
     assert_int_equal(counts[AE_CHECK_MISSING], 1);
     assert_int_equal(counts[AE_CHECK_MANIFEST], 1);
     assert_int_equal(sum.wrong, 5);
-    assert_int_equal(sum.unused, 2);
+    assert_int_equal(sum.unused, 3);
     assert_int_equal(sum.removed, 0);
 
     /* What is new may be about to get its manifest: of the unused only the rest of a dead writer
      * goes. */
     assert_int_equal(ae_hub_verify(&p.places, true, note, counts, &sum, NULL), AERIE_OK);
-    assert_int_equal(sum.removed, 3);
+    assert_int_equal(sum.removed, 4);
+    assert_false(has_file(p.models, "blobs/new.part-999999999-1"));
     assert_int_equal(open_name(&p, "good", NULL), AERIE_OK);
     assert_int_equal(open_name(&p, "bent", NULL), AERIE_BAD_FILE);
     assert_true(has_file(p.models, "blobs/notes"));

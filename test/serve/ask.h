@@ -13,11 +13,13 @@ const char *ask_store(void);
 /* Fixtures for it, its end, and its new beginning over the same store, with a second for what is
  * under way; see live_server.h. */
 int ask_start(void **state);
+int ask_start_at(const char *store); /* a folder that is there, and stays */
 int ask_stop(void **state);
 void ask_end(void);
 int ask_begin(void);
 
-/* Sends bytes and takes the reply, which must have the status. A text of the caller's (ae_free). */
+/* Sends bytes and takes the reply, which must have the status (0: any). A text of the caller's
+ * (ae_free). */
 char *send_bytes(const char *method, const char *path, const void *body, size_t len, int status);
 /* The same with a text, in which ' stands for "; NULL: without a body. */
 char *ask(const char *method, const char *path, const char *body, int status);
