@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""aerie eval beside lm-evaluation-harness: the same weights, the same requests, item by item.
+
+  compare_lm_eval.py prepare WORK --data BENCH      task files and data that need no network
+  compare_lm_eval.py harness WORK --model HF_FOLDER [--limit N] [--tasks a,b]
+  compare_lm_eval.py aerie   WORK --model MODEL [--aerie build/aerie] [--limit N] [--tasks a,b]
+  compare_lm_eval.py compare WORK
+
+BENCH holds arc_challenge_test.jsonl.gz, mmlu_{dev,test}.jsonl.gz, truthfulqa_mc_task.json.gz and
+olmo_oe_eval/*. HF_FOLDER is what `aerie convert MODEL --to hf --type f32` writes. The second step
+needs lm_eval, transformers and torch; nothing of aerie does."""
+import argparse
+import glob
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+
+SUBJECTS = ["abstract_algebra", "anatomy", "astronomy", "business_ethics", "college_biology",
+            "computer_security", "global_facts", "high_school_geography", "human_sexuality",
+            "world_religions"]
+TASKS = {"arc_challenge": 0, "hellaswag": 0, "truthfulqa_mc1": 0, "truthfulqa_mc2": 0,
+         "winogrande": 0, **{"mmlu_" + s: 5 for s in SUBJECTS}}
+
+
+def lines(path):
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def put(path, rows):
+    with open(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def arc_rows(path):
+    for row in lines(path):
+        choices = row["question"]["choices"]
+        yield {"id": row["id"], "question": row["question"]["stem"], "answerKey": row["answerKey"],
+               "choices": {"text": [c["text"] for c in choices],
+                           "label": [c["label"] for c in choices]}}
+
+
+def truth_rows(path):
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for row in json.load(file):
+            targets = {key: {"choices": list(row[key]), "labels": list(row[key].values())}
+                       for key in ("mc1_targets", "mc2_targets")}
+            yield {"question": row["question"], **targets}
+
+
+def olmes_docs(path, key):
+    """Each document once; its requests follow one another."""
+    seen = set()
+    for row in lines(path):
+        if row["doc_id"] not in seen:
+            seen.add(row["doc_id"])
+            yield {k: v for k, v in row["doc"].items() if k in key}
+
+
+def prepare(args):
+    bench, data, tasks = args.data, f"{args.work}/data", f"{args.work}/tasks"
+    os.makedirs(data, exist_ok=True)
+    os.makedirs(tasks, exist_ok=True)
+    put(f"{data}/arc_challenge_test.jsonl", arc_rows(f"{bench}/arc_challenge_test.jsonl.gz"))
+    put(f"{data}/truthfulqa.jsonl", truth_rows(f"{bench}/truthfulqa_mc_task.json.gz"))
+    hella = olmes_docs(f"{bench}/olmo_oe_eval/hellaswag_rc_5shot.requests.jsonl.gz",
+                       ("ind", "query", "choices", "gold"))
+    put(f"{data}/hellaswag_validation.jsonl", list(hella)[:500])
+    put(f"{data}/winogrande_validation.jsonl",
+        olmes_docs(f"{bench}/olmo_oe_eval/winogrande_rc_0shot.requests.jsonl.gz",
+                   ("sentence", "option1", "option2", "answer")))
+    for split in ("dev", "test"):
+        rows = lines(f"{bench}/mmlu_{split}.jsonl.gz")
+        for s in SUBJECTS:
+            put(f"{data}/mmlu_{s}_{split}.jsonl", (r for r in rows if r["subject"] == s))
+    import lm_eval
+    upstream = os.path.dirname(lm_eval.__file__) + "/tasks"
+    write_task(tasks, "arc_challenge", f"include: {upstream}/arc/arc_challenge.yaml",
+               test=f"{data}/arc_challenge_test.jsonl", drop=("training_split", "validation_split"))
+    for name in ("truthfulqa_mc1", "truthfulqa_mc2"):
+        write_task(tasks, name, f"include: {upstream}/truthfulqa/{name}.yaml",
+                   validation=f"{data}/truthfulqa.jsonl")
+    write_task(tasks, "winogrande", f"include: {upstream}/winogrande/default.yaml",
+               validation=f"{data}/winogrande_validation.jsonl", drop=("training_split",))
+    write_task(tasks, "hellaswag",
+               "output_type: multiple_choice\nvalidation_split: validation\n"
+               'doc_to_text: "{{query}}"\ndoc_to_target: "{{gold}}"\ndoc_to_choice: "choices"\n'
+               "metric_list:\n  - metric: acc\n  - metric: acc_norm\n",
+               validation=f"{data}/hellaswag_validation.jsonl")
+    for s in SUBJECTS:
+        write_task(tasks, "mmlu_" + s, f"include: {upstream}/mmlu/default/mmlu_{s}.yaml",
+                   test=f"{data}/mmlu_{s}_test.jsonl", dev=f"{data}/mmlu_{s}_dev.jsonl")
+
+
+def write_task(folder, name, head, drop=(), **files):
+    text = f"{head}\ntask: local_{name}\ndataset_path: json\ndataset_name: null\n"
+    text += "".join(f"{key}: null\n" for key in drop)
+    text += "tag: null\ndataset_kwargs:\n  data_files:\n"
+    text += "".join(f"    {split}: {os.path.abspath(path)}\n" for split, path in files.items())
+    with open(f"{folder}/local_{name}.yaml", "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def chosen(args):
+    return args.tasks.split(",") if args.tasks else list(TASKS)
+
+
+def harness(args):
+    out = f"{args.work}/harness"
+    os.makedirs(out, exist_ok=True)
+    seconds = {}
+    for shots in sorted(set(TASKS[t] for t in chosen(args))):
+        names = [t for t in chosen(args) if TASKS[t] == shots]
+        command = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args",
+                   f"pretrained={args.model},dtype=float32", "--device", "cpu", "--tasks",
+                   ",".join("local_" + t for t in names), "--include_path", f"{args.work}/tasks",
+                   "--num_fewshot", str(shots), "--batch_size", str(args.batch), "--log_samples",
+                   "--output_path", out]
+        if args.limit:
+            command += ["--limit", str(args.limit)]
+        start = time.time()
+        subprocess.run(command, check=True, env={**os.environ, "HF_HUB_OFFLINE": "1",
+                                                 "HF_DATASETS_OFFLINE": "1",
+                                                 "TOKENIZERS_PARALLELISM": "false"})
+        seconds[shots] = time.time() - start
+    with open(f"{args.work}/harness_seconds.json", "w", encoding="utf-8") as file:
+        json.dump(seconds, file)
+    print("seconds:", seconds)
+
+
+def aerie(args):
+    os.makedirs(f"{args.work}/aerie", exist_ok=True)
+    seconds = {}
+    for shots in sorted(set(TASKS[t] for t in chosen(args))):
+        names = [t for t in chosen(args) if TASKS[t] == shots]
+        command = [args.aerie, "eval", args.model, "--tasks", ",".join(names), "--protocol",
+                   "lm-eval", "--data", f"{args.work}/data", "--num-fewshot", str(shots),
+                   "--out", f"{args.work}/aerie", "--fresh", "--json", "--quiet"] + args.extra
+        if args.limit:
+            command += ["--limit", str(args.limit)]
+        start = time.time()
+        subprocess.run(command, check=True)
+        seconds[shots] = time.time() - start
+    with open(f"{args.work}/aerie_seconds.json", "w", encoding="utf-8") as file:
+        json.dump(seconds, file)
+    print("seconds:", seconds)
+
+
+def samples(pattern):
+    paths = sorted(glob.glob(pattern, recursive=True), key=os.path.getmtime)
+    rows = {}
+    for path in paths[-1:]:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                row = json.loads(line)
+                rows[row["doc_id"]] = row
+    return rows
+
+
+def likelihoods(row):
+    return [float(r[0]) for r in row["filtered_resps"]]
+
+
+def pick(row, normed):
+    values = likelihoods(row)
+    if normed:
+        values = [v / n for v, n in zip(values, normed)]
+    return max(range(len(values)), key=lambda i: values[i])
+
+
+def compare(args):
+    total = same = 0
+    print(f"{'task':30} {'items':>5} {'harness':>8} {'aerie':>8} {'stderr':>7} {'same pick':>9} "
+          f"{'same score':>10} {'max |ll|':>9}")
+    for task in TASKS:
+        theirs = samples(f"{args.work}/harness/**/samples_local_{task}_*.jsonl")
+        ours = samples(f"{args.work}/aerie/samples_{task}*.jsonl")
+        ids = sorted(set(theirs) & set(ours))
+        if not ids:
+            continue
+        metric = "acc_norm" if "acc_norm" in theirs[ids[0]] else "acc"
+        a = [float(theirs[i][metric]) for i in ids]
+        b = [float(ours[i][metric]) for i in ids]
+        mean = sum(a) / len(a)
+        error = (sum((x - mean) ** 2 for x in a) / max(1, len(a) - 1) / len(a)) ** 0.5
+        picks = sum(pick(theirs[i], None) == pick(ours[i], None) for i in ids)
+        scores = sum(abs(x - y) < 1e-2 for x, y in zip(a, b))
+        gap = max(abs(x - y) for i in ids
+                  for x, y in zip(likelihoods(theirs[i]), likelihoods(ours[i])))
+        print(f"{task:30} {len(ids):5} {mean:8.4f} {sum(b) / len(b):8.4f} {error:7.4f} "
+              f"{picks / len(ids):9.2%} {scores / len(ids):10.2%} {gap:9.4f}")
+        total += len(ids)
+        same += picks
+    print(f"same answer on {same} of {total} items ({same / max(1, total):.2%})")
+    for who in ("harness", "aerie"):
+        path = f"{args.work}/{who}_seconds.json"
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                print(who, "seconds by shots:", json.load(file))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("step", choices=["prepare", "harness", "aerie", "compare"])
+    parser.add_argument("work")
+    parser.add_argument("--data", default="../shared/data/bench")
+    parser.add_argument("--model")
+    parser.add_argument("--aerie", default="build/aerie")
+    parser.add_argument("--limit", type=int, default=0)
+    parser.add_argument("--batch", default="16")
+    parser.add_argument("--tasks", default="")
+    parser.add_argument("extra", nargs="*", help="for aerie, after --")
+    args = parser.parse_args()
+    {"prepare": prepare, "harness": harness, "aerie": aerie, "compare": compare}[args.step](args)
+
+
+if __name__ == "__main__":
+    main()
