@@ -25,6 +25,21 @@ TASKS = {"arc_challenge": 0, "hellaswag": 0, "truthfulqa_mc1": 0, "truthfulqa_mc
          "winogrande": 0, **{"mmlu_" + s: 5 for s in SUBJECTS}}
 
 
+# lm_eval 0.4.9.2 fails where it prints the names of tasks that lie outside of its own folder.
+HARNESS = """
+import pathlib
+inside = pathlib.PurePath.relative_to
+def relative_to(self, *other):
+    try:
+        return inside(self, *other)
+    except ValueError:
+        return self
+pathlib.PurePath.relative_to = relative_to
+from lm_eval.__main__ import cli_evaluate
+cli_evaluate()
+"""
+
+
 def lines(path):
     with gzip.open(path, "rt", encoding="utf-8") as file:
         return [json.loads(line) for line in file]
@@ -99,7 +114,7 @@ def prepare(args):
 def write_task(folder, name, head, drop=(), **files):
     text = f"{head}\ntask: local_{name}\ndataset_path: json\ndataset_name: null\n"
     text += "".join(f"{key}: null\n" for key in drop)
-    text += "tag: null\ndataset_kwargs:\n  data_files:\n"
+    text += "tag: local_aerie\ndataset_kwargs:\n  data_files:\n"
     text += "".join(f"    {split}: {os.path.abspath(path)}\n" for split, path in files.items())
     with open(f"{folder}/local_{name}.yaml", "w", encoding="utf-8") as file:
         file.write(text)
@@ -115,7 +130,7 @@ def harness(args):
     seconds = {}
     for shots in sorted(set(TASKS[t] for t in chosen(args))):
         names = [t for t in chosen(args) if TASKS[t] == shots]
-        command = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args",
+        command = [sys.executable, "-c", HARNESS, "--model", "hf", "--model_args",
                    f"pretrained={args.model},dtype=float32", "--device", "cpu", "--tasks",
                    ",".join("local_" + t for t in names), "--include_path", f"{args.work}/tasks",
                    "--num_fewshot", str(shots), "--batch_size", str(args.batch), "--log_samples",

@@ -26,6 +26,7 @@ static const command commands[] = {
     { "imatrix", cli_imatrix, "which columns of the weights matter, for quantize" },
     { "perplexity", cli_perplexity, "how well a model predicts a text" },
     { "logits", cli_logits, "a text's logits, for parity checks" },
+    { "eval", cli_eval, "benchmarks, as published tables ask them" },
     { "judge", cli_judge, "training data made by asking a judge" },
     { "score", cli_score, "a reward model's scores of replies" },
     { "tokenize", cli_tokenize, "text to token ids" },

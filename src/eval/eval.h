@@ -2,6 +2,7 @@
 #ifndef AE_EVAL_H
 #define AE_EVAL_H
 
+#include "eval/benchmark.h"
 #include "eval/judge.h"
 #include "eval/label.h"
 

@@ -100,8 +100,8 @@ bool ae_regex_find(const ae_regex *r, ae_span text, size_t from, ae_span *groups
     return n > 0;
 }
 
-/* Where to look for the match after this one. */
-static size_t after(ae_span text, ae_span match)
+/* An empty match would be found again: one character further. */
+size_t ae_regex_after(ae_span text, ae_span match)
 {
     size_t at = (size_t)(match.data - text.data) + match.len;
 
@@ -117,7 +117,8 @@ int64_t ae_regex_count(const ae_regex *r, ae_span text)
     ae_span match;
 
     if (!text.data) text = (ae_span){ "", 0 };
-    for (size_t at = 0; ae_regex_find(r, text, at, &match, 1); at = after(text, match)) n++;
+    for (size_t at = 0; ae_regex_find(r, text, at, &match, 1); at = ae_regex_after(text, match))
+        n++;
     return n;
 }
 
@@ -139,11 +140,20 @@ void ae_regex_replace(const ae_regex *r, ae_span text, const char *with, ae_byte
     size_t kept = 0;
 
     if (!text.data) text = (ae_span){ "", 0 };
-    for (size_t at = 0; ae_regex_find(r, text, at, groups, 10); at = after(text, groups[0])) {
+    for (size_t at = 0; ae_regex_find(r, text, at, groups, 10);
+         at = ae_regex_after(text, groups[0])) {
         size_t start = (size_t)(groups[0].data - text.data);
         ae_bytes_add(out, text.data + kept, start - kept);
         put_replacement(out, with, groups);
         kept = start + groups[0].len;
     }
     ae_bytes_add(out, text.data + kept, text.len - kept);
+}
+
+int64_t ae_regex_groups(const ae_regex *r)
+{
+    uint32_t n = 0;
+
+    pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &n);
+    return n;
 }

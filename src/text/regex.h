@@ -21,13 +21,17 @@ enum {
 aerie_status ae_regex_open_search(ae_regex **out, const char *pattern, unsigned flags,
                                   aerie_error *err);
 /* The first match at or after byte `from`: groups[0] is all of it, groups[i] what group i took
- * (data NULL: nothing). False where there is none, or telling takes too many steps. For the next
- * one: from where groups[0] ends, one character further when it is empty. */
+ * (data NULL: nothing). False where there is none, or telling takes too many steps. */
 bool ae_regex_find(const ae_regex *r, ae_span text, size_t from, ae_span *groups, size_t n_groups);
 
 /* Appends the text with every match replaced by `with`, in which "$0" .. "$9" stand for groups. */
 void ae_regex_replace(const ae_regex *r, ae_span text, const char *with, ae_bytes *out);
 /* Matches in the text, those that are empty too. */
 int64_t ae_regex_count(const ae_regex *r, ae_span text);
+
+/* Where in the text to look for the match after `match`. */
+size_t ae_regex_after(ae_span text, ae_span match);
+/* Groups that the pattern has, the whole not counted. */
+int64_t ae_regex_groups(const ae_regex *r);
 
 #endif

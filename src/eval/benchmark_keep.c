@@ -1,0 +1,157 @@
+/* benchmark_keep.c -- answers in an SQLite file, by a hash of all that they depend on: a run that
+ * was stopped goes on where it was, and another task's same question is not asked again. */
+#include "eval/benchmark_private.h"
+
+#include <sqlite3.h>
+#include <string.h>
+
+struct ae_kept {
+    sqlite3 *db;
+    sqlite3_stmt *find, *put;
+    bool is_open;  /* a transaction */
+    double opened; /* when */
+};
+
+enum { WAIT_MS = 5000 };
+
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, logprob REAL, greedy INTEGER,"
+    " tokens INTEGER, merged INTEGER, reply TEXT) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, task TEXT NOT NULL,"
+    " model TEXT NOT NULL, ended TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, result TEXT NOT NULL);";
+
+static aerie_status failed(ae_kept *k, aerie_error *err)
+{
+    return aerie_fail(err, AERIE_IO, "%s: answers cannot be kept there: %s",
+                      sqlite3_db_filename(k->db, "main"), sqlite3_errmsg(k->db));
+}
+
+static aerie_status run(ae_kept *k, const char *sql, aerie_error *err)
+{
+    return sqlite3_exec(k->db, sql, NULL, NULL, NULL) == SQLITE_OK ? AERIE_OK : failed(k, err);
+}
+
+static aerie_status prepare(ae_kept *k, aerie_error *err)
+{
+    aerie_status status;
+
+    sqlite3_busy_timeout(k->db, WAIT_MS);
+    status = run(k, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", err);
+    if (!status) status = run(k, schema, err);
+    if (status) return status;
+    if (sqlite3_prepare_v2(k->db,
+                           "SELECT logprob, greedy, tokens, merged, reply FROM answers"
+                           " WHERE key = ?",
+                           -1, &k->find, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(k->db, "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", -1,
+                           &k->put, NULL) != SQLITE_OK)
+        return failed(k, err);
+    return AERIE_OK;
+}
+
+aerie_status ae_kept_open(ae_kept **out, const char *path, aerie_error *err)
+{
+    ae_kept *k = ae_alloc(1, sizeof *k);
+    aerie_status status = AERIE_OK;
+
+    *out = NULL;
+    if (!k) return aerie_fail(err, AERIE_NO_MEMORY, "no memory to keep answers");
+    if (sqlite3_open_v2(path, &k->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+        SQLITE_OK)
+        status = aerie_fail(err, AERIE_IO, "%s: answers cannot be kept there: %s", path,
+                            k->db ? sqlite3_errmsg(k->db) : "no memory");
+    if (!status) status = prepare(k, err);
+    if (status)
+        ae_kept_close(k);
+    else
+        *out = k;
+    return status;
+}
+
+void ae_kept_close(ae_kept *k)
+{
+    if (!k) return;
+    if (k->is_open) sqlite3_exec(k->db, "COMMIT", NULL, NULL, NULL);
+    sqlite3_finalize(k->find);
+    sqlite3_finalize(k->put);
+    sqlite3_close_v2(k->db);
+    ae_free(k);
+}
+
+aerie_status ae_kept_find(ae_kept *k, ae_bench_answer *a, ae_arena *arena, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+    int code;
+
+    sqlite3_bind_blob(k->find, 1, a->key, sizeof a->key, SQLITE_STATIC);
+    code = sqlite3_step(k->find);
+    if (code == SQLITE_ROW) {
+        const char *reply = (const char *)sqlite3_column_text(k->find, 4);
+        a->known = true;
+        a->answer = (ae_answer){ .ll = sqlite3_column_double(k->find, 0),
+                                 .is_greedy = sqlite3_column_int(k->find, 1),
+                                 .n_tokens = sqlite3_column_int(k->find, 2) };
+        a->merged = sqlite3_column_int(k->find, 3);
+        size_t len = (size_t)sqlite3_column_bytes(k->find, 4);
+        a->reply = (ae_span){ reply ? ae_arena_strndup(arena, reply, len) : NULL, len };
+        if (reply && !a->reply.data)
+            status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for what is kept");
+    } else if (code != SQLITE_DONE) {
+        status = failed(k, err);
+    }
+    sqlite3_reset(k->find);
+    return status;
+}
+
+aerie_status ae_kept_put(ae_kept *k, const ae_bench_answer *a, aerie_error *err)
+{
+    sqlite3_stmt *s = k->put;
+    aerie_status status = AERIE_OK;
+    int code;
+
+    if (!k->is_open) {
+        status = run(k, "BEGIN", err);
+        if (status) return status;
+        k->is_open = true;
+        k->opened = ae_clock_seconds();
+    }
+    sqlite3_bind_blob(s, 1, a->key, sizeof a->key, SQLITE_STATIC);
+    sqlite3_bind_double(s, 2, a->answer.ll);
+    sqlite3_bind_int(s, 3, a->answer.is_greedy);
+    sqlite3_bind_int(s, 4, a->answer.n_tokens);
+    sqlite3_bind_int(s, 5, a->merged);
+    if (a->reply.data)
+        sqlite3_bind_text(s, 6, a->reply.data, (int)a->reply.len, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(s, 6);
+    code = sqlite3_step(s);
+    if (code != SQLITE_DONE) status = failed(k, err);
+    sqlite3_reset(s);
+    if (!status && ae_clock_seconds() - k->opened > 1) status = ae_kept_flush(k, err);
+    return status;
+}
+
+aerie_status ae_kept_flush(ae_kept *k, aerie_error *err)
+{
+    if (!k->is_open) return AERIE_OK;
+    k->is_open = false;
+    return run(k, "COMMIT", err);
+}
+
+aerie_status ae_kept_result(ae_kept *k, const char *task, const char *identity, const char *json,
+                            aerie_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    aerie_status status = ae_kept_flush(k, err);
+
+    if (status) return status;
+    if (sqlite3_prepare_v2(k->db, "INSERT INTO results (task, model, result) VALUES (?, ?, ?)", -1,
+                           &s, NULL) != SQLITE_OK)
+        return failed(k, err);
+    sqlite3_bind_text(s, 1, task, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 2, identity, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 3, json, -1, SQLITE_STATIC);
+    if (sqlite3_step(s) != SQLITE_DONE) status = failed(k, err);
+    sqlite3_finalize(s);
+    return status;
+}

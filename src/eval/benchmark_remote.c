@@ -1,0 +1,303 @@
+/* benchmark_remote.c -- an OpenAI-compatible server that answers benchmarks: several requests under
+ * way, each tried again where the server is busy. */
+#include "eval/benchmark.h"
+#include "http/http.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A request under way. */
+typedef struct {
+    bool busy;
+    int64_t index;
+    char *body;
+    ae_http_request request;
+} slot;
+
+struct ae_remote {
+    ae_remote_options options;
+    char *completions, *chat, *bearer, *identity;
+    slot *slots;
+    int n_slots;
+};
+
+/* One batch of questions. */
+typedef struct {
+    ae_remote *remote;
+    ae_http *http;
+    const ae_scored_text *texts;      /* or */
+    const ae_reply_question *replies; /* of which one is not NULL */
+    ae_scored_fn *scored;
+    ae_reply_fn *replied;
+    void *user;
+    int64_t n, next;
+} batch;
+
+/* ---- what is sent ---- */
+
+static bool is_conversation(ae_span prompt)
+{
+    return prompt.len > 9 && !memcmp(prompt.data, "[{\"role\":", 9);
+}
+
+static json_t *text_body(const batch *b, const ae_scored_text *q)
+{
+    ae_bytes whole = { 0 };
+    json_t *body = NULL;
+
+    ae_bytes_add(&whole, q->context.data, q->context.len);
+    ae_bytes_add(&whole, q->continuation.data, q->continuation.len);
+    if (!whole.failed)
+        body = json_pack("{s:s, s:s%, s:i, s:i, s:b, s:i}", "model", b->remote->options.model,
+                         "prompt", whole.data ? whole.data : "", whole.len, "max_tokens", 1,
+                         "logprobs", 1, "echo", 1, "temperature", 0);
+    ae_bytes_free(&whole);
+    return body;
+}
+
+static json_t *reply_body(const batch *b, const ae_reply_question *q)
+{
+    bool chat = is_conversation(q->prompt);
+    json_t *prompt = chat ? json_loadb(q->prompt.data, q->prompt.len, 0, NULL)
+                          : json_stringn(q->prompt.data, q->prompt.len);
+    json_t *stop = json_array();
+
+    for (size_t i = 0; i < q->n_until && i < 4; i++) /* OpenAI takes four */
+        json_array_append_new(stop, json_string(q->until[i]));
+    json_t *body = json_pack("{s:s, s:o, s:I, s:f, s:f, s:o}", "model", b->remote->options.model,
+                             chat ? "messages" : "prompt", prompt, "max_tokens",
+                             (json_int_t)q->max_tokens, "temperature", q->temperature, "top_p",
+                             q->top_p > 0 ? q->top_p : 1.0, "stop", stop);
+    return body;
+}
+
+static aerie_status send_next(batch *b, slot *s, const ae_http_header *headers, size_t n_headers,
+                              aerie_error *err)
+{
+    int64_t i = b->next++;
+    json_t *body = b->texts ? text_body(b, &b->texts[i]) : reply_body(b, &b->replies[i]);
+    bool chat = b->replies && is_conversation(b->replies[i].prompt);
+
+    free(s->body);
+    s->body = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(body);
+    if (!s->body)
+        return aerie_fail(err, AERIE_BAD_TEXT, "request %lld is no UTF-8, or there is no memory",
+                          (long long)i);
+    s->index = i;
+    s->busy = true;
+    s->request = (ae_http_request){ .method = "POST",
+                                    .url = chat ? b->remote->chat : b->remote->completions,
+                                    .headers = headers,
+                                    .n_headers = n_headers,
+                                    .body = s->body,
+                                    .body_len = strlen(s->body),
+                                    .max_bytes = (size_t)64 << 20,
+                                    .stall_seconds = 600,
+                                    .max_retries = 8 };
+    return ae_http_start(b->http, &s->request, s, err);
+}
+
+/* ---- what comes back ---- */
+
+static size_t count_chars(ae_span text)
+{
+    return jinja_char_count(text);
+}
+
+static double best_of(const json_t *top)
+{
+    double best = -INFINITY;
+
+    for (void *at = json_object_iter((json_t *)(uintptr_t)top); at;
+         at = json_object_iter_next((json_t *)(uintptr_t)top, at))
+        best = fmax(best, json_number_value(json_object_iter_value(at)));
+    return best;
+}
+
+/* Tokens that reach past the context, up to the text's end; what the server added is after it. */
+static aerie_status read_scored(ae_scored_answer *out, const ae_scored_text *q,
+                                const json_t *choice, aerie_error *err)
+{
+    const json_t *logprobs = json_object_get(choice, "logprobs");
+    const json_t *values = json_object_get(logprobs, "token_logprobs");
+    const json_t *offsets = json_object_get(logprobs, "text_offset");
+    const json_t *tops = json_object_get(logprobs, "top_logprobs");
+    json_int_t context = (json_int_t)count_chars(q->context);
+    json_int_t end = context + (json_int_t)count_chars(q->continuation);
+    size_t n = json_array_size(values);
+
+    *out = (ae_scored_answer){ .is_greedy = true };
+    if (n == 0 || json_array_size(offsets) != n)
+        return aerie_fail(err, AERIE_UNSUPPORTED,
+                          "the server's answer has no 'logprobs' with 'token_logprobs' and "
+                          "'text_offset' of the prompt: likelihoods need a server that knows "
+                          "'echo' (aerie serve does)");
+    for (size_t i = 1; i < n; i++) {
+        json_int_t from = json_integer_value(json_array_get(offsets, i));
+        json_int_t to = i + 1 < n ? json_integer_value(json_array_get(offsets, i + 1)) : end + 1;
+        const json_t *value = json_array_get(values, i);
+        if (to <= context || from >= end || !json_is_number(value)) continue;
+        double logprob = json_number_value(value);
+        out->logprob += logprob;
+        out->n_tokens++;
+        if (logprob < best_of(json_array_get(tops, i))) out->is_greedy = false;
+    }
+    if (out->n_tokens == 0)
+        return aerie_fail(err, AERIE_BAD_TEXT, "the server scored nothing of '%.60s'",
+                          q->continuation.data);
+    return AERIE_OK;
+}
+
+static const char *reply_of(const json_t *choice)
+{
+    const char *text = json_string_value(json_object_get(choice, "text"));
+
+    return text ? text
+                : json_string_value(json_object_get(json_object_get(choice, "message"), "content"));
+}
+
+static aerie_status take(batch *b, const slot *s, const ae_http_response *response,
+                         aerie_error *err)
+{
+    aerie_status status = ae_http_expect(response, err);
+    json_t *root;
+    bool more = true;
+
+    if (status) return status;
+    root = json_loadb(response->body.data, response->body.len, 0, NULL);
+    const json_t *choice = json_array_get(json_object_get(root, "choices"), 0);
+    if (b->texts) {
+        ae_scored_answer answer;
+        status = read_scored(&answer, &b->texts[s->index], choice, err);
+        if (!status) more = b->scored(b->user, s->index, &answer);
+    } else {
+        const char *text = reply_of(choice);
+        if (text)
+            more = b->replied(b->user, s->index, ae_span_text(text));
+        else
+            status = aerie_fail(err, AERIE_BAD_FILE, "the server's answer holds no reply");
+    }
+    json_decref(root);
+    if (!status && !more) status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+    return status;
+}
+
+/* ---- the batch ---- */
+
+static aerie_status wait_one(batch *b, const ae_http_header *headers, size_t n_headers,
+                             aerie_error *err)
+{
+    ae_http_done done = { 0 };
+    aerie_status status;
+
+    if (!ae_http_wait(b->http, -1, &done)) return AERIE_OK;
+    slot *s = done.user;
+    s->busy = false;
+    if (done.status && err) *err = done.error;
+    status = done.status ? done.status : take(b, s, &done.response, err);
+    ae_http_response_free(&done.response);
+    if (!status && b->next < b->n) status = send_next(b, s, headers, n_headers, err);
+    return status;
+}
+
+static aerie_status run_batch(batch *b, aerie_error *err)
+{
+    ae_remote *r = b->remote;
+    const ae_http_header headers[2] = { { "Content-Type", "application/json" },
+                                        { "Authorization", r->bearer } };
+    size_t n_headers = r->bearer ? 2 : 1;
+    const ae_http_options options = { .stop = r->options.stop, .stop_user = r->options.stop_user };
+    aerie_status status = ae_http_open(&b->http, &options, err);
+
+    for (int i = 0; i < r->n_slots && b->next < b->n && !status; i++)
+        status = send_next(b, &r->slots[i], headers, n_headers, err);
+    while (!status && ae_http_under_way(b->http) > 0) status = wait_one(b, headers, n_headers, err);
+    ae_http_close(b->http);
+    for (int i = 0; i < r->n_slots; i++) {
+        free(r->slots[i].body);
+        r->slots[i] = (slot){ 0 };
+    }
+    return status;
+}
+
+static aerie_status score_texts(void *user, const ae_scored_text *asked, int64_t n,
+                                ae_scored_fn *fn, void *fn_user, aerie_error *err)
+{
+    batch b = { .remote = user, .texts = asked, .n = n, .scored = fn, .user = fn_user };
+    return run_batch(&b, err);
+}
+
+static aerie_status reply_to(void *user, const ae_reply_question *asked, int64_t n, ae_reply_fn *fn,
+                             void *fn_user, aerie_error *err)
+{
+    batch b = { .remote = user, .replies = asked, .n = n, .replied = fn, .user = fn_user };
+    return run_batch(&b, err);
+}
+
+/* The server's own template writes it: what goes there is the conversation. */
+static aerie_status write_chat(void *user, json_t *messages, ae_bytes *out, aerie_error *err)
+{
+    char *text = json_dumps(messages, JSON_COMPACT);
+    (void)user;
+
+    if (text) ae_bytes_add_text(out, text);
+    free(text);
+    return text ? ae_bytes_status(out, err)
+                : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a conversation");
+}
+
+static char *joined(const char *a, const char *between, const char *b)
+{
+    ae_bytes text = { 0 };
+
+    ae_bytes_printf(&text, "%s%s%s", a, between, b);
+    if (text.failed) ae_bytes_free(&text);
+    return text.data;
+}
+
+aerie_status ae_remote_open(ae_remote **out, ae_answerer *who, const ae_remote_options *options,
+                            aerie_error *err)
+{
+    ae_remote *r = ae_alloc(1, sizeof *r);
+
+    *out = NULL;
+    if (!options->url || !options->model) {
+        ae_free(r);
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "there is nobody to answer: give a model, or the address of a server and "
+                          "its name for one");
+    }
+    if (!r) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a server's address");
+    r->options = *options;
+    r->n_slots = options->in_flight > 0 ? options->in_flight : 8;
+    r->slots = ae_alloc((size_t)r->n_slots, sizeof *r->slots);
+    r->completions = joined(options->url, "/", "completions");
+    r->chat = joined(options->url, "/", "chat/completions");
+    r->identity = joined(options->url, " ", options->model);
+    if (options->key) r->bearer = joined("Bearer", " ", options->key);
+    if (!r->slots || !r->completions || !r->chat || !r->identity || (options->key && !r->bearer)) {
+        ae_remote_close(r);
+        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a server's address");
+    }
+    *who = (ae_answerer){ .user = r,
+                          .identity = r->identity,
+                          .texts = score_texts,
+                          .replies = reply_to,
+                          .chat = write_chat };
+    *out = r;
+    return AERIE_OK;
+}
+
+void ae_remote_close(ae_remote *r)
+{
+    if (!r) return;
+    ae_free(r->completions);
+    ae_free(r->chat);
+    ae_free(r->identity);
+    ae_free(r->bearer);
+    ae_free(r->slots);
+    ae_free(r);
+}

@@ -1,0 +1,480 @@
+/* benchmark_report.c -- from answers to numbers: each item under each metric, then the task's, with
+ * standard errors; groups of tasks. */
+#include "eval/benchmark_private.h"
+#include "eval/instructions.h"
+#include "eval/reply_filter.h"
+#include "stats/stats.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One number of a task, from all items. */
+typedef struct {
+    const char *name;   /* "acc_norm" */
+    const char *filter; /* "strict-match"; "none" */
+    ae_aggregate aggregate;
+    const ae_metric *metric;  /* NULL: of a checker */
+    double *values, *weights; /* [n] */
+    int64_t n, room;
+} column;
+
+enum { MOST_COLUMNS = 64, MOST_INSTRUCTIONS = 32 };
+
+typedef struct {
+    ae_bench *b;
+    column columns[MOST_COLUMNS];
+    int n_columns;
+    ae_file_writer samples;
+    bool writes;
+    int64_t n_merged;
+} report;
+
+static json_t *number_json(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static aerie_status add_value(column *c, double value, double weight, aerie_error *err)
+{
+    if (c->n == c->room) {
+        size_t room = c->room ? 2 * (size_t)c->room : 256;
+        double *values = ae_realloc(c->values, (size_t)c->room, room, sizeof *values);
+        if (values) c->values = values;
+        double *weights = ae_realloc(c->weights, (size_t)c->room, room, sizeof *weights);
+        if (weights) c->weights = weights;
+        if (!values || !weights)
+            return aerie_fail(err, AERIE_NO_MEMORY, "no memory for %s", c->name);
+        c->room = (int64_t)room;
+    }
+    c->values[c->n] = value;
+    c->weights[c->n++] = weight;
+    return AERIE_OK;
+}
+
+/* ---- which numbers ---- */
+
+static void add_column(report *r, const char *name, const char *filter, const ae_metric *metric)
+{
+    for (int i = 0; i < r->n_columns; i++)
+        if (!strcmp(r->columns[i].name, name) && !strcmp(r->columns[i].filter, filter)) return;
+    if (r->n_columns < MOST_COLUMNS)
+        r->columns[r->n_columns++] =
+            (column){ .name = name,
+                      .filter = filter,
+                      .metric = metric,
+                      .aggregate = metric ? metric->aggregate : AE_AGGREGATE_MEAN };
+}
+
+static bool has_metric(const ae_task *t, const char *rule)
+{
+    for (size_t i = 0; i < ae_task_metric_count(t); i++)
+        if (!strcmp(ae_task_metric(t, i)->rule, rule)) return true;
+    return false;
+}
+
+/* The task's own, and accuracy by every length beside them. */
+static void choose_columns(report *r)
+{
+    static const char *const beside[] = { "acc", "acc_norm", "acc_bytes", "acc_tokens" };
+    static const char *const ifeval[] = { "prompt_level_strict_acc", "inst_level_strict_acc",
+                                          "prompt_level_loose_acc", "inst_level_loose_acc" };
+    const ae_task *t = r->b->task;
+    size_t n_filters = ae_task_filter_count(t);
+
+    if (ae_task_checker(t)) {
+        for (size_t i = 0; i < AE_COUNT(ifeval); i++) add_column(r, ifeval[i], "none", NULL);
+        return;
+    }
+    for (size_t i = 0; i < ae_task_metric_count(t); i++) {
+        const ae_metric *m = ae_task_metric(t, i);
+        for (size_t f = 0; f < n_filters && ae_task_form(t) == AE_FORM_GENERATE; f++)
+            add_column(r, m->name, ae_task_filter(t, f)->name, m);
+        if (n_filters == 0 || ae_task_form(t) != AE_FORM_GENERATE)
+            add_column(r, m->name, "none", m);
+    }
+    if (ae_task_form(t) != AE_FORM_CHOICE) return;
+    for (size_t i = 0; i < AE_COUNT(beside) && has_metric(t, "acc"); i++)
+        if (ae_metric_known(beside[i]))
+            add_column(r, beside[i], "none", ae_metric_known(beside[i]));
+}
+
+/* ---- one item ---- */
+
+static aerie_status tell_line(report *r, json_t *line, aerie_error *err)
+{
+    const ae_benchmark_options *o = r->b->options;
+    char *text;
+
+    if (o->item && !o->item(o->user, line))
+        return aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+    if (!r->writes) return AERIE_OK;
+    text = json_dumps(line, JSON_COMPACT);
+    if (!text) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a sample");
+    ae_file_writer_add(&r->samples, text, strlen(text));
+    ae_file_writer_add(&r->samples, "\n", 1);
+    free(text);
+    return AERIE_OK;
+}
+
+static aerie_status put_item(report *r, int64_t item, const char *filter, ae_span filtered,
+                             json_t *metrics, aerie_error *err)
+{
+    json_t *line = NULL;
+    aerie_status status = ae_bench_sample(&line, r->b, item, filter, filtered, metrics, err);
+
+    if (!status) status = tell_line(r, line, err);
+    json_decref(line);
+    return status;
+}
+
+static aerie_status value_of(column *c, json_t *metrics, ae_score score, aerie_error *err)
+{
+    json_object_set_new(metrics, c->name, number_json(score.value));
+    return add_value(c, score.value, score.weight, err);
+}
+
+static aerie_status likelihood_item(report *r, int64_t item, aerie_error *err)
+{
+    ae_bench *b = r->b;
+    const ae_item *it = ae_task_set_at(b->set, (size_t)item);
+    ae_answer *answers = ae_alloc(it->n_requests, sizeof *answers);
+    json_t *metrics = json_object();
+    aerie_status status = AERIE_OK;
+
+    if (!answers || !metrics) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for an item");
+    for (size_t i = 0; i < it->n_requests && !status; i++) {
+        const ae_bench_answer *a = &b->answers[b->first[item] + (int64_t)i];
+        answers[i] = a->answer;
+        r->n_merged += a->merged;
+    }
+    for (int k = 0; k < r->n_columns && !status; k++) {
+        ae_score score = { 0 };
+        status = ae_item_score(&score, it, r->columns[k].metric, answers, err);
+        if (!status) status = value_of(&r->columns[k], metrics, score, err);
+    }
+    if (!status) status = put_item(r, item, "none", (ae_span){ NULL, 0 }, metrics, err);
+    json_decref(metrics);
+    ae_free(answers);
+    return status;
+}
+
+static aerie_status reply_score(ae_score *out, const ae_metric *m, ae_span answer,
+                                const ae_item *it, aerie_error *err)
+{
+    bool same = false;
+    aerie_status status;
+
+    if (strcmp(m->rule, "exact_match") != 0 && strcmp(m->rule, "acc") != 0)
+        return aerie_fail(err, AERIE_UNSUPPORTED, "the metric '%s' is none of replies", m->rule);
+    status = ae_exact_match(&same, m, answer, it->target, err);
+    *out = (ae_score){ same ? 1 : 0, 1 };
+    return status;
+}
+
+/* Under one filter. */
+static aerie_status filtered_item(report *r, int64_t item, const ae_filter *filter,
+                                  aerie_error *err)
+{
+    ae_bench *b = r->b;
+    const char *name = filter ? filter->name : "none";
+    ae_bytes answer = { 0 };
+    json_t *metrics = json_object();
+    aerie_status status = ae_filter_apply(&answer, filter, b->answers[b->first[item]].reply, err);
+
+    for (int k = 0; k < r->n_columns && !status; k++) {
+        column *c = &r->columns[k];
+        ae_score score;
+        if (strcmp(c->filter, name) != 0) continue;
+        status = reply_score(&score, c->metric, ae_span_of(&answer),
+                             ae_task_set_at(b->set, (size_t)item), err);
+        if (!status) status = value_of(c, metrics, score, err);
+    }
+    if (!status) status = put_item(r, item, name, ae_span_of(&answer), metrics, err);
+    json_decref(metrics);
+    ae_bytes_free(&answer);
+    return status;
+}
+
+static aerie_status reply_item(report *r, int64_t item, aerie_error *err)
+{
+    size_t n = ae_task_filter_count(r->b->task);
+    aerie_status status = n == 0 ? filtered_item(r, item, NULL, err) : AERIE_OK;
+
+    for (size_t f = 0; f < n && !status; f++)
+        status = filtered_item(r, item, ae_task_filter(r->b->task, f), err);
+    return status;
+}
+
+static json_t *verdicts_json(const bool *verdicts, size_t n)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < n; i++) json_array_append_new(list, json_boolean(verdicts[i]));
+    return list;
+}
+
+/* Every instruction counts for itself, and all of a prompt's together once. */
+static aerie_status add_verdicts(column *prompt, column *instructions, const bool *verdicts,
+                                 size_t n, aerie_error *err)
+{
+    bool all = true;
+    aerie_status status = AERIE_OK;
+
+    for (size_t i = 0; i < n && !status; i++) {
+        all = all && verdicts[i];
+        status = add_value(instructions, verdicts[i], 1, err);
+    }
+    return status ? status : add_value(prompt, all, 1, err);
+}
+
+static aerie_status instructions_item(report *r, int64_t item, aerie_error *err)
+{
+    ae_bench *b = r->b;
+    const json_t *doc = ae_task_set_at(b->set, (size_t)item)->doc;
+    const json_t *ids = json_object_get(doc, "instruction_id_list");
+    bool strict[MOST_INSTRUCTIONS], loose[MOST_INSTRUCTIONS];
+    size_t n = json_array_size(ids);
+    ae_span reply = b->answers[b->first[item]].reply;
+    aerie_status status;
+
+    if (n == 0 || n > MOST_INSTRUCTIONS)
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: document %lld has no instruction_id_list, or one of more than %d",
+                          b->name, (long long)item, MOST_INSTRUCTIONS);
+    status = ae_instructions_check(strict, loose, ids, json_object_get(doc, "kwargs"), reply, err);
+    if (!status) status = add_verdicts(&r->columns[0], &r->columns[1], strict, n, err);
+    if (!status) status = add_verdicts(&r->columns[2], &r->columns[3], loose, n, err);
+    if (status) return status;
+    json_t *metrics =
+        json_pack("{s:O?, s:o, s:o}", "prompt", json_object_get(doc, "prompt"), "strict",
+                  verdicts_json(strict, n), "loose", verdicts_json(loose, n));
+    if (!metrics) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for verdicts");
+    status = put_item(r, item, "none", reply, metrics, err);
+    json_decref(metrics);
+    return status;
+}
+
+static aerie_status each_item(report *r, aerie_error *err)
+{
+    ae_bench *b = r->b;
+    aerie_status status = AERIE_OK;
+
+    for (int64_t i = 0; i < b->n_items && !status; i++) {
+        if (ae_task_checker(b->task))
+            status = instructions_item(r, i, err);
+        else if (ae_task_form(b->task) == AE_FORM_GENERATE)
+            status = reply_item(r, i, err);
+        else
+            status = likelihood_item(r, i, err);
+    }
+    return status;
+}
+
+/* ---- the task ---- */
+
+static double sum(const double *x, int64_t n)
+{
+    double total = 0;
+
+    for (int64_t i = 0; i < n; i++) total += x[i];
+    return total;
+}
+
+static double f1_of(const double *predicted, const double *gold, const int64_t *at, int64_t n)
+{
+    double both = 0, some = 0;
+
+    for (int64_t k = 0; k < n; k++) {
+        int64_t i = at ? at[k] : k;
+        both += 2 * predicted[i] * gold[i];
+        some += predicted[i] + gold[i];
+    }
+    return some > 0 ? both / some : 0;
+}
+
+static double perplexity_of(const double *values, const int64_t *at, int64_t n)
+{
+    double total = 0;
+
+    for (int64_t k = 0; k < n; k++) total += values[at ? at[k] : k];
+    return exp(-total / (double)n);
+}
+
+static double value_of_column(const column *c)
+{
+    double total = sum(c->values, c->n), weight = sum(c->weights, c->n);
+
+    switch (c->aggregate) {
+    case AE_AGGREGATE_PERPLEXITY:
+        return perplexity_of(c->values, NULL, c->n);
+    case AE_AGGREGATE_WEIGHTED_PPL:
+        return exp(-total / weight);
+    case AE_AGGREGATE_BITS_PER_BYTE:
+        return -total / weight / log(2);
+    case AE_AGGREGATE_F1:
+        return f1_of(c->values, c->weights, NULL, c->n);
+    default:
+        return ae_mean(c->values, (size_t)c->n);
+    }
+}
+
+static double resampled(void *user, const int64_t *at, size_t n)
+{
+    const column *c = user;
+    return c->aggregate == AE_AGGREGATE_F1 ? f1_of(c->values, c->weights, at, (int64_t)n)
+                                           : perplexity_of(c->values, at, (int64_t)n);
+}
+
+/* As the harness has them: analytic of means, of perplexity and F1 over 1,000 resamples (its own
+ * default is 100,000), none of sums over sums. */
+static aerie_status error_of_column(double *out, column *c, aerie_error *err)
+{
+    enum { ROUNDS = 1000 };
+
+    *out = NAN;
+    if (c->aggregate == AE_AGGREGATE_MEAN) *out = ae_mean_stderr(c->values, (size_t)c->n);
+    if (c->aggregate == AE_AGGREGATE_PERPLEXITY || c->aggregate == AE_AGGREGATE_F1)
+        return ae_bootstrap_stderr(out, resampled, c, (size_t)c->n, ROUNDS, err);
+    return AERIE_OK;
+}
+
+static aerie_status metrics_json(json_t **out, report *r, aerie_error *err)
+{
+    json_t *all = json_object();
+    aerie_status status = AERIE_OK;
+
+    for (int k = 0; k < r->n_columns && !status; k++) {
+        column *c = &r->columns[k];
+        double error = NAN;
+        char name[128];
+        bool plain = !strcmp(c->filter, "none");
+        if (c->n == 0) continue;
+        snprintf(name, sizeof name, "%s%s%s", c->name, plain ? "" : ",", plain ? "" : c->filter);
+        status = error_of_column(&error, c, err);
+        /* Of instructions there is no error: those of a prompt belong together. */
+        if (!strncmp(c->name, "inst_level", 10)) error = NAN;
+        json_object_set_new(all, name,
+                            json_pack("{s:o, s:o}", "value", number_json(value_of_column(c)),
+                                      "stderr", number_json(error)));
+    }
+    *out = all;
+    return status;
+}
+
+static aerie_status open_samples(report *r, aerie_error *err)
+{
+    const ae_bench *b = r->b;
+    ae_bytes name = { 0 };
+    char *path;
+    aerie_status status;
+
+    if (!b->options->out) return AERIE_OK;
+    ae_bytes_printf(&name, "samples_%s.jsonl", ae_task_name(b->task));
+    for (size_t i = 0; i < name.len; i++)
+        if (name.data[i] == '/') name.data[i] = '_';
+    status = ae_bytes_status(&name, err);
+    path = status ? NULL : ae_path_join(b->options->out, name.data);
+    if (!status && !path) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a path");
+    if (!status) status = ae_file_writer_open(&r->samples, path, err);
+    r->writes = !status;
+    ae_free(path);
+    ae_bytes_free(&name);
+    return status;
+}
+
+static aerie_status result_json(json_t **out, report *r, aerie_error *err)
+{
+    ae_bench *b = r->b;
+    char hash[65] = "";
+    json_t *metrics = NULL;
+    aerie_status status = ae_task_set_sha256(b->set, hash, err);
+
+    if (!status) status = metrics_json(&metrics, r, err);
+    if (status) return status;
+    *out = json_pack("{s:I, s:i, s:s?, s:o, s:I, s:I, s:s, s:I, s:I, s:I, s:f}", "items",
+                     (json_int_t)b->n_items, "shots",
+                     b->options->shots >= 0 ? b->options->shots : ae_task_shots(b->task), "main",
+                     ae_task_main_metric(b->task), "metrics", metrics, "requests",
+                     (json_int_t)b->n_requests, "merged", (json_int_t)r->n_merged, "prompts_sha256",
+                     hash, "kept", (json_int_t)b->n_kept, "tokens", (json_int_t)b->tokens,
+                     "computed_tokens", (json_int_t)b->computed, "seconds", b->seconds);
+    return *out ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "no memory for results");
+}
+
+aerie_status ae_bench_report(json_t **out, ae_bench *b, aerie_error *err)
+{
+    report *r = ae_alloc(1, sizeof *r);
+    aerie_status status;
+
+    *out = NULL;
+    if (!r) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a report");
+    r->b = b;
+    choose_columns(r);
+    status = open_samples(r, err);
+    if (!status) status = each_item(r, err);
+    if (!status && r->writes) status = ae_file_writer_commit(&r->samples, err);
+    ae_file_writer_abandon(&r->samples);
+    if (!status) status = result_json(out, r, err);
+    for (int k = 0; k < r->n_columns; k++) {
+        ae_free(r->columns[k].values);
+        ae_free(r->columns[k].weights);
+    }
+    ae_free(r);
+    return status;
+}
+
+/* ---- groups ---- */
+
+typedef struct {
+    double *values, *errors;
+    int64_t *sizes;
+    size_t n;
+} members;
+
+/* A metric of the group's tasks; false when one lacks it. */
+static bool gather(members *m, const json_t *results, const char *const *names, size_t n,
+                   const char *metric)
+{
+    m->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *result = json_object_get(results, names[i]);
+        const json_t *one = json_object_get(json_object_get(result, "metrics"), metric);
+        const json_t *error = json_object_get(one, "stderr");
+        if (!one) return false;
+        m->values[m->n] = json_number_value(json_object_get(one, "value"));
+        m->errors[m->n] = json_is_number(error) ? json_number_value(error) : NAN;
+        m->sizes[m->n++] = json_integer_value(json_object_get(result, "items"));
+    }
+    return true;
+}
+
+static json_t *group_metric(const members *m, bool macro)
+{
+    double value = macro ? ae_mean(m->values, m->n) : ae_mean_by_size(m->values, m->sizes, m->n);
+    double error = ae_mean_pooled_stderr(m->errors, m->sizes, m->n);
+
+    return json_pack("{s:o, s:o}", "value", number_json(value), "stderr",
+                     macro ? json_null() : number_json(error));
+}
+
+json_t *ae_bench_group(const json_t *results, const char *const *names, size_t n, bool macro)
+{
+    members m = { ae_alloc(n, sizeof(double)), ae_alloc(n, sizeof(double)),
+                  ae_alloc(n, sizeof(int64_t)), 0 };
+    json_t *metrics = json_object(), *tasks = json_array();
+    const json_t *first = json_object_get(json_object_get(results, names[0]), "metrics");
+    void *at;
+
+    for (size_t i = 0; i < n; i++) json_array_append_new(tasks, json_string(names[i]));
+    json_t *of_first = (json_t *)(uintptr_t)first;
+    for (at = json_object_iter(of_first); at && m.values && m.errors && m.sizes;
+         at = json_object_iter_next(of_first, at))
+        if (gather(&m, results, names, n, json_object_iter_key(at)))
+            json_object_set_new(metrics, json_object_iter_key(at), group_metric(&m, macro));
+    ae_free(m.values);
+    ae_free(m.errors);
+    ae_free(m.sizes);
+    return json_pack("{s:o, s:o, s:s}", "tasks", tasks, "metrics", metrics, "mean",
+                     macro ? "of tasks" : "by size");
+}
