@@ -21,10 +21,7 @@ static const char *text_at(const json_t *o, const char *key)
 static aerie_status ask(const server_chat *s, const char *path, json_t *request, char **reply,
                         aerie_error *err)
 {
-    char *text = json_dumps(request, JSON_COMPACT);
-    aerie_status status = text ? aerie_client_ask(s->server, "POST", path, text, reply, err)
-                               : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a request");
-    free(text);
+    aerie_status status = cli_server_ask(s->server, "POST", path, request, reply, err);
     json_decref(request);
     return status;
 }
@@ -143,12 +140,6 @@ static aerie_status show(cli_chat *c, char **json, aerie_error *err)
     return ask(s, "/api/show", json_pack("{s:s}", "model", c->model), json, err);
 }
 
-static bool ignore_line(void *user, const char *line, size_t len)
-{
-    (void)user, (void)line, (void)len;
-    return true;
-}
-
 static aerie_status create(cli_chat *c, const char *name, const char *request, aerie_error *err)
 {
     const server_chat *s = c->state;
@@ -157,11 +148,7 @@ static aerie_status create(cli_chat *c, const char *name, const char *request, a
         return aerie_store_create(cli_places(), name, request, &here, err);
     json_t *o = json_loads(request, 0, NULL);
     json_object_set_new(o, "model", json_string(name));
-    char *text = json_dumps(o, JSON_COMPACT);
-    aerie_status status =
-        text ? aerie_client_stream(s->server, "/api/create", text, ignore_line, NULL, err)
-             : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a request");
-    free(text);
+    aerie_status status = cli_server_make(s->server, "/api/create", o, NULL, NULL, err);
     json_decref(o);
     return status;
 }

@@ -1,7 +1,7 @@
 /* create.c -- `aerie create`: a model from a Modelfile. */
 #include "cli/cli.h"
+#include "cli/server.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +57,23 @@ static char *folder_of(const char *file)
     return slash ? ae_strndup(file, slash == file ? 1 : (size_t)(slash - file)) : ae_strdup("");
 }
 
+/* In the store of the server that it is about, or in this machine's. */
+static aerie_status make(const char *name, json_t *o, const aerie_create_options *options,
+                         aerie_error *err)
+{
+    aerie_client *server;
+    aerie_status status = cli_server_of_store(&server, err);
+    if (status) return status;
+    if (server)
+        return cli_create_there(server, name, o, options->folder, options->on_event, options->user,
+                                err);
+    char *request = json_dumps(o, 0);
+    status = request ? aerie_store_create(cli_places(), name, request, options, err)
+                     : aerie_fail(err, AERIE_NO_MEMORY, "out of memory");
+    free(request);
+    return status;
+}
+
 static aerie_status create(const char *name, const char *file, const char *type, int threads,
                            report *r, aerie_error *err)
 {
@@ -76,10 +93,7 @@ static aerie_status create(const char *name, const char *file, const char *type,
         aerie_free(request);
         expand_paths(o);
         if (type) json_object_set_new(o, "quantize", json_string(type));
-        request = json_dumps(o, 0);
-        status = request ? aerie_store_create(cli_places(), name, request, &options, err)
-                         : aerie_fail(err, AERIE_NO_MEMORY, "out of memory");
-        free(request);
+        status = make(name, o, &options, err);
     }
     json_decref(o);
     ae_free(folder);

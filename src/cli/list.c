@@ -1,5 +1,6 @@
 /* list.c -- `aerie list`: the models that have a name. */
 #include "cli/cli.h"
+#include "cli/server.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -72,7 +73,11 @@ int cli_models(int argc, char **argv)
     char *text = NULL;
     int code;
     if (!cli_read(&call, &common, argc, argv, &code)) return code;
-    aerie_status status = aerie_store_list(cli_places(), &text, &err);
+    aerie_client *server;
+    aerie_status status = cli_server_of_store(&server, &err);
+    if (!status)
+        status = server ? aerie_client_ask(server, "GET", "/api/tags", NULL, &text, &err)
+                        : aerie_store_list(cli_places(), &text, &err);
     json_t *o = status ? NULL : json_loads(text, 0, NULL);
     json_t *models = json_object_get(o, "models");
     if (call.n_words && models) keep_prefix(models, call.words[0]);

@@ -1,7 +1,7 @@
 /* pull.c -- `aerie pull` and `aerie push`: a model from a registry, and to one. */
 #include "cli/cli.h"
+#include "cli/server.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,7 +47,21 @@ static bool tell(void *user, const aerie_store_event *e)
 typedef aerie_status transfer_fn(const aerie_places *places, const char *model,
                                  const aerie_pull_options *options, aerie_error *err);
 
-static int transfer(transfer_fn *fn, cli_call call, int argc, char **argv)
+/* By the server whose store it is about, or into this machine's. */
+static aerie_status carry(transfer_fn *fn, const char *path, const char *model,
+                          const aerie_pull_options *o, aerie_error *err)
+{
+    aerie_client *server;
+    aerie_status status = cli_server_of_store(&server, err);
+    if (status) return status;
+    if (!server) return fn(cli_places(), model, o, err);
+    json_t *request = json_pack("{s:s, s:b}", "model", model, "insecure", o->insecure);
+    status = cli_server_make(server, path, request, o->on_event, o->user, err);
+    json_decref(request);
+    return status;
+}
+
+static int transfer(transfer_fn *fn, const char *path, cli_call call, int argc, char **argv)
 {
     cli_common common = { 0 };
     report r = { .json = false };
@@ -65,7 +79,7 @@ static int transfer(transfer_fn *fn, cli_call call, int argc, char **argv)
     r.json = common.json;
     r.quiet = common.quiet;
     cli_catch_interrupt();
-    aerie_status status = fn(cli_places(), call.words[0], &o, &err);
+    aerie_status status = carry(fn, path, call.words[0], &o, &err);
     cli_progress_end(&r.bar);
     return status ? cli_fail(&err) : CLI_DONE;
 }
@@ -79,7 +93,7 @@ int cli_pull(int argc, char **argv)
             "from\n"
             "Hugging Face: hf.co/USER/REPO:TYPE. A pull that was ended goes on where it was."
     };
-    return transfer(aerie_store_pull, call, argc, argv);
+    return transfer(aerie_store_pull, "/api/pull", call, argc, argv);
 }
 
 int cli_push(int argc, char **argv)
@@ -90,5 +104,5 @@ int cli_push(int argc, char **argv)
                  "Layers that\n"
                  "are there already are not sent."
     };
-    return transfer(aerie_store_push, call, argc, argv);
+    return transfer(aerie_store_push, "/api/push", call, argc, argv);
 }

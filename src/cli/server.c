@@ -89,3 +89,47 @@ aerie_status cli_server_of_store(aerie_client **out, aerie_error *err)
     }
     return cli_server_there(out, err);
 }
+
+/* ---- requests */
+
+aerie_status cli_server_ask(aerie_client *c, const char *method, const char *path,
+                            const json_t *request, char **reply, aerie_error *err)
+{
+    char *text = json_dumps(request, JSON_COMPACT);
+    aerie_status status = text ? aerie_client_ask(c, method, path, text, reply, err)
+                               : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a request");
+    free(text);
+    return status;
+}
+
+typedef struct {
+    aerie_store_fn *on_event;
+    void *user;
+} steps;
+
+static bool take_step(void *user, const char *line, size_t len)
+{
+    const steps *s = user;
+    json_t *o = json_loadb(line, len, 0, NULL);
+    const char *status = json_string_value(json_object_get(o, "status"));
+    const aerie_store_event e = {
+        .status = status ? status : "",
+        .digest = json_string_value(json_object_get(o, "digest")),
+        .total = json_integer_value(json_object_get(o, "total")),
+        .completed = json_integer_value(json_object_get(o, "completed")),
+    };
+    bool more = !s->on_event || s->on_event(s->user, &e);
+    json_decref(o);
+    return more;
+}
+
+aerie_status cli_server_make(aerie_client *c, const char *path, const json_t *request,
+                             aerie_store_fn *on_event, void *user, aerie_error *err)
+{
+    steps s = { on_event, user };
+    char *text = json_dumps(request, JSON_COMPACT);
+    aerie_status status = text ? aerie_client_stream(c, path, text, take_step, &s, err)
+                               : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a request");
+    free(text);
+    return status;
+}

@@ -2,6 +2,7 @@
 #include "cli/show.h"
 
 #include "cli/cli.h"
+#include "cli/server.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -128,6 +129,18 @@ void cli_print_shown(const json_t *o, bool verbose)
     print_head("License", text_at(o, "license"), 2);
 }
 
+static aerie_status read_model(const char *model, bool verbose, char **text, aerie_error *err)
+{
+    aerie_client *server;
+    aerie_status status = cli_server_of_store(&server, err);
+    if (status) return status;
+    if (!server) return aerie_store_show(cli_places(), model, false, verbose, text, err);
+    json_t *request = json_pack("{s:s, s:b}", "model", model, "verbose", verbose);
+    status = cli_server_ask(server, "POST", "/api/show", request, text, err);
+    json_decref(request);
+    return status;
+}
+
 /* One of the texts alone, when one was asked for: its key, or NULL. */
 static bool pick_text(const show_call *c, const char **key)
 {
@@ -174,8 +187,7 @@ int cli_show(int argc, char **argv)
     if (!pick_text(&c, &key))
         return cli_misused("only one of '--license', '--modelfile', '--parameters', '--system', or "
                            "'--template' can be specified");
-    aerie_status status =
-        aerie_store_show(cli_places(), call.words[0], false, c.verbose, &text, &err);
+    aerie_status status = read_model(call.words[0], c.verbose, &text, &err);
     json_t *o = status ? NULL : json_loads(text, 0, NULL);
     if (!status && key)
         puts(text_at(o, key));

@@ -139,10 +139,13 @@ static void add_open(void *user, const aerie_place_info *info)
     if (!aerie_store_show(l->server->options->places, info->name, true, false, &text, NULL))
         shown = json_loads(text, 0, NULL);
     details = json_object_get(shown, "details");
-    json_t *one = json_pack("{s:s, s:s, s:I, s:s, s:O, s:s, s:i, s:I}", "name", info->name, "model",
-                            info->name, "size", (json_int_t)info->bytes, "digest", info->key,
-                            "details", details ? details : json_null(), "expires_at", expires,
-                            "size_vram", 0, "context_length", (json_int_t)info->context);
+    /* A model without a manifest is known to the host by its path, which is nobody's to read. */
+    const char *digest = json_string_value(json_object_get(shown, "digest"));
+    json_t *one =
+        json_pack("{s:s, s:s, s:I, s:s, s:O, s:s, s:i, s:I}", "name", info->name, "model",
+                  info->name, "size", (json_int_t)info->bytes, "digest", digest ? digest : "",
+                  "details", details ? details : json_null(), "expires_at", expires, "size_vram", 0,
+                  "context_length", (json_int_t)info->context);
     json_array_append_new(l->models, one);
     json_decref(shown);
     aerie_free(text);
