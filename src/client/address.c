@@ -2,6 +2,7 @@
 #include "client/address.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -57,6 +58,16 @@ static bool read_port(int *port, const char *text, size_t len)
     return n >= 1 && n <= 65535;
 }
 
+/* A name, or a number; one with colons is a whole number. */
+static bool is_host(const char *host)
+{
+    struct in6_addr v6;
+    if (strchr(host, ':')) return inet_pton(AF_INET6, host, &v6) == 1;
+    for (; *host; host++)
+        if (!strchr("-._", *host) && !isalnum((unsigned char)*host)) return false;
+    return true;
+}
+
 /* "host", "host:port", "[::1]:port", "::1". */
 static bool read_host(ae_address *a, const char *text, size_t len)
 {
@@ -103,7 +114,7 @@ aerie_status ae_address_read(ae_address *out, const char *text, aerie_error *err
     size_t path_len = strlen(path);
     while (path_len && path[path_len - 1] == '/') path_len--;
     bool good = is_clean(rest) && !strstr(rest, "//") && read_host(out, rest, len) &&
-                copy(out->path, sizeof out->path, path, path_len);
+                is_host(out->host) && copy(out->path, sizeof out->path, path, path_len);
     if (!good)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "'%.100s' is no server's address; write HOST, HOST:PORT or "
