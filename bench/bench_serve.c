@@ -9,9 +9,10 @@
  * about
  * --words (60) after a system prompt of --system (0), which all have in common, or which is
  * everybody's own (--own-systems: what sharing saves is the difference). Replies have --tokens (64)
- * at the most. All servers get the same words; one works while the others rest. A line of JSON for
- * each turn, with the server's own counts where it has /metrics as aerie's; at the end the medians
- * of --turns (1), and how the first server compares with the others, turn by turn.
+ * at the most; 0: nothing is said of that, as most clients do. All servers get the same words; one
+ * works while the others rest. A line of JSON for each turn, with the server's own counts where it
+ * has /metrics as aerie's; at the end the medians of --turns (1), and how the first server compares
+ * with the others, turn by turn.
  *
  * bench/load starts the servers. */
 #include "chat_stream.h"
@@ -133,8 +134,10 @@ static void add_question(ae_bytes *out, const chat *c)
         (uint64_t)(((c->of->n * 100 + c->of->turn) * MOST_CHATS + c->number) * 1000 + c->round);
     ae_bytes_printf(out,
                     "{\"model\":\"%s\",\"stream\":true,\"stream_options\":{\"include_usage\":true},"
-                    "\"max_tokens\":%lld,\"temperature\":%g,\"seed\":%lld,\"messages\":[",
-                    c->of->s->model, (long long)b->tokens, b->temperature, (long long)seed);
+                    "\"temperature\":%g,\"seed\":%lld,",
+                    c->of->s->model, b->temperature, (long long)seed);
+    if (b->tokens > 0) ae_bytes_printf(out, "\"max_tokens\":%lld,", (long long)b->tokens);
+    ae_bytes_add_text(out, "\"messages\":[");
     if (b->system > 0) {
         ae_bytes_add_text(out, "{\"role\":\"system\",\"content\":\"");
         add_prose(out, b->own_systems ? seed + 500 : (uint64_t)(c->of->n * 100 + c->of->turn),
