@@ -25,11 +25,12 @@ typedef struct aerie_engine aerie_engine;
 typedef struct {
     int64_t context;      /* the most positions of a sequence, prompt and reply; 0: the model's own,
                            * at most 4096 */
-    int64_t parallel;     /* replies at once; 0: 16. Others wait their turn */
+    int64_t parallel;     /* replies at once; 0: 32. Others wait their turn */
     int64_t max_batch;    /* tokens of one pass; 0: 512 */
-    int64_t cache_tokens; /* positions that all who are answered may take together. Who might need
-                           * more than is left waits; who was let in is never stopped for want of
-                           * it. 0: parallel * context */
+    int64_t cache_tokens; /* positions that all who are answered may take together. Who finds no
+                           * room waits. Where replies grow past it, the youngest rests until there
+                           * is room again, and then goes on as if nothing had been. 0: parallel *
+                           * context */
     int64_t prefix_tokens; /* of texts that are done, kept for those that begin alike; those used
                             * longest ago go first. 0: 4 contexts; -1: none */
     int64_t max_queue;     /* asks that may wait; 0: 512 */
@@ -232,7 +233,8 @@ typedef struct {
     uint64_t passes, pass_tokens;
     double seconds, prompt_seconds, reply_seconds; /* of passes; a mixed one by its tokens */
     int64_t running, waiting;                      /* asks */
-    int64_t cache_tokens;                          /* positions that those who run may take */
+    int64_t cache_tokens;                          /* positions that those who run take */
+    uint64_t rested_for_room; /* times that a reply had to rest because cache_tokens ran out */
     int64_t prefix_tokens;                         /* kept */
 } aerie_engine_stats;
 AERIE_API void aerie_engine_get_stats(aerie_engine *e, aerie_engine_stats *out);

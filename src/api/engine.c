@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { DEFAULT_CONTEXT = 4096, DEFAULT_PARALLEL = 16, DEFAULT_QUEUE = 512, DEFAULT_PREFIXES = 4 };
+enum { DEFAULT_CONTEXT = 4096, DEFAULT_PARALLEL = 32, DEFAULT_QUEUE = 512, DEFAULT_PREFIXES = 4 };
 
 /* Ten tokens a second are more than anybody reads: as long as they come, prompts may take what they
  * like. Where replies alone are slower than that, prompts may take twice their time beside them. */
@@ -136,6 +136,7 @@ static void publish(aerie_engine *e)
     out->reply_seconds = s->reply_seconds;
     out->seconds = s->prompt_seconds + s->reply_seconds;
     out->cache_tokens = ae_run_reserved(e->run);
+    out->rested_for_room = (uint64_t)s->put_out;
     out->prefix_tokens = ae_engine_prefixes_held(e->engine);
 }
 

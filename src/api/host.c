@@ -224,7 +224,7 @@ static bool predict(aerie_host *h, host_place *p)
                        "%s needs %.1f GB for %lld sequences of %lld tokens, and all models "
                        "together may take %.1f GB; ask for a smaller context",
                        p->what.name, (double)bytes / 1e9,
-                       (long long)(p->what.engine.parallel ? p->what.engine.parallel : 16),
+                       (long long)(p->what.engine.parallel ? p->what.engine.parallel : 32),
                        (long long)p->what.engine.context, (double)h->options.memory_bytes / 1e9);
     if (!status) return true;
     fail_place(h, p, status, err.message);

@@ -48,7 +48,7 @@ static aerie_memory_plan plan_of(const host_place *p)
 {
     const aerie_engine_options *o = &p->what.engine;
     return (aerie_memory_plan){ .n_ctx = o->context,
-                                .parallel = o->parallel > 0 ? o->parallel : 16,
+                                .parallel = o->parallel > 0 ? o->parallel : 32,
                                 .max_batch = o->max_batch,
                                 .draft = p->what.draft_path };
 }

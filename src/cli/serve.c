@@ -113,7 +113,7 @@ int cli_serve(int argc, char **argv)
           "the store, or a folder of .gguf files (default $AERIE_HOME/models)" },
         { "--ctx", 0, CLI_INT, &w.ctx, "N",
           "the most tokens of a prompt and its reply (default 4096)" },
-        { "--parallel", 0, CLI_INT, &w.parallel, "N", "replies at once of a model (default 16)" },
+        { "--parallel", 0, CLI_INT, &w.parallel, "N", "replies at once of a model (default 32)" },
         { "--cache", 0, CLI_INT, &w.cache, "TOKENS",
           "that those replies may take together (default: 4 contexts)" },
         CLI_KV(&common),

@@ -56,6 +56,13 @@ static bool shares(const ae_run *run, const ae_request *r)
     return run->engine->prefixes && !r->kv && r->wants != AE_WANT_HIDDEN;
 }
 
+ae_prefix_found ae_run_earlier(const ae_run *run, const ae_ticket *t, const int32_t *ids, int64_t n)
+{
+    const ae_prefix like = prefix_of(t, ids, n, 0);
+    if (!shares(run, &t->request)) return (ae_prefix_found){ 0 };
+    return ae_prefixes_find(run->engine->prefixes, &like);
+}
+
 /* What a request may share. The last token is computed in any case: its logits choose the first of
  * the reply, its state is what is scored. Of tokens that are told of, the search leaves it out. */
 static ae_prefix wanted_of(const ae_ticket *t)
@@ -108,9 +115,9 @@ static const ae_prompt_run *worth_awaiting(const ae_run *run, const ae_ticket *t
     for (int64_t i = 0; i < run->max_sequences; i++) {
         const ae_prompt_run *p = &run->prompts[i];
         int64_t n = p->in_use ? p->request->n_prompt : 0;
-        if (p->fed >= n || !p->owns_kv || p->request->wants == AE_WANT_HIDDEN ||
-            p->tops < like.tops || p->request->net_id != t->request.net_id ||
-            p->ticket->kv_type != t->kv_type ||
+        if (p->fed >= n || !p->owns_kv || p->is_out || p->is_returning ||
+            p->request->wants == AE_WANT_HIDDEN || p->tops < like.tops ||
+            p->request->net_id != t->request.net_id || p->ticket->kv_type != t->kv_type ||
             n > run->engine->options.prefix_cache_positions / t->cost)
             continue;
         int64_t soon = ae_prefixes_common(p->request->prompt, n, like.ids, like.n);
@@ -123,7 +130,7 @@ static bool is_being_read(const ae_run *run, int64_t number)
 {
     for (int64_t i = 0; i < run->max_sequences; i++) {
         const ae_prompt_run *p = &run->prompts[i];
-        if (p->in_use && p->number == number) return p->fed < p->request->n_prompt;
+        if (p->in_use && p->number == number) return !p->is_returning && ae_prompt_left(p) > 0;
     }
     return false;
 }
@@ -140,11 +147,10 @@ static bool must_wait(const ae_run *run, ae_ticket *t)
     return is_being_read(run, t->awaited);
 }
 
-static bool has_room(const ae_run *run, const ae_ticket *t)
+static bool has_room(ae_run *run, const ae_ticket *t)
 {
-    int64_t most = run->engine->options.kv_positions;
     return ae_run_sequences(run) + ae_request_replies(&t->request) <= run->max_sequences &&
-           (most <= 0 || run->reserved + t->reserved <= most);
+           ae_run_find_room(run, t, t->request.n_prompt);
 }
 
 static aerie_status let_in(ae_run *run, ae_prompt_run *p, ae_ticket *t, aerie_error *err)
@@ -159,8 +165,8 @@ static aerie_status let_in(ae_run *run, ae_prompt_run *p, ae_ticket *t, aerie_er
                           .owns_kv = !r->kv,
                           .n_replies = n,
                           .replies_left = n,
+                          .yields = ae_run_yields(r),
                           .in_use = true };
-    run->reserved += t->reserved;
     aerie_status status = open_prompt(run, p, &why);
     if (status) return ae_run_fail(run, p, status, &why, err);
     if (run->events.started) run->events.started(run->events.user, p->index, r->kv ? 0 : p->fed);
@@ -171,7 +177,10 @@ static aerie_status let_in(ae_run *run, ae_prompt_run *p, ae_ticket *t, aerie_er
 
 aerie_status ae_run_admit(ae_run *run, aerie_error *err)
 {
-    aerie_status status = AERIE_OK;
+    bool all;
+    aerie_status status = ae_run_bring_back(run, &all, err);
+    /* Who was put out comes before who was never in. */
+    if (!all) return status;
     for (ae_ticket **at = &run->first; *at && !status;) {
         ae_ticket *t = *at;
         ae_prompt_run *p = free_prompt(run);

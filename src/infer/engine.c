@@ -8,6 +8,7 @@ aerie_status ae_engine_open(ae_engine **out, const ae_engine_options *options, a
     if (!e) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for an engine");
     e->options = *options;
     if (e->options.max_batch <= 0) e->options.max_batch = 512;
+    if (e->options.kv_ahead <= 0) e->options.kv_ahead = 256;
     if (e->options.max_sequences <= 0) e->options.max_sequences = 32;
     if (e->options.max_batch < e->options.max_sequences)
         e->options.max_batch = e->options.max_sequences;

@@ -33,8 +33,11 @@ typedef struct {
      * or patience times what the replies alone would take, whichever is more. patience 0: prompts
      * fill the pass, which is the fastest where nobody looks on. */
     double patience, unnoticed;
-    int64_t kv_positions; /* that all requests under way may take together; who might need more than
-                           * is left waits. 0: no bound */
+    int64_t kv_positions; /* that all requests under way may take together: who has no room waits,
+                           * and where replies grow past it the youngest gives its own up for a
+                           * while (room.c). 0: no bound */
+    int64_t kv_ahead;     /* of which a request must find so many for its reply before it is let in;
+                           * 0: 256 */
     bool score_in_cache;  /* texts that are scored keep keys and values in kv_type, as replies do;
                            * otherwise in float32, and ae_engine_log_probs() and _logits() read a
                            * text at once */
@@ -146,6 +149,7 @@ typedef struct {
     double prompt_seconds, reply_seconds; /* a mixed pass counts by its tokens */
     int64_t reused;                       /* prompt tokens that the prefix cache held */
     int64_t drafted, accepted;            /* tokens guessed and run, and those that held */
+    int64_t put_out; /* times that a request gave its positions up for a while */
     int64_t passes, pass_tokens;
 } ae_engine_stats;
 
@@ -175,7 +179,7 @@ void ae_run_cancel(ae_run *run, int64_t name);
 void ae_run_rest(ae_run *run, int64_t name, int64_t reply, bool rests);
 /* The request that was let in last; -1: none is. */
 int64_t ae_run_youngest(const ae_run *run);
-/* Positions that the requests under way may take. */
+/* Positions that the requests under way take, or may take where they cannot give them up. */
 int64_t ae_run_reserved(const ae_run *run);
 
 /* Runs all requests to their end. `stats` may be NULL. */

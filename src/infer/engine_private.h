@@ -22,7 +22,8 @@ struct ae_engine {
 typedef struct ae_ticket ae_ticket;
 struct ae_ticket {
     ae_request request;
-    int64_t name, reserved;
+    int64_t name;
+    int64_t reserved; /* the most positions that it may take */
     ae_dtype kv_type;
     int64_t cost;    /* of a position, in positions of the engine's own type */
     bool has_waited; /* for another prompt, once; then: */
@@ -42,10 +43,14 @@ typedef struct {
     ae_chance *chances; /* [n_prompt - 1, tops]; NULL: none are wanted, or they were handed on */
     int tops;
     int64_t n_replies, replies_left;
+    struct ae_reply_run *reply; /* the only one, once it has begun; NULL where there are several */
+    bool yields;                /* may be put out (room.c) */
+    bool is_out;                /* has given its positions up: kv is NULL */
+    bool is_returning;          /* its reply's text is read again; fed counts its tokens */
     bool in_use;
 } ae_prompt_run;
 
-typedef struct {
+typedef struct ae_reply_run {
     ae_prompt_run *prompt;
     int64_t reply;
     ae_kv *kv; /* the prompt's own when it has one reply; else a branch, owned */
@@ -108,7 +113,7 @@ struct ae_run {
     bool has_temperature;
     ae_engine_events events;
     ae_engine_stats *stats;
-    int64_t n_let_in, reserved;
+    int64_t n_let_in;
     ae_prompt_run *prompts; /* [max_sequences] */
     ae_reply_run *replies;  /* [max_sequences] */
     int64_t max_batch, max_sequences;
@@ -141,6 +146,34 @@ void ae_run_keep(const ae_run *run, const ae_prompt_run *p, const int32_t *ids, 
                  const ae_kv *kv, ae_chance *chances);
 /* Lets in who waits and can be. Fails where a request fails that nobody hears of. */
 aerie_status ae_run_admit(ae_run *run, aerie_error *err);
+/* What earlier texts hold of ids [n]. */
+ae_prefix_found ae_run_earlier(const ae_run *run, const ae_ticket *t, const int32_t *ids,
+                               int64_t n);
+
+/* ---- room.c */
+bool ae_run_yields(const ae_request *r); /* whether it may be put out */
+/* Whether there is room for a request whose text has that length, after slow readers were put out
+ * for it. */
+bool ae_run_find_room(ae_run *run, const ae_ticket *t, int64_t length);
+/* Puts out who has to go so that the replies of the next pass have room. */
+void ae_run_keep_within(ae_run *run);
+/* Lets those come back for whom there is room; *all: nobody is out but who rests. */
+aerie_status ae_run_bring_back(ae_run *run, bool *all, aerie_error *err);
+/* Positions that guesses may take in the next pass. */
+int64_t ae_run_spare(const ae_run *run);
+
+/* Whether the reply's next token can be computed. */
+static inline bool ae_reply_is_awake(const ae_reply_run *r)
+{
+    return r->in_use && !r->rests && !r->prompt->is_out && !r->prompt->is_returning;
+}
+/* Tokens of a prompt, or of a reply that returns, that are to be read. */
+static inline int64_t ae_prompt_left(const ae_prompt_run *p)
+{
+    if (!p->in_use || p->is_out) return 0;
+    return (p->is_returning ? (int64_t)p->reply->history.len - 1 : p->request->n_prompt) - p->fed;
+}
+
 /* Replies being decoded, and those that prompts under way will start. */
 int64_t ae_run_sequences(const ae_run *run);
 /* 0: nothing is wanted of the prompt's own tokens; else as ae_chances_of() has it. */

@@ -65,7 +65,7 @@ static void send_all(ae_run *run, int64_t room)
 {
     for (int64_t i = 0; i < run->max_sequences; i++) {
         ae_reply_run *r = &run->replies[i];
-        if (!r->in_use || r->rests) continue;
+        if (!ae_reply_is_awake(r)) continue;
         r->guess.sent = ae_min64(r->guess.n, room);
         room -= r->guess.sent;
     }
@@ -80,7 +80,7 @@ double ae_run_guess(ae_run *run, bool prompts_wait)
     if (!ae_run_looks_up(run) && !ae_run_drafts(run)) return 0;
     for (int64_t i = 0; i < run->max_sequences; i++) {
         ae_reply_run *r = &run->replies[i];
-        if (!r->in_use || r->rests) continue;
+        if (!ae_reply_is_awake(r)) continue;
         guess_by_past(run, r);
         if (wants_draft(r)) ps->wanting[n_wanting++] = r;
         ps->guesses[n] = &r->guess;
@@ -90,10 +90,10 @@ double ae_run_guess(ae_run *run, bool prompts_wait)
     if (prompts_wait && !o->speculate_always) return 0;
     if (ae_run_drafts(run) && n_wanting > 0)
         seconds = guess_by_draft(run, ps->wanting, ps->most, n_wanting);
+    int64_t room = ae_min64(run->max_batch - n, ae_run_spare(run));
     if (o->speculate_always)
-        send_all(run, run->max_batch - n);
+        send_all(run, room);
     else
-        ae_speculation_plan(&run->engine->speculation, ps->guesses, ps->rates, n,
-                            run->max_batch - n);
+        ae_speculation_plan(&run->engine->speculation, ps->guesses, ps->rates, n, room);
     return seconds;
 }

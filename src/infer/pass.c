@@ -40,16 +40,6 @@ static void pack_reply(ae_pass *ps, ae_reply_run *r)
     want_last(ps, part, 1 + r->guess.sent);
 }
 
-static int64_t left_of(const ae_prompt_run *p)
-{
-    return p->request->n_prompt - p->fed;
-}
-
-static bool is_read(const ae_prompt_run *p)
-{
-    return !p->in_use || left_of(p) <= 0;
-}
-
 /* Prompts that are not read yet: the one let in first, then those with the
  * fewest tokens left. */
 static int64_t order_prompts(ae_run *run)
@@ -58,11 +48,11 @@ static int64_t order_prompts(ae_run *run)
     int64_t n = 0, first = 0;
     for (int64_t i = 0; i < run->max_sequences; i++) {
         ae_prompt_run *p = &run->prompts[i];
-        if (is_read(p)) continue;
+        if (ae_prompt_left(p) <= 0) continue;
         int64_t at = n++;
-        for (; at > 0 &&
-               (left_of(waiting[at - 1]) > left_of(p) ||
-                (left_of(waiting[at - 1]) == left_of(p) && waiting[at - 1]->number > p->number));
+        for (; at > 0 && (ae_prompt_left(waiting[at - 1]) > ae_prompt_left(p) ||
+                          (ae_prompt_left(waiting[at - 1]) == ae_prompt_left(p) &&
+                           waiting[at - 1]->number > p->number));
              at--)
             waiting[at] = waiting[at - 1];
         waiting[at] = p;
@@ -78,8 +68,7 @@ static int64_t order_prompts(ae_run *run)
 static int64_t awake_replies(const ae_run *run)
 {
     int64_t n = 0;
-    for (int64_t i = 0; i < run->max_sequences; i++)
-        n += run->replies[i].in_use && !run->replies[i].rests;
+    for (int64_t i = 0; i < run->max_sequences; i++) n += ae_reply_is_awake(&run->replies[i]);
     return n;
 }
 
@@ -108,11 +97,14 @@ static int64_t room_for_prompts(const ae_run *run)
 static int64_t pack_prompt(ae_run *run, ae_prompt_run *p, int64_t most)
 {
     ae_pass *ps = &run->pass;
-    int64_t n = ae_min64(left_of(p), most);
+    int64_t n = ae_min64(ae_prompt_left(p), most);
     if (n <= 0) return 0;
-    ae_pass_part *part = pack(ps, p, true, p->kv, p->request->prompt + p->fed, n);
+    const int32_t *ids = p->is_returning ? p->reply->history.data : p->request->prompt;
+    ae_pass_part *part = pack(ps, p, true, p->kv, ids + p->fed, n);
     ps->n_prompt += n;
-    if (n == left_of(p) && p->request->wants == AE_WANT_REPLIES) want_last(ps, part, 1);
+    /* A reply that returns has drawn from the row after what is read. */
+    if (n == ae_prompt_left(p) && p->request->wants == AE_WANT_REPLIES && !p->is_returning)
+        want_last(ps, part, 1);
     return n;
 }
 
@@ -124,14 +116,9 @@ static void pack_prompts(ae_run *run)
     ae_pass *ps = &run->pass;
     int64_t n = order_prompts(run), room = room_for_prompts(run), others = 0;
     if (n == 0 || room <= 0) return;
-    for (int64_t i = 1; i < n; i++) others += left_of(ps->waiting[i]);
+    for (int64_t i = 1; i < n; i++) others += ae_prompt_left(ps->waiting[i]);
     room -= pack_prompt(run, ps->waiting[0], room - ae_min64(others, room / 2));
     for (int64_t i = 1; i < n && room > 0; i++) room -= pack_prompt(run, ps->waiting[i], room);
-}
-
-static bool is_awake(const ae_reply_run *r)
-{
-    return r->in_use && !r->rests;
 }
 
 static bool of_one_net(const ae_reply_run *a, const ae_reply_run *b)
@@ -144,11 +131,11 @@ static void pack_all(ae_run *run)
 {
     const ae_reply_run *replies = run->replies;
     for (int64_t i = 0; i < run->max_sequences; i++) {
-        bool is_packed = !is_awake(&replies[i]);
+        bool is_packed = !ae_reply_is_awake(&replies[i]);
         for (int64_t j = 0; j < i && !is_packed; j++)
-            is_packed = is_awake(&replies[j]) && of_one_net(&replies[j], &replies[i]);
+            is_packed = ae_reply_is_awake(&replies[j]) && of_one_net(&replies[j], &replies[i]);
         for (int64_t j = i; j < run->max_sequences && !is_packed; j++)
-            if (is_awake(&replies[j]) && of_one_net(&replies[j], &replies[i]))
+            if (ae_reply_is_awake(&replies[j]) && of_one_net(&replies[j], &replies[i]))
                 pack_reply(&run->pass, &run->replies[j]);
     }
     pack_prompts(run);
@@ -204,7 +191,7 @@ static aerie_status use_states(ae_run *run, ae_prompt_run *p, const ae_tensor *h
                                int64_t first_row, int64_t n, aerie_error *err)
 {
     const ae_engine_events *to = &run->events;
-    bool is_read_now = left_of(p) == 0;
+    bool is_read_now = ae_prompt_left(p) == 0;
     if (p->request->wants == AE_WANT_HIDDEN && to->hidden)
         to->hidden(to->user, p->index, p->fed - n, n, ae_f32(hidden) + first_row * hidden->cols);
     if (p->request->wants == AE_WANT_SCORE && is_read_now) {
@@ -243,11 +230,15 @@ static aerie_status use_prompt(ae_run *run, ae_prompt_run *p, const ae_tensor *h
 {
     aerie_status status = AERIE_OK;
     p->fed += s->n;
+    if (p->is_returning) {
+        p->is_returning = ae_prompt_left(p) > 0;
+        return AERIE_OK;
+    }
     if (p->chances) status = find_chances(run, p, hidden, s->first, s->n, err);
     if (status) return status;
     if (p->request->wants != AE_WANT_REPLIES)
         return use_states(run, p, hidden, s->first, s->n, err);
-    return left_of(p) > 0 ? AERIE_OK : start_replies(run, p, logits, err);
+    return ae_prompt_left(p) > 0 ? AERIE_OK : start_replies(run, p, logits, err);
 }
 
 /* logits: of the part's wanted rows. What goes wrong with it is its request's alone. */
@@ -338,8 +329,7 @@ static aerie_status forward(ae_run *run, const ae_tensor **hidden_states, ae_ten
 static bool prompts_wait(const ae_run *run)
 {
     for (int64_t i = 0; i < run->max_sequences; i++)
-        if (run->prompts[i].in_use && run->prompts[i].fed < run->prompts[i].request->n_prompt)
-            return true;
+        if (ae_prompt_left(&run->prompts[i]) > 0) return true;
     return false;
 }
 

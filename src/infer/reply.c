@@ -118,6 +118,7 @@ aerie_status ae_reply_start(ae_run *run, ae_prompt_run *p, int64_t index, const 
                          .owns_kv = p->n_replies > 1,
                          .held = request->n_prompt,
                          .in_use = true };
+    if (p->n_replies == 1) p->reply = r;
     ae_rng_seed(&r->rng, ae_mix64(request->seed) + (uint64_t)index);
     ae_hit_rates_start(&r->rates);
     ae_ids_add_all(&r->history, request->prompt, (size_t)request->n_prompt);

@@ -211,7 +211,6 @@ void ae_run_end_prompt(ae_run *run, ae_prompt_run *p, aerie_status status, const
     *p = (ae_prompt_run){ 0 };
     if (over.owns_kv) ae_kv_free(over.kv);
     ae_free(over.chances);
-    run->reserved -= over.ticket->reserved;
     ae_free(over.ticket);
     if (run->events.done) run->events.done(run->events.user, over.index, status, why);
 }
@@ -266,22 +265,16 @@ int64_t ae_run_youngest(const ae_run *run)
     const ae_prompt_run *youngest = NULL;
     for (int64_t i = 0; i < run->max_sequences; i++) {
         const ae_prompt_run *p = &run->prompts[i];
-        if (p->in_use && (!youngest || p->number > youngest->number)) youngest = p;
+        if (p->in_use && !p->is_out && (!youngest || p->number > youngest->number)) youngest = p;
     }
     return youngest ? youngest->index : -1;
-}
-
-int64_t ae_run_reserved(const ae_run *run)
-{
-    return run->reserved;
 }
 
 static bool is_ready(const ae_run *run)
 {
     for (int64_t i = 0; i < run->max_sequences; i++) {
-        const ae_prompt_run *p = &run->prompts[i];
-        if (run->replies[i].in_use && !run->replies[i].rests) return true;
-        if (p->in_use && p->fed < p->request->n_prompt) return true;
+        if (ae_reply_is_awake(&run->replies[i])) return true;
+        if (ae_prompt_left(&run->prompts[i]) > 0) return true;
     }
     return false;
 }
@@ -289,6 +282,7 @@ static bool is_ready(const ae_run *run)
 aerie_status ae_run_step(ae_run *run, bool *more, aerie_error *err)
 {
     aerie_status status = ae_run_admit(run, err);
+    ae_run_keep_within(run);
     *more = !status && is_ready(run);
     if (*more) status = ae_run_pass(run, err);
     return status;

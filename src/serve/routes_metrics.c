@@ -31,7 +31,8 @@ static const struct {
     { "passes_total", "counter", "passes through the model" },
     { "prompt_seconds_total", "counter", "seconds of passes, spent on prompts" },
     { "reply_seconds_total", "counter", "seconds of passes, spent on replies" },
-    { "cache_tokens", "gauge", "positions that running asks may take" },
+    { "cache_tokens", "gauge", "positions that running asks take" },
+    { "rested_for_room_total", "counter", "times that a reply rested because those ran out" },
     { "prefix_tokens", "gauge", "positions kept of earlier texts" },
     { "model_bytes", "gauge", "memory that the model may take" },
 };
@@ -40,12 +41,24 @@ static double of_model(size_t i, const aerie_place_info *m)
 {
     const aerie_engine_stats *s = &m->stats;
     const double values[AE_COUNT(of_models)] = {
-        (double)s->asks,           (double)s->refused,         (double)s->cancelled,
-        (double)s->failed,         (double)s->running,         (double)s->waiting,
-        (double)s->prompt_tokens,  (double)s->reused_tokens,   (double)s->reply_tokens,
-        (double)s->drafted_tokens, (double)s->accepted_tokens, (double)s->passes,
-        s->prompt_seconds,         s->reply_seconds,           (double)s->cache_tokens,
-        (double)s->prefix_tokens,  (double)m->bytes,
+        (double)s->asks,
+        (double)s->refused,
+        (double)s->cancelled,
+        (double)s->failed,
+        (double)s->running,
+        (double)s->waiting,
+        (double)s->prompt_tokens,
+        (double)s->reused_tokens,
+        (double)s->reply_tokens,
+        (double)s->drafted_tokens,
+        (double)s->accepted_tokens,
+        (double)s->passes,
+        s->prompt_seconds,
+        s->reply_seconds,
+        (double)s->cache_tokens,
+        (double)s->rested_for_room,
+        (double)s->prefix_tokens,
+        (double)m->bytes,
     };
     return values[i];
 }

@@ -395,6 +395,84 @@ static void drawn_tokens_have_the_log_probability_of_the_whole_text(void **state
     }
 }
 
+typedef struct {
+    replies *out;
+    ae_run *run;
+    int64_t done;
+} crowd;
+
+static bool keep_or_rest(void *user, int64_t request, int64_t reply, int32_t id)
+{
+    crowd *c = user;
+    /* A reader that stops reading after a token. */
+    if (request == 0 && c->out->n[0][0] == 0) ae_run_rest(c->run, 0, -1, true);
+    return keep(c->out, request, reply, id);
+}
+
+static void note_done(void *user, int64_t request, aerie_status status, const aerie_error *why)
+{
+    crowd *c = user;
+    (void)request;
+    if (status) fail_msg("%s", why ? why->message : "cancelled");
+    c->done++;
+}
+
+static void step_all(ae_run *run)
+{
+    aerie_error err = { 0 };
+    for (bool more = true; more;)
+        if (ae_run_step(run, &more, &err)) fail_msg("%s", err.message);
+}
+
+/* All requests, the first of which rests after a token until all others are done. Returns how
+ * often one was put out. */
+static int64_t run_within(const world *w, ae_engine_options o, replies *out)
+{
+    aerie_error err = { 0 };
+    ae_engine *e;
+    ae_engine_stats stats = { 0 };
+    crowd c = { .out = out };
+    const ae_engine_events events = { .user = &c, .token = keep_or_rest, .done = note_done };
+    o.device = w->device;
+    o.net = ae_model_net(w->model);
+    memset(out, 0, sizeof *out);
+    assert_int_equal(ae_engine_open(&e, &o, &err), AERIE_OK);
+    assert_int_equal(ae_run_open(&c.run, e, &events, &stats, &err), AERIE_OK);
+    for (int i = 0; i < N_PROMPTS; i++) {
+        ae_request r = request_of(w, i, 1);
+        r.max_tokens = MAX_NEW;
+        assert_int_equal(ae_run_submit(c.run, &r, i, &err), AERIE_OK);
+    }
+    step_all(c.run);
+    assert_int_equal(c.done, N_PROMPTS - 1);
+    ae_run_rest(c.run, 0, -1, false);
+    step_all(c.run);
+    assert_int_equal(c.done, N_PROMPTS);
+    assert_int_equal(ae_run_reserved(c.run), 0);
+    ae_run_close(c.run);
+    ae_engine_close(e);
+    return stats.put_out;
+}
+
+static void who_is_put_out_says_the_same(void **state)
+{
+    static replies free, bound;
+    static const int64_t positions[] = { 55, 80, 130 };
+    assert_int_equal(run_within(*state, (ae_engine_options){ .max_sequences = 8 }, &free), 0);
+    for (size_t i = 0; i < AE_COUNT(positions); i++)
+        for (int64_t kept = 0; kept <= 200; kept += 100)
+            for (int always = 0; always < 2; always++) {
+                const ae_engine_options o = { .max_sequences = 8,
+                                              .max_batch = 20,
+                                              .kv_positions = positions[i],
+                                              .kv_ahead = 1,
+                                              .prefix_cache_positions = kept,
+                                              .speculate_always = always };
+                assert_true(run_within(*state, o, &bound) > 0);
+                assert_memory_equal(&free, &bound, sizeof free);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +483,7 @@ int main(void)
         cmocka_unit_test(wrong_requests_and_interrupts_are_sentences),
         cmocka_unit_test(the_context_ends_a_reply),
         cmocka_unit_test(running_out_of_memory_is_a_status),
+        cmocka_unit_test(who_is_put_out_says_the_same),
         cmocka_unit_test(drawn_tokens_have_the_log_probability_of_the_whole_text),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
