@@ -235,7 +235,7 @@ typedef struct {
     int64_t running, waiting;                      /* asks */
     int64_t cache_tokens;                          /* positions that those who run take */
     uint64_t rested_for_room; /* times that a reply had to rest because cache_tokens ran out */
-    int64_t prefix_tokens;                         /* kept */
+    int64_t prefix_tokens;    /* kept */
 } aerie_engine_stats;
 AERIE_API void aerie_engine_get_stats(aerie_engine *e, aerie_engine_stats *out);
 

@@ -11,7 +11,7 @@ enum { MAX_KEYS = 256 };
 typedef struct {
     cli_list hosts, keys, names, origins;
     const char *key_file, *models;
-    int64_t port, drain, ctx, parallel, cache, most;
+    int64_t port, drain, ctx, parallel, cache, queue, most;
     double keep_alive, memory;
     bool no_key;
     char *file_keys[MAX_KEYS]; /* owned */
@@ -81,6 +81,7 @@ static aerie_status serve(serve_words *w, const cli_common *common, aerie_error 
                                  .context = w->ctx,
                                  .parallel = w->parallel,
                                  .cache_tokens = w->cache,
+                                 .max_queue = w->queue,
                                  .memory_bytes = (uint64_t)(w->memory * 1e9),
                                  .max_models = w->most,
                                  .keep_alive = w->keep_alive,
@@ -116,6 +117,8 @@ int cli_serve(int argc, char **argv)
         { "--parallel", 0, CLI_INT, &w.parallel, "N", "replies at once of a model (default 32)" },
         { "--cache", 0, CLI_INT, &w.cache, "TOKENS",
           "that those replies may take together (default: 4 contexts)" },
+        { "--queue", 0, CLI_INT, &w.queue, "N",
+          "requests that may wait for a model; more are told to come back (default 512)" },
         CLI_KV(&common),
         { "--memory", 0, CLI_FLOAT, &w.memory, "GB",
           "for all open models (default: most of what there is)" },

@@ -71,10 +71,21 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 /* No descriptors are left: who waits in the backlog is served when some come free. */
 static void on_accept_failed(struct evconnlistener *l, void *user)
 {
+    enum { SAID_AGAIN = 60 };
+    const char *why = strerror(errno);
     ae_httpd *h = user;
     struct timeval soon = { .tv_usec = 100000 };
+    double now = ae_clock_seconds();
     evconnlistener_disable(l);
     event_add(h->pause, &soon);
+    h->counts.starved++;
+    if (h->complained > 0 && now - h->complained < SAID_AGAIN) return;
+    h->complained = now;
+    ae_log(
+        AERIE_LOG_WARNING,
+        "no connection can be accepted (%s); %lld are open, others wait. Raise the limit of open "
+        "files (ulimit -n, LimitNOFILE=), or lower the server's of connections",
+        why, (long long)h->counts.connections);
 }
 
 static int port_of(evutil_socket_t fd)

@@ -52,6 +52,7 @@ void ae_httpd_drain(ae_httpd *h, ae_loop_fn *done, void *user);
 
 typedef struct {
     int64_t connections, accepted, refused, requests, vanished; /* now; since the start */
+    int64_t starved; /* times that there was no descriptor for a connection */
     int64_t bytes_in, bytes_out;
 } ae_httpd_counts;
 ae_httpd_counts ae_httpd_count(const ae_httpd *h);

@@ -16,6 +16,7 @@ struct ae_httpd {
     struct evconnlistener *listeners[8];
     int n_listeners;
     struct event *pause; /* accepting rests after the system had no more descriptors */
+    double complained;   /* when that was last said */
     ae_exchange *first;  /* all connections */
     ae_httpd_counts counts;
     bool draining;

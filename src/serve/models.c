@@ -32,6 +32,7 @@ void ae_models_place(const ae_server *s, const aerie_stored *stored, aerie_place
                    .n_adapters = (int)stored->n_adapters },
         .engine = { .context = context,
                     .parallel = o->parallel,
+                    .max_queue = o->max_queue,
                     .cache_tokens = o->cache_tokens ? o->cache_tokens : 4 * context },
     };
 }

@@ -97,6 +97,8 @@ static void add_server(ae_bytes *out, ae_server *s)
     value(out, "connections", (double)c.connections);
     head(out, "connections_total", "counter", "connections accepted");
     value(out, "connections_total", (double)c.accepted);
+    head(out, "connections_starved_total", "counter", "times that no descriptor was left for one");
+    value(out, "connections_starved_total", (double)c.starved);
     head(out, "http_requests_total", "counter", "requests whose head was whole");
     value(out, "http_requests_total", (double)c.requests);
     head(out, "http_refused_total", "counter", "messages that were no good request");

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 typedef struct {
     ae_server server;
@@ -49,6 +50,26 @@ static aerie_status watch_signals(running *r, aerie_error *err)
         !event_add(r->terminate, NULL))
         return AERIE_OK;
     return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the server's events");
+}
+
+/* As many descriptors as connections may want, of those that the system allows. */
+static void take_descriptors(const ae_serve_options *o)
+{
+    enum {
+        OTHERS = 256,
+        DEFAULT_CONNECTIONS = 4096
+    }; /* files of models, and what libraries open */
+    rlim_t wanted =
+        (rlim_t)(o->max_connections > 0 ? o->max_connections : DEFAULT_CONNECTIONS) + OTHERS;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted) return;
+    limit.rlim_cur =
+        limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted ? wanted : limit.rlim_max;
+    if (!setrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur >= wanted) return;
+    ae_log(AERIE_LOG_WARNING,
+           "the system allows %lld open files; connections past about %lld wait until others end "
+           "(raise it by ulimit -n, or LimitNOFILE= of a unit)",
+           (long long)limit.rlim_cur, (long long)limit.rlim_cur - 64);
 }
 
 /* An address that others can reach wants a key, or the owner's word that it needs none. */
@@ -130,6 +151,7 @@ aerie_status ae_serve(const ae_serve_options *options, aerie_error *err)
 {
     running r = { .server = { .options = options } };
     int port;
+    take_descriptors(options);
     aerie_status status = open_server(&r, err);
     if (!status) status = listen_all(&r, &port, err);
     if (!status) {

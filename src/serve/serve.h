@@ -27,6 +27,7 @@ typedef struct {
     int64_t context;       /* the most that a request may ask for; 0: 4096, or the model's own */
     int64_t parallel;      /* replies at once of a model; 0: 32 */
     int64_t cache_tokens;  /* that they may hold together; 0: 4 contexts */
+    int64_t max_queue;     /* requests that may wait for a model; 0: 512 */
     uint64_t memory_bytes; /* of all models; 0: most of what there is */
     int64_t max_models;    /* 0: no bound but the memory */
     double keep_alive;     /* seconds; 0: 300 */

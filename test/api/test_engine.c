@@ -575,7 +575,7 @@ static void wrong_asks_are_sentences(void **state)
         { .messages = "[{\"role\":\"user\",\"content\":\"\"}]", .continue_final = true },
         { .text = "a", .stop = empty, .n_stop = 1 },
         { .text = "a", .top_logprobs = 21 },
-        { .text = "a", .n_replies = 17 },
+        { .text = "a", .n_replies = 33 },
         { .text = "a", .context = 1 << 20 },
         { .text = "a", .bias = &outside, .n_bias = 1 },
         { .text = "a", .sampling = &hot },

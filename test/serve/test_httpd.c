@@ -1,11 +1,13 @@
 /* test_httpd.c -- a server on loopback and a client of bare sockets: framing, limits, and clients
  * that leave. */
+#include "aerie/log.h"
 #include "scratch.h"
 #include "serve/httpd.h"
 
 #include <arpa/inet.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -306,6 +308,41 @@ static void there_is_a_most_of_connections(void **state)
     for (int i = 0; i < 3; i++) close(fds[i]);
 }
 
+static atomic_int warnings;
+
+static void count_warning(void *user, aerie_log_level level, const char *message)
+{
+    (void)user;
+    if (level == AERIE_LOG_WARNING && strstr(message, "no connection can be accepted"))
+        atomic_fetch_add(&warnings, 1);
+}
+
+/* Who comes when the process has no descriptor left waits, and is answered when there is one. */
+static void without_descriptors_clients_wait(void **state)
+{
+    struct rlimit before, tight;
+    (void)state;
+    aerie_log_set(count_warning, NULL);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int next = dup(0); /* what the client's socket will be, the last */
+    close(next);
+    tight = before;
+    tight.rlim_cur = (rlim_t)next + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    int fd = dial();
+    assert_int_equal(fd, next);
+    say(fd, "GET /stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    wait_for(&warnings, 1);
+    usleep(300000);
+    assert_int_equal(atomic_load(&warnings), 1); /* said once, not at each try */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    char *reply = hear(fd, NULL);
+    assert_non_null(strstr(reply, "two"));
+    ae_free(reply);
+    close(fd);
+    aerie_log_set(NULL, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +354,7 @@ int main(void)
         cmocka_unit_test(a_client_that_leaves_is_noticed),
         cmocka_unit_test(a_slow_reader_makes_the_writer_rest),
         cmocka_unit_test(there_is_a_most_of_connections),
+        cmocka_unit_test(without_descriptors_clients_wait),
     };
     return cmocka_run_group_tests(tests, start, end);
 }
