@@ -53,6 +53,23 @@ AERIE_API aerie_status aerie_judge_open(aerie_judge **out, const aerie_judge_opt
                                         aerie_error *err);
 AERIE_API void aerie_judge_close(aerie_judge *j); /* NULL is fine */
 
+/* What became of two replies, from the verdicts in both orders. */
+typedef enum {
+    AERIE_PAIR_WITHOUT, /* a verdict is missing */
+    AERIE_PAIR_FIRST,   /* the same reply wins in both orders */
+    AERIE_PAIR_SECOND,
+    AERIE_PAIR_TIED,      /* neither does in either, or the replies are alike */
+    AERIE_PAIR_HALF_TIED, /* a winner in one order, neither in the other */
+    AERIE_PAIR_TURNED     /* another winner when the order turns: the place decided */
+} aerie_pair_outcome;
+
+typedef struct {
+    int64_t row;       /* of the data, from 0; rows that were left out count */
+    int first, second; /* replies of the row, from 0 */
+    aerie_pair_outcome outcome;
+} aerie_label_pair;
+typedef void aerie_label_pair_fn(void *user, const aerie_label_pair *pair);
+
 typedef struct {
     const char *const *paths; /* of data: prompts with responses, pairs, scored or ranked answers */
     size_t n_paths;
@@ -65,6 +82,7 @@ typedef struct {
     int low, high;     /* marks; both 0: 1 to 10, of a local model 1 to 9 */
     /* Called after every verdict; false stops with AERIE_INTERRUPTED. */
     bool (*progress)(void *user, int64_t n_done, int64_t n_questions);
+    aerie_label_pair_fn *on_pair; /* told of every pair, in the data's order, at the end; or NULL */
     void *user;
 } aerie_label_options;
 

@@ -144,6 +144,7 @@ aerie_status aerie_label(aerie_judge *judge, const aerie_label_options *o,
                                                          : judge->model ? 9
                                                                         : 10 },
                                        .progress = o->progress,
+                                       .on_pair = o->on_pair,
                                        .user = o->user };
     ae_label_summary sums = { 0 };
     aerie_status status;

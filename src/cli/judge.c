@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/judge.h"
 #include "cli/jsonl.h"
+#include "cli/sides.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -63,27 +64,13 @@ static aerie_status ask_child(void *user, const char *line, aerie_judge_answer_f
     return AERIE_OK;
 }
 
-static void trim_end(ae_bytes *text)
-{
-    while (text->len > 0 && strchr(" \t\r\n", text->data[text->len - 1]))
-        text->data[--text->len] = '\0';
-}
-
-static bool is_address(const char *word)
-{
-    return !strncmp(word, "http://", 7) || !strncmp(word, "https://", 8);
-}
-
 static aerie_status read_key(label_call *c, aerie_error *err)
 {
     aerie_status status;
 
     c->asked.key = cli_judge_key();
     if (!c->key_file) return AERIE_OK;
-    status = ae_file_read(&c->key, c->key_file, 1 << 16, err);
-    trim_end(&c->key);
-    if (!status && c->key.len == 0)
-        status = aerie_fail(err, AERIE_BAD_FILE, "%s: the key's file is empty", c->key_file);
+    status = cli_read_key(&c->key, c->key_file, err);
     c->asked.key = c->key.data;
     return status;
 }
@@ -97,7 +84,7 @@ static aerie_status choose_judge(label_call *c, aerie_error *err)
         c->asked.program = ask_child;
         c->asked.program_user = c;
         c->asked.program_name = c->command;
-    } else if (is_address(c->judge)) {
+    } else if (cli_is_address(c->judge)) {
         c->asked.url = c->judge;
         status = read_key(c, err);
     } else {
@@ -242,7 +229,7 @@ static int read_words(label_call *c)
     if ((c->judge != NULL) == (c->command != NULL))
         return cli_misused("give the judge: --judge URL with --model NAME, --judge MODEL, or "
                            "--command PROGRAM");
-    if (c->judge && is_address(c->judge) && !c->asked.model)
+    if (c->judge && cli_is_address(c->judge) && !c->asked.model)
         return cli_misused("give --model NAME, as the server at %s calls it", c->judge);
     if (!c->label.out_path) return cli_misused("give the output: -o FILE.jsonl");
     c->label.scores = c->how && !strcmp(c->how, "scores");

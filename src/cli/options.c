@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_COMMON = 8, MAX_OPTIONS = 64 };
+enum { N_COMMON = 8, MAX_OPTIONS = 96 };
 
 /* The common options, pointing into *c. */
 static void common_options(cli_option out[N_COMMON], cli_common *c)

@@ -237,6 +237,17 @@ static aerie_status ask_all(labelling *l, aerie_error *err)
 
 /* ---- the output ---- */
 
+static void tell_of_pairs(const labelling *l, const ae_label_row *row, const ae_label_result *r)
+{
+    int64_t n = ae_label_n_questions(&l->task, row->n) / 2;
+
+    for (int64_t p = 0; p < n; p++) {
+        ae_label_question q = ae_label_question_at(&l->task, row->n, 2 * p);
+        const aerie_label_pair pair = { row->index, q.a, q.b, r->outcomes[p] };
+        l->options->on_pair(l->options->user, &pair);
+    }
+}
+
 static aerie_status write_row(labelling *l, ae_file_writer *w, const ae_label_row *row,
                               aerie_error *err)
 {
@@ -254,6 +265,7 @@ static aerie_status write_row(labelling *l, ae_file_writer *w, const ae_label_ro
     }
     status = ae_label_row_result(&result, row, &l->task, verdicts, &l->sums, &l->arena, err);
     if (status) return status;
+    if (l->options->on_pair && l->task.kind == AE_JUDGE_PAIR) tell_of_pairs(l, row, &result);
     return ae_label_write_row(w, row, l->options, l->judge->name, &result, &l->sums.n_written, err);
 }
 

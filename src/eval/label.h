@@ -13,6 +13,7 @@
 #ifndef AE_EVAL_LABEL_H
 #define AE_EVAL_LABEL_H
 
+#include "aerie/judge.h"
 #include "eval/judge.h"
 
 typedef struct {
@@ -25,6 +26,7 @@ typedef struct {
     ae_judge_task task;
     /* Called after every verdict; false: AERIE_INTERRUPTED. May be NULL. */
     bool (*progress)(void *user, int64_t n_done, int64_t n_questions);
+    aerie_label_pair_fn *on_pair; /* may be NULL */
     void *user;
 } ae_label_options;
 
@@ -49,14 +51,6 @@ aerie_status ae_label(ae_judge *judge, const ae_label_options *options, ae_label
                       aerie_error *err);
 
 /* The outcome of a pair from its two verdicts: of (first, second), then of (second, first). */
-typedef enum {
-    AE_PAIR_WITHOUT, /* a verdict is missing */
-    AE_PAIR_FIRST,
-    AE_PAIR_SECOND,
-    AE_PAIR_TIED,
-    AE_PAIR_HALF_TIED, /* one order names a winner, the other none */
-    AE_PAIR_TURNED     /* another winner when the order turns: the place decided, not the reply */
-} ae_pair_outcome;
-ae_pair_outcome ae_pair_outcome_of(char in_order, char turned);
+aerie_pair_outcome ae_pair_outcome_of(char in_order, char turned);
 
 #endif

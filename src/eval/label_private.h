@@ -43,7 +43,7 @@ typedef struct {
 typedef struct {
     double score[AE_LABEL_MAX_REPLIES];
     bool has_score[AE_LABEL_MAX_REPLIES];
-    ae_pair_outcome *outcomes; /* [n (n - 1) / 2]; pairs */
+    aerie_pair_outcome *outcomes; /* [n (n - 1) / 2]; pairs */
 } ae_label_result;
 
 /* Of a row's verdicts, in the order of its questions; sums go to *sums. The memory is the arena's.

@@ -44,14 +44,14 @@ ae_judge_case ae_label_case(const ae_label_row *row, ae_label_question q)
                             .b = q.b < 0 ? NULL : json_incref(ae_label_reply(row, q.b)) };
 }
 
-ae_pair_outcome ae_pair_outcome_of(char in_order, char turned)
+aerie_pair_outcome ae_pair_outcome_of(char in_order, char turned)
 {
     char as_first = turned == 'A' ? 'B' : turned == 'B' ? 'A' : turned;
 
-    if (!in_order || !turned) return AE_PAIR_WITHOUT;
+    if (!in_order || !turned) return AERIE_PAIR_WITHOUT;
     if (in_order == as_first)
-        return in_order == 'C' ? AE_PAIR_TIED : in_order == 'A' ? AE_PAIR_FIRST : AE_PAIR_SECOND;
-    return in_order == 'C' || turned == 'C' ? AE_PAIR_HALF_TIED : AE_PAIR_TURNED;
+        return in_order == 'C' ? AERIE_PAIR_TIED : in_order == 'A' ? AERIE_PAIR_FIRST : AERIE_PAIR_SECOND;
+    return in_order == 'C' || turned == 'C' ? AERIE_PAIR_HALF_TIED : AERIE_PAIR_TURNED;
 }
 
 static double rank_of(const ae_label_row *row, int i)
@@ -71,36 +71,36 @@ static void compare_known(const ae_label_row *row, int a, int b, ae_label_summar
     sums->n_known_agree += ra < rb;
 }
 
-static void count_outcome(ae_pair_outcome o, bool alike, ae_label_summary *sums)
+static void count_outcome(aerie_pair_outcome o, bool alike, ae_label_summary *sums)
 {
     sums->n_pairs++;
     sums->n_alike += alike;
     switch (o) {
-    case AE_PAIR_WITHOUT:
+    case AERIE_PAIR_WITHOUT:
         sums->n_without++;
         break;
-    case AE_PAIR_FIRST:
-    case AE_PAIR_SECOND:
+    case AERIE_PAIR_FIRST:
+    case AERIE_PAIR_SECOND:
         sums->n_decided++;
         break;
-    case AE_PAIR_TIED:
+    case AERIE_PAIR_TIED:
         sums->n_tied++;
         break;
-    case AE_PAIR_HALF_TIED:
+    case AERIE_PAIR_HALF_TIED:
         sums->n_half_tied++;
         break;
-    case AE_PAIR_TURNED:
+    case AERIE_PAIR_TURNED:
         sums->n_turned++;
         break;
     }
 }
 
 static void score_pair(ae_label_result *out, const ae_label_row *row, ae_label_question q,
-                       ae_pair_outcome o, ae_label_summary *sums)
+                       aerie_pair_outcome o, ae_label_summary *sums)
 {
-    if (o == AE_PAIR_WITHOUT) return;
-    if (o == AE_PAIR_FIRST || o == AE_PAIR_SECOND) {
-        int winner = o == AE_PAIR_FIRST ? q.a : q.b, loser = o == AE_PAIR_FIRST ? q.b : q.a;
+    if (o == AERIE_PAIR_WITHOUT) return;
+    if (o == AERIE_PAIR_FIRST || o == AERIE_PAIR_SECOND) {
+        int winner = o == AERIE_PAIR_FIRST ? q.a : q.b, loser = o == AERIE_PAIR_FIRST ? q.b : q.a;
         out->score[winner] += 1;
         compare_known(row, winner, loser, sums);
     } else {
@@ -128,8 +128,8 @@ static aerie_status result_of_pairs(ae_label_result *out, const ae_label_row *ro
     for (int64_t p = 0; p < n; p++) {
         ae_label_question q = ae_label_question_at(task, row->n, 2 * p);
         bool alike = ae_label_are_alike(row, q);
-        ae_pair_outcome o =
-            alike ? AE_PAIR_TIED : ae_pair_outcome_of(v[2 * p].choice, v[2 * p + 1].choice);
+        aerie_pair_outcome o =
+            alike ? AERIE_PAIR_TIED : ae_pair_outcome_of(v[2 * p].choice, v[2 * p + 1].choice);
         if (!alike) {
             count_place(v[2 * p].choice, sums);
             count_place(v[2 * p + 1].choice, sums);

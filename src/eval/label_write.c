@@ -37,9 +37,9 @@ static aerie_status write_pairs(ae_file_writer *w, const ae_label_row *row,
 
     for (int64_t p = 0; p < n && !status; p++) {
         ae_label_question q = ae_label_question_at(&options->task, row->n, 2 * p);
-        if (result->outcomes[p] == AE_PAIR_FIRST)
+        if (result->outcomes[p] == AERIE_PAIR_FIRST)
             status = write_line(w, pair_line(row, q.a, q.b, judge), n_lines, err);
-        if (result->outcomes[p] == AE_PAIR_SECOND)
+        if (result->outcomes[p] == AERIE_PAIR_SECOND)
             status = write_line(w, pair_line(row, q.b, q.a, judge), n_lines, err);
     }
     return status;

@@ -118,13 +118,13 @@ static void two_orders_make_an_outcome(void **state)
 {
     static const struct {
         char in_order, turned;
-        ae_pair_outcome outcome;
+        aerie_pair_outcome outcome;
     } cases[] = {
-        { 'A', 'B', AE_PAIR_FIRST },     { 'B', 'A', AE_PAIR_SECOND },
-        { 'C', 'C', AE_PAIR_TIED },      { 'A', 'C', AE_PAIR_HALF_TIED },
-        { 'C', 'A', AE_PAIR_HALF_TIED }, { 'A', 'A', AE_PAIR_TURNED },
-        { 'B', 'B', AE_PAIR_TURNED },    { 0, 'A', AE_PAIR_WITHOUT },
-        { 'C', 0, AE_PAIR_WITHOUT },     { 0, 0, AE_PAIR_WITHOUT },
+        { 'A', 'B', AERIE_PAIR_FIRST },     { 'B', 'A', AERIE_PAIR_SECOND },
+        { 'C', 'C', AERIE_PAIR_TIED },      { 'A', 'C', AERIE_PAIR_HALF_TIED },
+        { 'C', 'A', AERIE_PAIR_HALF_TIED }, { 'A', 'A', AERIE_PAIR_TURNED },
+        { 'B', 'B', AERIE_PAIR_TURNED },    { 0, 'A', AERIE_PAIR_WITHOUT },
+        { 'C', 0, AERIE_PAIR_WITHOUT },     { 0, 0, AERIE_PAIR_WITHOUT },
     };
 
     (void)state;

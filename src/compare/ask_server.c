@@ -1,0 +1,321 @@
+/* ask_server.c -- replies of a model behind an OpenAI-compatible server, streamed, so that the time
+ * to the first text is known; several under way. */
+#include "compare/compare.h"
+#include "http/http.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { AT_ONCE = 4, MOST_AT_ONCE = 256, RETRIES = 8, MOST_BYTES = 16 << 20 };
+
+typedef struct {
+    size_t row;
+    bool busy, streamed; /* streamed: a line with data has come */
+    ae_bytes line, text; /* line: what has come of the next one; not streamed: all of the body */
+    char *body;
+    double begun_at;
+    ae_compare_reply reply;
+    ae_http_request request;
+} slot;
+
+typedef struct {
+    aerie_compare *c;
+    ae_compare_model *m;
+    ae_http *http;
+    ae_http_header headers[2];
+    char *url, *bearer;
+    json_t *extra;
+    slot *slots;
+    size_t n_slots, next_row, n_answered;
+    bool no_more;
+} asking;
+
+/* ---- what comes ---- */
+
+static void take_usage(slot *s, const json_t *event)
+{
+    const json_t *usage = json_object_get(event, "usage");
+
+    if (!json_is_object(usage)) return;
+    s->reply.prompt_tokens = json_integer_value(json_object_get(usage, "prompt_tokens"));
+    s->reply.reply_tokens = json_integer_value(json_object_get(usage, "completion_tokens"));
+}
+
+/* A piece of a reply, or all of it: choices[0].delta or .message. */
+static void take_event(slot *s, const json_t *event)
+{
+    const json_t *choice = json_array_get(json_object_get(event, "choices"), 0);
+    const json_t *delta = json_object_get(choice, "delta");
+    const json_t *text =
+        json_object_get(delta ? delta : json_object_get(choice, "message"), "content");
+    const char *why = json_string_value(json_object_get(choice, "finish_reason"));
+
+    if (json_string_length(text) && !s->text.len)
+        s->reply.first_seconds = ae_clock_seconds() - s->begun_at;
+    ae_bytes_add(&s->text, json_string_value(text) ? json_string_value(text) : "",
+                 json_string_length(text));
+    if (why) s->reply.cut = !strcmp(why, "length");
+    take_usage(s, event);
+}
+
+static aerie_status take_line(slot *s, const char *line, size_t len, aerie_error *err)
+{
+    json_t *event;
+
+    if (len < 5 || memcmp(line, "data:", 5) != 0) return AERIE_OK;
+    s->streamed = true;
+    event = json_loadb(line + 5, len - 5, 0, NULL);
+    if (!event) return AERIE_OK; /* "[DONE]" */
+    const json_t *error = json_object_get(event, "error");
+    const char *why = json_string_value(json_object_get(error, "message"));
+    take_event(s, event);
+    aerie_status status =
+        error ? aerie_fail(err, AERIE_IO, "the server says: %.300s", why ? why : "an error")
+              : AERIE_OK;
+    json_decref(event);
+    return status;
+}
+
+static aerie_status on_body(void *user, const ae_http_response *so_far, const void *data,
+                            size_t len, aerie_error *err)
+{
+    slot *s = user;
+    aerie_status status = AERIE_OK;
+    size_t at = 0;
+    const char *end;
+
+    (void)so_far;
+    if (s->line.len + len > MOST_BYTES)
+        return aerie_fail(err, AERIE_IO, "the answer is longer than %d bytes", MOST_BYTES);
+    ae_bytes_add(&s->line, data, len);
+    status = ae_bytes_status(&s->line, err);
+    while (!status && s->line.data &&
+           (end = memchr(s->line.data + at, '\n', s->line.len - at)) != NULL) {
+        size_t next = (size_t)(end - s->line.data) + 1;
+        status = take_line(s, s->line.data + at, next - 1 - at, err);
+        at = next;
+    }
+    if (!s->streamed || status || !at) return status;
+    memmove(s->line.data, s->line.data + at, s->line.len - at);
+    s->line.len -= at;
+    return AERIE_OK;
+}
+
+/* ---- what is asked ---- */
+
+static json_t *body_of(asking *a, const slot *s)
+{
+    const aerie_contender *with = a->m->with;
+    const aerie_sampling *how = with->sampling;
+    json_t *messages =
+        ae_compare_messages(a->m, &a->c->data.items[ae_compare_item_of(a->c, s->row)]);
+    json_t *body = messages
+                       ? json_pack("{s:s, s:o, s:I, s:b, s:{s:b}, s:I}", "model", with->model,
+                                   "messages", messages, "max_tokens", (json_int_t)with->max_tokens,
+                                   "stream", 1, "stream_options", "include_usage", 1, "seed",
+                                   (json_int_t)(how->seed + s->row % (size_t)a->c->with.repeats))
+                       : NULL;
+    const char *key;
+    json_t *value;
+
+    if (!body) return NULL;
+    if (how->temperature >= 0)
+        json_object_set_new(body, "temperature", json_real((double)how->temperature));
+    if (how->top_p >= 0) json_object_set_new(body, "top_p", json_real((double)how->top_p));
+    if (with->n_stop) {
+        json_t *stops = json_array();
+        for (size_t i = 0; i < with->n_stop; i++)
+            json_array_append_new(stops, json_string(with->stop[i]));
+        json_object_set_new(body, "stop", stops);
+    }
+    json_object_foreach(a->extra, key, value)
+    {
+        if (json_is_null(value))
+            json_object_del(body, key);
+        else
+            json_object_set(body, key, value);
+    }
+    return body;
+}
+
+static aerie_status ask_one(asking *a, slot *s, aerie_error *err)
+{
+    json_t *body = body_of(a, s);
+
+    s->body = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(body);
+    if (!s->body) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a prompt");
+    s->busy = true;
+    s->begun_at = ae_clock_seconds();
+    s->request = (ae_http_request){ .method = "POST",
+                                    .url = a->url,
+                                    .headers = a->headers,
+                                    .n_headers = a->bearer ? 2 : 1,
+                                    .body = s->body,
+                                    .body_len = strlen(s->body),
+                                    .sink = on_body,
+                                    .sink_user = s,
+                                    .stall_seconds = a->c->with.timeout_seconds,
+                                    .max_retries = RETRIES,
+                                    .retry_seconds = 1 };
+    return ae_http_start(a->http, &s->request, s, err);
+}
+
+static void empty(slot *s)
+{
+    ae_bytes_free(&s->line);
+    ae_bytes_free(&s->text);
+    free(s->body);
+    *s = (slot){ 0 };
+}
+
+static aerie_status fill(asking *a, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    for (size_t i = 0; i < a->n_slots && !status && !a->no_more; i++) {
+        if (a->slots[i].busy) continue;
+        a->no_more = !ae_compare_next_missing(a->c, a->m, &a->next_row);
+        if (a->no_more) break;
+        a->slots[i].row = a->next_row++;
+        status = ask_one(a, &a->slots[i], err);
+    }
+    return status;
+}
+
+/* ---- what becomes of it ---- */
+
+/* A server that does not stream answers with one object. */
+static aerie_status end_text(asking *a, slot *s, aerie_error *err)
+{
+    aerie_error ignored = { 0 };
+
+    if (s->streamed) {
+        (void)take_line(s, s->line.data ? s->line.data : "", s->line.len, &ignored);
+        return ae_bytes_status(&s->text, err);
+    }
+    json_t *answer = json_loadb(s->line.data ? s->line.data : "", s->line.len, 0, NULL);
+    bool is_one = json_array_size(json_object_get(answer, "choices")) > 0;
+    if (is_one) take_event(s, answer);
+    json_decref(answer);
+    if (!is_one)
+        return aerie_fail(err, AERIE_BAD_TEXT,
+                          "%s answers, but not as OpenAI's chat/completions do: is the address "
+                          "right? (%.80s)",
+                          a->url, s->line.data ? s->line.data : "");
+    return ae_bytes_status(&s->text, err);
+}
+
+/* 400, 413 and 422 may be about one prompt, a too long one; when none has been answered they are
+ * about all. */
+static aerie_status take_refusal(asking *a, slot *s, const ae_http_response *r, aerie_error *err)
+{
+    bool of_one = r->status == 400 || r->status == 413 || r->status == 422;
+    aerie_error why = { 0 };
+    aerie_status status = ae_http_expect(r, &why);
+
+    if (!of_one || a->n_answered == 0) return aerie_fail(err, status, "%s", why.message);
+    s->reply.failed = ae_strdup(why.message);
+    return s->reply.failed ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply");
+}
+
+static aerie_status keep(asking *a, slot *s, aerie_error *err)
+{
+    ae_compare_reply *r = &s->reply;
+
+    r->seconds = ae_clock_seconds() - s->begun_at;
+    r->similarity = r->reward = NAN;
+    r->text = ae_strdup(s->text.data ? s->text.data : "");
+    if (!r->text) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply");
+    a->n_answered++;
+    return ae_compare_replies_add(a->c, a->m, s->row, r, err);
+}
+
+static aerie_status take(asking *a, ae_http_done *done, aerie_error *err)
+{
+    slot *s = done->user;
+    aerie_status status;
+
+    if (done->status) return aerie_fail(err, done->status, "%s", done->error.message);
+    if (done->response.status < 200 || done->response.status > 299)
+        status = take_refusal(a, s, &done->response, err);
+    else
+        status = end_text(a, s, err);
+    if (!status) status = keep(a, s, err);
+    empty(s);
+    return status;
+}
+
+static aerie_status run(asking *a, aerie_error *err)
+{
+    aerie_status status = fill(a, err);
+    ae_http_done done;
+
+    while (!status && ae_http_wait(a->http, -1, &done)) {
+        status = take(a, &done, err);
+        ae_http_response_free(&done.response);
+        if (!status) status = fill(a, err);
+    }
+    return status;
+}
+
+static bool stop(void *user)
+{
+    asking *a = user;
+
+    return !ae_compare_tell(a->c, a->m);
+}
+
+static aerie_status open_asking(asking *a, aerie_error *err)
+{
+    static const char end[] = "/chat/completions";
+    const aerie_contender *with = a->m->with;
+    const ae_http_options options = { .stop = stop, .stop_user = a };
+    size_t len = strlen(with->url), n = sizeof end - 1;
+    ae_bytes url = { 0 }, bearer = { 0 };
+
+    while (len > 0 && with->url[len - 1] == '/') len--;
+    ae_bytes_add(&url, with->url, len);
+    if (len < n || memcmp(with->url + len - n, end, n) != 0) ae_bytes_add_text(&url, end);
+    if (with->key) ae_bytes_printf(&bearer, "Bearer %s", with->key);
+    a->url = url.data;
+    a->bearer = bearer.data;
+    a->headers[0] = (ae_http_header){ "Content-Type", "application/json" };
+    a->headers[1] = (ae_http_header){ "Authorization", a->bearer };
+    a->slots = ae_alloc(a->n_slots, sizeof *a->slots);
+    if (url.failed || bearer.failed || !a->slots)
+        return aerie_fail(err, AERIE_NO_MEMORY, "no memory to ask a server");
+    if (with->request) {
+        a->extra = json_loads(with->request, 0, NULL);
+        if (!json_is_object(a->extra))
+            return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                              "what is laid over a request is no JSON object: %.100s",
+                              with->request);
+    }
+    return ae_http_open(&a->http, &options, err);
+}
+
+aerie_status ae_compare_ask_server(aerie_compare *c, ae_compare_model *m, aerie_error *err)
+{
+    int64_t n = c->with.parallel > 0 ? c->with.parallel : AT_ONCE;
+    asking a = { .c = c, .m = m, .n_slots = (size_t)ae_min64(n, MOST_AT_ONCE) };
+    double begun_at = ae_clock_seconds();
+    aerie_status status = open_asking(&a, err);
+
+    if (!status) {
+        status = run(&a, err);
+        m->busy_seconds += ae_clock_seconds() - begun_at;
+        aerie_error ignored = { 0 };
+        aerie_status noted = ae_compare_replies_note(c, m, status ? &ignored : err);
+        if (!status) status = noted;
+    }
+    ae_http_close(a.http); /* before the bodies that it sends */
+    for (size_t i = 0; a.slots && i < a.n_slots; i++) empty(&a.slots[i]);
+    ae_free(a.slots);
+    ae_free(a.url);
+    ae_free(a.bearer);
+    json_decref(a.extra);
+    return status;
+}
