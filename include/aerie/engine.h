@@ -204,6 +204,7 @@ typedef struct {
     int64_t prompt_tokens;
     int64_t context; /* positions that the ask may take */
     int64_t dropped_messages;
+    bool opens_thought; /* the template ended the prompt with "<think>": the reply begins in one */
 } aerie_asked;
 
 /* Takes an ask. AERIE_BUSY: too many wait; come again later. AERIE_TOO_LONG: the context does not

@@ -78,6 +78,15 @@ AERIE_API const aerie_tokenizer *aerie_model_tokenizer(const aerie_model *m);
 /* The chat template's Jinja source; NULL when there is none. Borrowed. */
 AERIE_API const char *aerie_model_chat_template(const aerie_model *m);
 
+/* What a chat template speaks of: Jinja, Ollama's Go templates, or a known format's name. What it
+ * says nothing of it does not write: tools and their calls would be lost, and a system message be
+ * refused. */
+typedef struct {
+    bool tools, system;
+    bool thinking; /* of thoughts before a reply, as "<think>...</think>" */
+} aerie_chat_traits;
+AERIE_API aerie_chat_traits aerie_chat_traits_of(const char *chat_template);
+
 /* The memory that a process needs at the end of a plan's contexts. */
 typedef struct {
     aerie_memory_plan plan; /* as given, defaults filled in */

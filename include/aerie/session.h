@@ -15,6 +15,7 @@ typedef struct {
     int top_k;               /* 40 */
     float top_p;             /* 0.9 */
     float min_p;             /* 0 */
+    float typical_p;         /* 1: off */
     float repeat_penalty;    /* 1.0: off */
     float presence_penalty;  /* 0 */
     float frequency_penalty; /* 0 */

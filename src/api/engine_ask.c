@@ -23,7 +23,7 @@ static aerie_status no_memory(aerie_error *err)
     return aerie_fail(err, AERIE_NO_MEMORY, "no memory for one more ask");
 }
 
-static aerie_status write_prompt(live_ask *a, const aerie_ask *ask, int64_t context,
+static aerie_status write_prompt(live_ask *a, const aerie_ask *ask, aerie_asked *asked,
                                  aerie_error *err)
 {
     const aerie_engine *e = a->engine;
@@ -31,8 +31,7 @@ static aerie_status write_prompt(live_ask *a, const aerie_ask *ask, int64_t cont
     if (given != 1)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "an ask has one prompt: messages, a text, or tokens");
-    if (ask->messages)
-        return ae_live_chat(&a->prompt, e->model, e->chat, ask, context, &a->dropped, err);
+    if (ask->messages) return ae_live_chat(&a->prompt, e->model, e->chat, ask, asked, err);
     if (ask->ids) {
         ae_ids_add_all(&a->prompt, ask->ids, ask->n_ids);
         return ae_ids_status(&a->prompt, err);
@@ -190,9 +189,9 @@ static aerie_status fill(live_ask *a, const aerie_ask *ask, aerie_asked *asked, 
 {
     aerie_status status = check_ask(a->engine, ask, err);
     asked->context = ask->context > 0 ? ask->context : a->engine->options.context;
-    if (!status) status = write_prompt(a, ask, asked->context, err);
+    if (!status) status = write_prompt(a, ask, asked, err);
     asked->prompt_tokens = (int64_t)a->prompt.len;
-    asked->dropped_messages = a->dropped;
+    a->dropped = asked->dropped_messages;
     if (!status) status = check_length(a, ask->kind, asked->context, err);
     if (status) return status;
     a->n_replies = ask->n_replies > 0 && ask->kind == AERIE_ASK_REPLIES ? ask->n_replies : 1;

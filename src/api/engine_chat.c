@@ -10,6 +10,7 @@ enum { MOST_DEPTH = 128 }; /* of JSON, here and in templates */
 typedef struct {
     const aerie_model *model;
     const aerie_ask *ask;
+    aerie_asked *asked;
     ae_template *own; /* the ask's; NULL: none */
     const ae_template *chat;
     json_t *messages, *tools, *vars;
@@ -131,6 +132,14 @@ static aerie_status cut_after_final(ae_bytes *text, const json_t *messages, aeri
                       "it as it stands");
 }
 
+static bool opens_thought(const ae_bytes *text)
+{
+    static const char mark[] = "<think>";
+    size_t n = sizeof mark - 1, len = text->len;
+    while (len > 0 && strchr(" \t\r\n", text->data[len - 1])) len--;
+    return len >= n && !memcmp(text->data + len - n, mark, n);
+}
+
 /* Appends the prompt that these messages are. */
 static aerie_status write_text(const chat *c, json_t *messages, ae_bytes *text, aerie_error *err)
 {
@@ -149,6 +158,7 @@ static aerie_status encode(const chat *c, json_t *messages, ae_ids *ids, aerie_e
     const aerie_model *m = c->model;
     ae_bytes text = { 0 };
     aerie_status status = write_text(c, messages, &text, err);
+    c->asked->opens_thought = opens_thought(&text);
     if (!status)
         status = ae_api_encode(ids, ae_model_tokenizer(m->model), ae_span_of(&text),
                                AE_ENCODE_BOS | AE_ENCODE_SPECIAL, err);
@@ -240,14 +250,14 @@ static aerie_status shorten(chat *c, ae_ids *ids, int64_t context, int64_t *drop
 }
 
 aerie_status ae_live_chat(ae_ids *ids, const aerie_model *m, const ae_template *written_by,
-                          const aerie_ask *ask, int64_t context, int64_t *dropped, aerie_error *err)
+                          const aerie_ask *ask, aerie_asked *asked, aerie_error *err)
 {
-    chat c = { .model = m, .ask = ask, .chat = written_by };
+    chat c = { .model = m, .ask = ask, .asked = asked, .chat = written_by };
+    int64_t context = asked->context;
     aerie_status status = read_chat(&c, err);
-    *dropped = 0;
     if (!status) status = encode(&c, c.messages, ids, err);
     if (!status && (int64_t)ids->len >= context && ask->too_long == AERIE_TOO_LONG_DROP_OLDEST)
-        status = shorten(&c, ids, context, dropped, err);
+        status = shorten(&c, ids, context, &asked->dropped_messages, err);
     free_chat(&c);
     return status;
 }

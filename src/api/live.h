@@ -111,10 +111,10 @@ aerie_status ae_live_prepare(live_ask **out, aerie_engine *e, const aerie_ask *a
 void ae_live_ask_free(live_ask *a); /* NULL is fine */
 
 /* engine_chat.c: the prompt of an ask with messages, written by its own template, or else by
- * `written_by` (NULL: the model's). *dropped of them were left out to fit. */
+ * `written_by` (NULL: the model's). asked->dropped_messages of them were left out to fit into
+ * asked->context; asked->opens_thought. */
 aerie_status ae_live_chat(ae_ids *ids, const aerie_model *m, const ae_template *written_by,
-                          const aerie_ask *ask, int64_t context, int64_t *dropped,
-                          aerie_error *err);
+                          const aerie_ask *ask, aerie_asked *asked, aerie_error *err);
 
 /* engine_prompt.c: what is told of prompts that want no reply, or their own log-probabilities. */
 void ae_live_chances(void *user, int64_t request, int64_t first, int64_t n,

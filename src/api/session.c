@@ -27,6 +27,7 @@ aerie_sampling aerie_sampling_default(void)
                              .top_k = 40,
                              .top_p = 0.9f,
                              .min_p = 0,
+                             .typical_p = 1,
                              .repeat_penalty = 1,
                              .repeat_last_n = 64,
                              .seed = 42 };
@@ -40,6 +41,7 @@ ae_sampling ae_api_sampling(const aerie_sampling *given)
         .top_k = s.top_k < 0 ? d.top_k : s.top_k,
         .top_p = s.top_p < 0 ? d.top_p : s.top_p,
         .min_p = s.min_p < 0 ? d.min_p : s.min_p,
+        .typical_p = s.typical_p < 0 ? d.typical_p : s.typical_p,
         .repeat_penalty = s.repeat_penalty < 0 ? d.repeat_penalty : s.repeat_penalty,
         .presence_penalty = s.presence_penalty,
         .frequency_penalty = s.frequency_penalty,
@@ -332,7 +334,7 @@ aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages,
                                 aerie_error *err)
 {
     ae_ids prompt = { 0 };
-    int64_t dropped = 0;
+    aerie_asked asked = { .context = aerie_session_context(s) };
     json_t *list = messages_json(messages, n_messages);
     char *text = list ? json_dumps(list, JSON_COMPACT) : NULL;
     const aerie_ask ask = { .messages = text, .too_long = s->too_long };
@@ -340,11 +342,9 @@ aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages,
     if (!status && !text)
         status = aerie_fail(err, AERIE_BAD_ARGUMENT,
                             "a message is not valid UTF-8, or there is no memory for it");
-    if (!status)
-        status =
-            ae_live_chat(&prompt, s->model, s->chat, &ask, aerie_session_context(s), &dropped, err);
+    if (!status) status = ae_live_chat(&prompt, s->model, s->chat, &ask, &asked, err);
     if (!status) status = reply(s, &prompt, false, sampling, max_tokens, on_text, user, stats, err);
-    if (stats) stats->dropped_messages = dropped;
+    if (stats) stats->dropped_messages = asked.dropped_messages;
     free(text);
     json_decref(list);
     ae_ids_free(&prompt);

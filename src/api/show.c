@@ -1,6 +1,8 @@
 /* show.c -- all that is known of one model, as Ollama's /api/show replies. */
 #include "api/store.h"
 
+#include "aerie/model.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,10 +185,10 @@ static void add_capabilities(json_t *o, const ae_weights_info *info, const ae_gg
     ae_bytes_add_text(&all, template_text ? template_text : "");
     if (own.len) ae_bytes_add(&all, own.data, own.len);
     if (all.data && !info->is_embedding) {
-        if (strstr(all.data, "tools") || strstr(all.data, ".Tools"))
-            json_array_append_new(list, json_string("tools"));
-        if (strstr(all.data, ".Suffix")) json_array_append_new(list, json_string("insert"));
-        if (strstr(all.data, "enable_thinking") || strstr(all.data, ".Thinking"))
+        /* Whatever its template knows: the server writes tools into the prompt where it knows none.
+         */
+        json_array_append_new(list, json_string("tools"));
+        if (aerie_chat_traits_of(all.data).thinking)
             json_array_append_new(list, json_string("thinking"));
     }
     ae_bytes_free(&all);

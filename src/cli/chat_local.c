@@ -35,6 +35,7 @@ static const struct {
     { "top_k", INT, offsetof(wants, sampling.top_k) },
     { "top_p", FLOAT, offsetof(wants, sampling.top_p) },
     { "min_p", FLOAT, offsetof(wants, sampling.min_p) },
+    { "typical_p", FLOAT, offsetof(wants, sampling.typical_p) },
     { "repeat_penalty", FLOAT, offsetof(wants, sampling.repeat_penalty) },
     { "presence_penalty", FLOAT, offsetof(wants, sampling.presence_penalty) },
     { "frequency_penalty", FLOAT, offsetof(wants, sampling.frequency_penalty) },

@@ -10,7 +10,8 @@ typedef struct {
     cli_chat_how how;
     cli_chat chat;
     const char *system, *template_word, *format, *speculate_word;
-    double temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
+    double temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty,
+        frequency_penalty;
     int64_t top_k, seed, max_tokens, context, repeat_last_n;
     cli_talk talk;
 } run_call;
@@ -116,6 +117,7 @@ static void take_options(run_call *c)
         { "temperature", c->temperature, -1 },
         { "top_p", c->top_p, -1 },
         { "min_p", c->min_p, -1 },
+        { "typical_p", c->typical_p, -1 },
         { "repeat_penalty", c->repeat_penalty, -1 },
         { "presence_penalty", c->presence_penalty, 0 },
         { "frequency_penalty", c->frequency_penalty, 0 },
@@ -173,6 +175,7 @@ int cli_run(int argc, char **argv)
     run_call c = { .temperature = -1,
                    .top_p = -1,
                    .min_p = -1,
+                   .typical_p = -1,
                    .repeat_penalty = -1,
                    .top_k = -1,
                    .repeat_last_n = -2,
@@ -188,6 +191,8 @@ int cli_run(int argc, char **argv)
           "... of the fewest that hold this probability (0.9)" },
         { "--min-p", 0, CLI_FLOAT, &c.min_p, "X",
           "... at least this fraction as likely as the best (0)" },
+        { "--typical-p", 0, CLI_FLOAT, &c.typical_p, "X",
+          "... of those whose surprise is nearest to what is expected (1: off)" },
         { "--repeat-penalty", 0, CLI_FLOAT, &c.repeat_penalty, "X",
           "make tokens already seen less likely (1: off)" },
         { "--presence-penalty", 0, CLI_FLOAT, &c.presence_penalty, "X",

@@ -121,13 +121,47 @@ static int64_t keep_nucleus(const ae_candidate *c, int64_t n, const ae_sampling 
     return n;
 }
 
+static bool filters(float p)
+{
+    return p > 0 && p < 1;
+}
+
+static int by_distance(const void *a, const void *b)
+{
+    const ae_candidate *x = a, *y = b;
+    if (x->logit != y->logit) return x->logit < y->logit ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Of sorted candidates the typical ones, sorted again. */
+static int64_t keep_typical(ae_candidate *c, int64_t n, double typical_p, const float *logits)
+{
+    double total = 0, weighed = 0, held = 0, best = c[0].logit;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double p = exp((double)c[i].logit - best);
+        total += p;
+        if (p > 0) weighed += p * ((double)c[i].logit - best);
+    }
+    /* How far each one's surprise, log(total) - (logit - best), is from their mean, the entropy:
+     * log(total) stands on both sides. */
+    for (int64_t i = 0; i < n; i++)
+        c[i].logit = (float)fabs(weighed / total - ((double)c[i].logit - best));
+    qsort(c, (size_t)n, sizeof *c, by_distance);
+    while (kept < n && held < typical_p * total) held += exp((double)logits[c[kept++].id] - best);
+    for (int64_t i = 0; i < kept; i++) c[i].logit = logits[c[i].id];
+    qsort(c, (size_t)kept, sizeof *c, by_logit);
+    return kept;
+}
+
 /* Of the k best. */
 static int64_t narrow(const ae_sampler *s, const ae_sampling *how, const float *logits)
 {
     ae_candidate *c = s->candidates;
     int64_t n = keep_top_k(c, logits, s->vocab_size, how->top_k);
     double total = 0;
-    if (how->top_p > 0 && how->top_p < 1)
+    if (filters(how->typical_p)) n = keep_typical(c, n, (double)how->typical_p, logits);
+    if (filters(how->top_p))
         for (int64_t i = 0; i < n; i++) total += exp((double)c[i].logit - c[0].logit);
     return keep_nucleus(c, n, how, total);
 }
@@ -137,7 +171,7 @@ static int64_t narrow_all(const ae_sampler *s, const ae_sampling *how, const flo
 {
     int64_t n = s->vocab_size, kept;
     double total = 0, largest = logits[most_likely(logits, n)];
-    if (how->top_p > 0 && how->top_p < 1)
+    if (filters(how->top_p))
         for (int64_t i = 0; i < n; i++) total += exp(logits[i] - largest);
     for (int32_t k = 256;; k *= 8) {
         int64_t sorted = keep_top_k(s->candidates, logits, n, k < n ? k : 0);
@@ -171,9 +205,9 @@ int32_t ae_sampler_draw(const ae_sampler *s, const ae_sampling *how, const float
     }
     if (how->temperature <= 0) return most_likely(logits, n);
 
-    if (how->top_k > 0)
+    if (how->top_k > 0 || filters(how->typical_p))
         n = narrow(s, how, logits);
-    else if ((how->top_p > 0 && how->top_p < 1) || how->min_p > 0)
+    else if (filters(how->top_p) || how->min_p > 0)
         n = narrow_all(s, how, logits);
     else
         for (int64_t i = 0; i < n; i++) s->candidates[i] = (ae_candidate){ (int32_t)i, logits[i] };
@@ -208,6 +242,9 @@ aerie_status ae_sampling_check(const ae_sampling *how, aerie_error *err)
     if (!(how->top_p >= 0 && how->top_p <= 1))
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "top_p is %g; give a number from 0 to 1",
                           (double)how->top_p);
+    if (!(how->typical_p >= 0 && how->typical_p <= 1))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "typical_p is %g; give a number from 0 to 1",
+                          (double)how->typical_p);
     if (!(how->min_p >= 0 && how->min_p <= 1))
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "min_p is %g; give a number from 0 to 1",
                           (double)how->min_p);

@@ -5,10 +5,14 @@
 #include "base/base.h"
 
 /* Zero switches a filter off, but for temperature, where zero means the most likely token. The
- * order is llama.cpp's default chain: penalties, top-k, top-p, min-p, temperature, draw. */
+ * order is llama.cpp's default chain: penalties, top-k, typical-p, top-p, min-p, temperature, draw.
+ */
 typedef struct {
     float temperature;
     int32_t top_k;          /* keep the k most likely */
+    float typical_p;        /* keep the fewest that hold this much probability, those first whose
+                             * surprise is nearest to the expected one (Meister et al. 2022, "Locally
+                             * Typical Sampling"); 0 or 1: all */
     float top_p;            /* keep the fewest that hold this much probability; 0 or 1: all */
     float min_p;            /* keep those at least this fraction as likely as the best */
     float repeat_penalty;   /* CTRL's: positive logits divided, negative multiplied; 0 or 1: none */

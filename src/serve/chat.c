@@ -1,6 +1,10 @@
 /* chat.c -- from the engine's events to pieces of replies. */
 #include "serve/chat.h"
 
+#include "serve/tool_words.h"
+
+#include <stdlib.h>
+
 aerie_status ae_chat_open(ae_talk *t, const ae_chat_voice *voice, int64_t n_replies, bool logprobs,
                           aerie_error *err)
 {
@@ -22,11 +26,45 @@ aerie_status ae_chat_open(ae_talk *t, const ae_chat_voice *voice, int64_t n_repl
     return AERIE_OK;
 }
 
+const char *ae_chat_template(const ae_talk *t, const aerie_ask *ask)
+{
+    return ask->chat_template ? ask->chat_template
+                              : aerie_model_chat_template(aerie_lease_model(t->lease));
+}
+
+aerie_status ae_chat_ask(ae_talk *t, json_t *messages, aerie_ask *ask, aerie_asked *asked,
+                         aerie_error *err)
+{
+    ae_chat *c = t->state;
+    aerie_asked own;
+    aerie_chat_traits traits = aerie_chat_traits_of(ae_chat_template(t, ask));
+    if (!asked) asked = &own;
+    if (ask->grammar && c->thinking.wish == AE_THINK_UNSAID) c->thinking.wish = AE_THINK_NO;
+    json_t *plain = ae_tool_words(messages, &c->tools, &traits);
+    char *text = json_dumps(plain, JSON_COMPACT),
+         *tools = c->tools.list ? json_dumps(c->tools.list, JSON_COMPACT) : NULL,
+         *vars = ae_thinking_vars(&c->thinking);
+    ask->messages = text;
+    ask->tools = tools;
+    ask->template_vars = vars;
+    aerie_status status = text ? ae_talk_ask(t, ask, asked, err)
+                               : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
+    for (int64_t i = 0; !status && traits.thinking && !ask->grammar && i < c->n_replies; i++)
+        ae_think_begin(&c->replies[i].thoughts, asked->opens_thought);
+    free(text);
+    free(tools);
+    free(vars);
+    json_decref(plain);
+    return status;
+}
+
 void ae_chat_free(ae_chat *c)
 {
     for (int64_t i = 0; i < c->n_replies; i++) {
         ae_chat_reply *r = &c->replies[i];
+        ae_think_free(&r->thoughts);
         ae_tool_reader_free(&r->reader);
+        ae_bytes_free(&r->thinking);
         ae_bytes_free(&r->text);
         json_decref(r->calls);
         json_decref(r->chances);
@@ -37,24 +75,36 @@ void ae_chat_free(ae_chat *c)
     *c = (ae_chat){ 0 };
 }
 
-/* Takes calls and chances (or NULL) over. */
-static void give(ae_talk *t, int64_t reply, const ae_bytes *text, json_t *calls, json_t *chances)
+/* What became of a stretch of a reply. */
+typedef struct {
+    ae_bytes thinking, said, text;
+    json_t *calls;
+} stretch;
+
+/* Takes chances (or NULL) over, and what the stretch holds. */
+static void give(ae_talk *t, int64_t reply, stretch *s, json_t *chances)
 {
     const ae_chat *c = t->state;
     ae_chat_reply *r = &c->replies[reply];
+    if (c->thinking.wish == AE_THINK_NO) ae_bytes_clear(&s->thinking);
     const ae_chat_piece piece = { .reply = reply,
-                                  .text = ae_span_of(text),
-                                  .calls = calls,
+                                  .thinking = ae_span_of(&s->thinking),
+                                  .text = ae_span_of(&s->text),
+                                  .calls = s->calls,
                                   .n_before = r->n_calls,
                                   .chances = chances };
-    r->n_calls += json_array_size(calls);
+    r->n_calls += json_array_size(s->calls);
     if (!t->stream) {
-        ae_bytes_add(&r->text, text->data, text->len);
-        json_array_extend(r->calls, calls);
+        ae_bytes_add(&r->thinking, s->thinking.data, s->thinking.len);
+        ae_bytes_add(&r->text, s->text.data, s->text.len);
+        json_array_extend(r->calls, s->calls);
         if (chances) json_array_extend(r->chances, chances);
     }
     c->voice->more(t, &piece);
-    json_decref(calls);
+    ae_bytes_free(&s->thinking);
+    ae_bytes_free(&s->said);
+    ae_bytes_free(&s->text);
+    json_decref(s->calls);
     json_decref(chances);
 }
 
@@ -62,24 +112,24 @@ static void on_text(ae_talk *t, const aerie_event *e)
 {
     const ae_chat *c = t->state;
     ae_chat_reply *r = &c->replies[e->reply];
-    ae_bytes text = { 0 };
-    json_t *calls = json_array();
-    ae_tool_reader_add(&r->reader, (ae_span){ e->text, e->len }, &text, calls);
-    give(t, e->reply, &text, calls, r->chances ? ae_chances(e, c->voice->lean_chances) : NULL);
-    ae_bytes_free(&text);
+    stretch s = { .calls = json_array() };
+    ae_think_add(&r->thoughts, (ae_span){ e->text, e->len }, &s.thinking, &s.said);
+    ae_tool_reader_add(&r->reader, ae_span_of(&s.said), &s.text, s.calls);
+    give(t, e->reply, &s, r->chances ? ae_chances(e, c->voice->lean_chances) : NULL);
 }
 
 static void on_finished(ae_talk *t, const aerie_event *e)
 {
     const ae_chat *c = t->state;
     ae_chat_reply *r = &c->replies[e->reply];
-    ae_bytes text = { 0 };
+    stretch s = { .calls = json_array() };
     r->why = e->why;
     if (e->stop) r->stop = json_string(e->stop);
-    ae_tool_reader_end(&r->reader, &text);
-    give(t, e->reply, &text, json_array(), NULL);
+    ae_think_end(&r->thoughts, &s.thinking, &s.said);
+    ae_tool_reader_add(&r->reader, ae_span_of(&s.said), &s.text, s.calls);
+    ae_tool_reader_end(&r->reader, &s.text);
+    give(t, e->reply, &s, NULL);
     if (c->voice->finished) c->voice->finished(t, e->reply);
-    ae_bytes_free(&text);
 }
 
 void ae_chat_event(ae_talk *t, size_t n, const aerie_event *e)
@@ -105,11 +155,6 @@ void ae_chat_event(ae_talk *t, size_t n, const aerie_event *e)
     default:
         break;
     }
-}
-
-json_t *ae_chat_text(const ae_chat_reply *r)
-{
-    return ae_text_json(ae_span_of(&r->text));
 }
 
 /* ---- log-probabilities */

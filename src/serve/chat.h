@@ -5,12 +5,13 @@
 #define AE_CHAT_H
 
 #include "serve/talk.h"
+#include "serve/thinking.h"
 #include "serve/tool_reader.h"
 
 /* More of a reply. Any of it may be empty. */
 typedef struct {
     int64_t reply; /* of n */
-    ae_span text;
+    ae_span thinking, text;
     json_t *calls;   /* a list as ae_tool_reader_add() has it */
     size_t n_before; /* calls that the reply had before these */
     json_t *chances; /* ae_chances() of its tokens; NULL: none are wanted */
@@ -27,10 +28,11 @@ typedef struct {
 
 /* One of the n replies. */
 typedef struct {
+    ae_think_reader thoughts;
     ae_tool_reader reader;
     size_t n_calls;
-    bool begun;    /* the protocol's: it has said that the reply begins */
-    ae_bytes text; /* these three: all of it so far, of a reply that is not streamed */
+    bool begun;              /* the protocol's: it has said that the reply begins */
+    ae_bytes thinking, text; /* these four: all so far, of a reply that is not streamed */
     json_t *calls;
     json_t *chances;  /* NULL: none are wanted */
     aerie_finish why; /* these two: when it has finished */
@@ -40,7 +42,8 @@ typedef struct {
 /* What a talk's state begins with. Zeroed it is closed. */
 typedef struct {
     const ae_chat_voice *voice;
-    ae_tools tools; /* whoever opens it reads them */
+    ae_tools tools;       /* whoever opens it reads them, */
+    ae_thinking thinking; /* and this */
     ae_chat_reply *replies;
     int64_t n_replies;
     int64_t prompt_tokens, reused_tokens, dropped_messages; /* known when it has started */
@@ -48,12 +51,15 @@ typedef struct {
 
 aerie_status ae_chat_open(ae_talk *t, const ae_chat_voice *voice, int64_t n_replies, bool logprobs,
                           aerie_error *err);
+/* Asks with these messages, and the tools and wishes that were read, where `ask` has the rest. A
+ * reply of a form has no thoughts: they would not fit it. `asked` may be NULL. */
+aerie_status ae_chat_ask(ae_talk *t, json_t *messages, aerie_ask *ask, aerie_asked *asked,
+                         aerie_error *err);
+/* The template that an ask's messages are written by; NULL: the model has none. */
+const char *ae_chat_template(const ae_talk *t, const aerie_ask *ask);
 void ae_chat_free(ae_chat *c);
 /* The `event` of forms whose state begins with an open ae_chat. */
 void ae_chat_event(ae_talk *t, size_t n, const aerie_event *e);
-
-/* All text of a reply that is not streamed. */
-json_t *ae_chat_text(const ae_chat_reply *r);
 
 /* [{token, logprob, bytes, top_logprobs}] of an event's tokens. lean: without lists of alternatives
  * that are empty, as Ollama has it; OpenAI's clients want them. */

@@ -159,6 +159,13 @@ static void add_choice(json_t *chat, const json_t *choice)
         json_object_set_new(chat, "parallel_tool_calls", json_false());
 }
 
+static void add_thinking(json_t *chat, const json_t *thinking)
+{
+    bool off = is(thinking, "disabled");
+    if (!off && !is(thinking, "enabled") && !is(thinking, "adaptive")) return;
+    json_object_set_new(chat, "chat_template_kwargs", json_pack("{s:b}", "enable_thinking", !off));
+}
+
 aerie_status ae_messages_as_chat(json_t **out, bool *goes_on, const json_t *request, bool counts,
                                  aerie_error *err)
 {
@@ -172,6 +179,7 @@ aerie_status ae_messages_as_chat(json_t **out, bool *goes_on, const json_t *requ
         if ((v = json_object_get(request, same[i][0]))) json_object_set(chat, same[i][1], v);
     add_tools(chat, request);
     add_choice(chat, json_object_get(request, "tool_choice"));
+    add_thinking(chat, json_object_get(request, "thinking"));
     aerie_status status = AERIE_OK;
     if (!counts && json_integer_value(json_object_get(request, "max_tokens")) <= 0)
         status = aerie_fail(err, AERIE_BAD_ARGUMENT, "max_tokens must be a whole number above 0");

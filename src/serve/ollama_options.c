@@ -18,11 +18,13 @@ static const struct {
     { "top_k", INT, offsetof(ae_ollama_options, sampling.top_k) },
     { "top_p", FLOAT, offsetof(ae_ollama_options, sampling.top_p) },
     { "min_p", FLOAT, offsetof(ae_ollama_options, sampling.min_p) },
+    { "typical_p", FLOAT, offsetof(ae_ollama_options, sampling.typical_p) },
     { "repeat_penalty", FLOAT, offsetof(ae_ollama_options, sampling.repeat_penalty) },
     { "presence_penalty", FLOAT, offsetof(ae_ollama_options, sampling.presence_penalty) },
     { "frequency_penalty", FLOAT, offsetof(ae_ollama_options, sampling.frequency_penalty) },
     { "repeat_last_n", INT, offsetof(ae_ollama_options, sampling.repeat_last_n) },
     { "num_ctx", INT64, offsetof(ae_ollama_options, num_ctx) },
+    { "max_output_tokens", INT64, offsetof(ae_ollama_options, num_predict) },
     { "num_predict", INT64, offsetof(ae_ollama_options, num_predict) },
     { "seed", SEED, offsetof(ae_ollama_options, sampling.seed) },
 };
@@ -34,6 +36,11 @@ void ae_ollama_options_begin(ae_ollama_options *o)
     /* Without a seed no two replies are alike. */
     clock_gettime(CLOCK_REALTIME, &now);
     o->sampling.seed = ae_mix64((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) | 1;
+}
+
+float ae_top_p_of(double p)
+{
+    return p == 0 ? 1e-9f : (float)p;
 }
 
 uint64_t ae_seed_of(int64_t n)
@@ -108,6 +115,7 @@ aerie_status ae_ollama_options_add(ae_ollama_options *o, const json_t *options, 
     if (!status && stop && !json_is_null(stop)) status = add_stops(o, stop, err);
     if (!status && o->sampling.temperature < 0)
         status = aerie_fail(err, AERIE_BAD_ARGUMENT, "option \"temperature\" must not be negative");
+    o->sampling.top_p = ae_top_p_of((double)o->sampling.top_p);
     return status;
 }
 

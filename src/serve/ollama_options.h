@@ -25,6 +25,8 @@ aerie_status ae_ollama_options_add(ae_ollama_options *o, const json_t *options, 
 /* The generator's seed for a request's `seed` that is none by chance: the number itself, if it is
  * above 0. */
 uint64_t ae_seed_of(int64_t n);
+/* A request's top_p, where 0 lets the best alone pass; with the sampler it would be off. */
+float ae_top_p_of(double p);
 
 /* `format`: "json", a schema, or nothing (*out NULL). *out is the caller's. */
 aerie_status ae_ollama_format(aerie_grammar **out, const json_t *format, aerie_error *err);

@@ -24,20 +24,22 @@ static aerie_status number(const json_t *request, const char *key, double least,
 
 static aerie_status read_sampling(aerie_sampling *s, const json_t *request, aerie_error *err)
 {
-    double temperature = s->temperature, top_p = s->top_p, min_p = s->min_p, top_k = s->top_k,
-           presence = s->presence_penalty, frequency = s->frequency_penalty,
-           repeat = s->repeat_penalty, seed = -1;
+    double temperature = s->temperature, top_p = s->top_p, min_p = s->min_p,
+           typical_p = s->typical_p, top_k = s->top_k, presence = s->presence_penalty,
+           frequency = s->frequency_penalty, repeat = s->repeat_penalty, seed = -1;
     aerie_status status = number(request, "temperature", 0, 100, false, &temperature, err);
     if (!status) status = number(request, "top_p", 0, 1, false, &top_p, err);
     if (!status) status = number(request, "min_p", 0, 1, false, &min_p, err);
+    if (!status) status = number(request, "typical_p", 0, 1, false, &typical_p, err);
     if (!status) status = number(request, "top_k", -1, 1e9, true, &top_k, err);
     if (!status) status = number(request, "presence_penalty", -2, 2, false, &presence, err);
     if (!status) status = number(request, "frequency_penalty", -2, 2, false, &frequency, err);
     if (!status) status = number(request, "repeat_penalty", 0.01, 100, false, &repeat, err);
     if (!status) status = number(request, "seed", -9e15, 9e15, true, &seed, err);
     s->temperature = (float)temperature;
-    s->top_p = (float)top_p;
+    s->top_p = ae_top_p_of(top_p);
     s->min_p = (float)min_p;
+    s->typical_p = (float)typical_p;
     s->top_k = top_k < 0 ? 0 : (int)top_k;
     s->presence_penalty = (float)presence;
     s->frequency_penalty = (float)frequency;

@@ -97,6 +97,7 @@ static aerie_status read_form(ae_talk *t, const ae_chat_voice *voice, aerie_ask 
         status = aerie_fail(err, AERIE_BAD_ARGUMENT, "top_logprobs wants logprobs to be true");
     if (!status) status = ae_chat_open(t, voice, c->options.n_replies, ask->logprobs, err);
     if (!status) status = ae_tools_read(&c->chat.tools, c->request, err);
+    if (!status) status = ae_thinking_of_openai(&c->chat.thinking, c->request, err);
     return status ? status : hold_to_tools(&c->options, &c->chat.tools, err);
 }
 
@@ -104,24 +105,14 @@ aerie_status ae_openai_ask(ae_talk *t, const ae_chat_voice *voice, const char *i
                            aerie_ask *ask, aerie_asked *asked, aerie_error *err)
 {
     ae_openai_chat *c = t->state;
-    char *text = NULL, *tools_text = NULL;
-    json_t *messages = NULL;
     ae_openai_id(c->id, id_prefix, t->x);
     c->created = ae_clock_unix_seconds();
     aerie_status status = read_form(t, voice, ask, err);
-    if (!status && !(messages = ae_openai_messages(t, c->request, err))) status = AERIE_BAD_ARGUMENT;
-    if (!status) {
-        text = json_dumps(messages, JSON_COMPACT);
-        tools_text = c->chat.tools.list ? json_dumps(c->chat.tools.list, JSON_COMPACT) : NULL;
-        ask->messages = text;
-        ask->tools = tools_text;
-        ask->chat_template = t->stored->chat_template;
-        ae_openai_fill(ask, &c->options);
-        status = text ? ae_talk_ask(t, ask, asked, err)
-                      : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
-    }
-    free(text);
-    free(tools_text);
+    json_t *messages = status ? NULL : ae_openai_messages(t, c->request, err);
+    if (!messages) return status ? status : AERIE_BAD_ARGUMENT;
+    ask->chat_template = t->stored->chat_template;
+    ae_openai_fill(ask, &c->options);
+    status = ae_chat_ask(t, messages, ask, asked, err);
     json_decref(messages);
     return status;
 }

@@ -100,6 +100,19 @@ static void add_tools(json_t *chat, const json_t *request)
     if (choice) json_object_set_new(chat, "tool_choice", as_chat_tool(choice));
 }
 
+static bool wants_chances(const json_t *request)
+{
+    const json_t *one;
+    size_t i;
+    bool wants = json_integer_value(json_object_get(request, "top_logprobs")) > 0;
+    json_array_foreach(json_object_get(request, "include"), i, one)
+    {
+        const char *what = json_string_value(one);
+        if (what && !strcmp(what, "message.output_text.logprobs")) wants = true;
+    }
+    return wants;
+}
+
 aerie_status ae_responses_as_chat(json_t **out, const json_t *request, aerie_error *err)
 {
     static const struct {
@@ -110,6 +123,7 @@ aerie_status ae_responses_as_chat(json_t **out, const json_t *request, aerie_err
         { "top_p", "top_p" },
         { "top_k", "top_k" },
         { "min_p", "min_p" },
+        { "typical_p", "typical_p" },
         { "seed", "seed" },
         { "stop", "stop" },
         { "grammar", "grammar" },
@@ -117,6 +131,8 @@ aerie_status ae_responses_as_chat(json_t **out, const json_t *request, aerie_err
         { "presence_penalty", "presence_penalty" },
         { "frequency_penalty", "frequency_penalty" },
         { "parallel_tool_calls", "parallel_tool_calls" },
+        { "top_logprobs", "top_logprobs" },
+        { "chat_template_kwargs", "chat_template_kwargs" },
     };
     const json_t *before = json_object_get(request, "previous_response_id");
     json_t *format = json_object_get(json_object_get(request, "text"), "format"), *v;
@@ -129,6 +145,9 @@ aerie_status ae_responses_as_chat(json_t **out, const json_t *request, aerie_err
     for (size_t i = 0; i < AE_COUNT(same); i++)
         if ((v = json_object_get(request, same[i].from))) json_object_set(chat, same[i].to, v);
     if (format) json_object_set(chat, "response_format", format);
+    if ((v = json_object_get(json_object_get(request, "reasoning"), "effort")))
+        json_object_set(chat, "reasoning_effort", v);
+    if (wants_chances(request)) json_object_set_new(chat, "logprobs", json_true());
     add_tools(chat, request);
     aerie_status status = add_messages(chat, request, err);
     if (!status)

@@ -6,7 +6,7 @@ typedef struct {
     ae_openai_chat open;
     json_t *content; /* blocks that are done */
     ae_bytes text;   /* of the block that is open */
-    bool in_text;
+    enum { NOTHING, THOUGHT, TEXT } open_block;
 } reply;
 
 static void free_reply(void *state)
@@ -103,30 +103,48 @@ static void stop_block(ae_talk *t, json_t *block)
     json_array_append_new(r->content, block);
 }
 
-static void open_text(ae_talk *t)
+/* What blocks of thoughts and of text are called, and their text in them. */
+static const struct {
+    const char *name, *delta;
+} kinds[] = { [THOUGHT] = { "thinking", "thinking_delta" }, [TEXT] = { "text", "text_delta" } };
+
+/* Thoughts have a signature, which stands for nothing here. */
+static json_t *block_json(int kind, const ae_bytes *text)
 {
-    reply *r = t->state;
-    if (!r->in_text) start_block(t, json_pack("{s:s, s:s}", "type", "text", "text", ""));
-    r->in_text = true;
+    json_t *block = json_pack("{s:s, s:o}", "type", kinds[kind].name, kinds[kind].name,
+                              ae_text_json(ae_span_of(text)));
+    if (kind == THOUGHT) json_object_set_new(block, "signature", json_string(""));
+    return block;
 }
 
-static void close_text(ae_talk *t)
+static void close_block(ae_talk *t)
 {
     reply *r = t->state;
-    if (!r->in_text) return;
-    r->in_text = false;
-    stop_block(t,
-               json_pack("{s:s, s:o}", "type", "text", "text", ae_text_json(ae_span_of(&r->text))));
+    if (r->open_block == NOTHING) return;
+    json_t *block = block_json((int)r->open_block, &r->text);
+    r->open_block = NOTHING;
+    stop_block(t, block);
     ae_bytes_clear(&r->text);
 }
 
-static void add_text(ae_talk *t, ae_span text)
+static void open_block(ae_talk *t, int kind)
+{
+    static const ae_bytes nothing = { 0 };
+    reply *r = t->state;
+    if ((int)r->open_block == kind) return;
+    close_block(t);
+    start_block(t, block_json(kind, &nothing));
+    r->open_block = kind == THOUGHT ? THOUGHT : TEXT;
+}
+
+static void add_text(ae_talk *t, int kind, ae_span text)
 {
     reply *r = t->state;
     if (text.len == 0) return;
-    open_text(t);
+    open_block(t, kind);
     ae_bytes_add(&r->text, text.data, text.len);
-    send_delta(t, json_pack("{s:s, s:o}", "type", "text_delta", "text", ae_text_json(text)));
+    send_delta(t, json_pack("{s:s, s:o}", "type", kinds[kind].delta, kinds[kind].name,
+                            ae_text_json(text)));
 }
 
 static json_t *call_block(const json_t *call, json_t *input)
@@ -137,7 +155,7 @@ static json_t *call_block(const json_t *call, json_t *input)
 
 static void add_call(ae_talk *t, const json_t *call)
 {
-    close_text(t);
+    close_block(t);
     start_block(t, call_block(call, json_object()));
     send_delta(t, json_pack("{s:s, s:o}", "type", "input_json_delta", "partial_json",
                             ae_openai_arguments(call)));
@@ -149,7 +167,8 @@ static void more(ae_talk *t, const ae_chat_piece *p)
     json_t *one;
     size_t i;
     started(t);
-    add_text(t, p->text);
+    add_text(t, THOUGHT, p->thinking);
+    add_text(t, TEXT, p->text);
     json_array_foreach(p->calls, i, one) add_call(t, one);
 }
 
@@ -157,8 +176,8 @@ static void finished(ae_talk *t, int64_t reply_number)
 {
     const reply *r = t->state;
     (void)reply_number;
-    if (json_array_size(r->content) == 0) open_text(t);
-    close_text(t);
+    if (json_array_size(r->content) == 0 && r->open_block == NOTHING) open_block(t, TEXT);
+    close_block(t);
 }
 
 static void end(ae_talk *t, const aerie_ask_stats *stats)

@@ -46,14 +46,18 @@ static json_t *object(const ae_talk *t, const ae_chat_piece *p, bool done)
     ae_time_text(now);
     json_t *o = json_pack("{s:s, s:s}", "model", t->model, "created_at", now);
     json_t *content = ae_text_json(p ? p->text : (ae_span){ "", 0 });
-    if (generates(t))
+    json_t *thinking = p && p->thinking.len ? ae_text_json(p->thinking) : NULL;
+    if (generates(t)) {
         json_object_set_new(o, "response", content);
-    else {
+        if (thinking) json_object_set(o, "thinking", thinking);
+    } else {
         json_t *message = json_pack("{s:s, s:o}", "role", "assistant", "content", content);
+        if (thinking) json_object_set(message, "thinking", thinking);
         if (p && json_array_size(p->calls))
             json_object_set_new(message, "tool_calls", calls_json(p->calls, p->n_before));
         json_object_set_new(o, "message", message);
     }
+    json_decref(thinking);
     json_object_set_new(o, "done", json_boolean(done));
     if (p && p->chances) json_object_set(o, "logprobs", p->chances);
     return o;
@@ -78,7 +82,8 @@ static void add_metrics(const ae_talk *t, json_t *o, const aerie_ask_stats *s)
 
 static void more(ae_talk *t, const ae_chat_piece *p)
 {
-    if (t->stream && (p->text.len || json_array_size(p->calls) || json_array_size(p->chances)))
+    if (t->stream && (p->thinking.len || p->text.len || json_array_size(p->calls) ||
+                      json_array_size(p->chances)))
         ae_stream_send(t->x, AE_LINES, NULL, object(t, p, false));
 }
 
@@ -87,7 +92,8 @@ static void end(ae_talk *t, const aerie_ask_stats *stats)
 {
     const ollama_reply *r = t->state;
     const ae_chat_reply *one = &r->chat.replies[0];
-    const ae_chat_piece all = { .text = ae_span_of(&one->text),
+    const ae_chat_piece all = { .thinking = ae_span_of(&one->thinking),
+                                .text = ae_span_of(&one->text),
                                 .calls = one->calls,
                                 .chances = one->chances };
     json_t *o = object(t, t->stream ? NULL : &all, true);
@@ -137,8 +143,12 @@ static json_t *all_messages(const ae_talk *t, const json_t *own)
         json_array_append_new(
             all, json_pack("{s:s, s:s}", "role", "system", "content", t->stored->system));
     if (stored) json_array_extend(all, stored);
-    for (size_t i = has_system; i < json_array_size(own); i++)
-        json_array_append(all, json_array_get(own, i));
+    for (size_t i = has_system; i < json_array_size(own); i++) {
+        json_t *m = json_copy(json_array_get(own, i)), *thinking = json_object_get(m, "thinking");
+        /* As templates call them. */
+        if (thinking) json_object_set(m, "reasoning_content", thinking);
+        json_array_append_new(all, m);
+    }
     json_decref(stored);
     return all;
 }
@@ -163,12 +173,15 @@ static aerie_status read_options(ae_talk *t, ae_ollama_options *o, json_t **para
     ae_ollama_options_begin(o);
     *parameters = t->stored->parameters ? json_loads(t->stored->parameters, 0, NULL) : NULL;
     aerie_status status = ae_ollama_options_add(o, *parameters, err);
+    /* Beside `options` Ollama reads none; some clients put them there all the same. */
+    if (!status) status = ae_ollama_options_add(o, t->request, err);
     if (!status) status = ae_ollama_options_add(o, json_object_get(t->request, "options"), err);
     return status;
 }
 
-static aerie_status ask_with(ae_talk *t, aerie_ask *ask, const ae_ollama_options *o,
-                             aerie_error *err)
+/* All of an ask but its prompt. */
+static aerie_status prepare(ae_talk *t, aerie_ask *ask, const ae_ollama_options *o,
+                            aerie_error *err)
 {
     ollama_reply *r = t->state;
     const json_t *truncate = json_object_get(t->request, "truncate");
@@ -186,8 +199,15 @@ static aerie_status ask_with(ae_talk *t, aerie_ask *ask, const ae_ollama_options
     ask->grammar = r->grammar;
     ask->too_long = json_is_false(truncate) ? AERIE_TOO_LONG_REFUSE : AERIE_TOO_LONG_DROP_OLDEST;
     if (!status) status = ae_chances_read(ask, t->request, err);
-    if (!status) status = ae_chat_open(t, &voice, 1, ask->logprobs, err);
-    return status ? status : ae_talk_ask(t, ask, NULL, err);
+    return status ? status : ae_chat_open(t, &voice, 1, ask->logprobs, err);
+}
+
+static aerie_status ask_text(ae_talk *t, const char *text, const ae_ollama_options *o,
+                             aerie_error *err)
+{
+    aerie_ask ask = { .text = text };
+    aerie_status status = prepare(t, &ask, o, err);
+    return status ? status : ae_talk_ask(t, &ask, NULL, err);
 }
 
 /* Tools, and `tool_choice` as OpenAI has it: a call that must be made is all the reply can be. */
@@ -198,22 +218,27 @@ static aerie_status read_tools(ae_talk *t, aerie_error *err)
     return status ? status : ae_tools_grammar(&r->grammar, &r->chat.tools, err);
 }
 
+/* Whether thoughts are wanted, and can be had. */
+static aerie_status read_thinking(ae_talk *t, const aerie_ask *ask, aerie_error *err)
+{
+    ollama_reply *r = t->state;
+    aerie_status status = ae_thinking_of_ollama(&r->chat.thinking, t->request, err);
+    if (!status && r->chat.thinking.wish == AE_THINK_YES &&
+        !aerie_chat_traits_of(ae_chat_template(t, ask)).thinking)
+        status = aerie_fail(err, AERIE_BAD_ARGUMENT, "\"%s\" does not support thinking", t->model);
+    return status;
+}
+
+/* Takes `messages` over. */
 static aerie_status ask_messages(ae_talk *t, json_t *messages, const ae_ollama_options *o,
                                  aerie_error *err)
 {
-    const ollama_reply *r = t->state;
     const char *template_text = text_of(t->request, "template");
+    aerie_ask ask = { .chat_template = *template_text ? template_text : t->stored->chat_template };
     aerie_status status = read_tools(t, err);
-    char *text = json_dumps(messages, JSON_COMPACT);
-    char *tools_text = r->chat.tools.list ? json_dumps(r->chat.tools.list, JSON_COMPACT) : NULL;
-    aerie_ask ask = { .messages = text,
-                      .tools = tools_text,
-                      .chat_template = *template_text ? template_text : t->stored->chat_template };
-    if (!status)
-        status = text ? ask_with(t, &ask, o, err)
-                      : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
-    free(text);
-    free(tools_text);
+    if (!status) status = read_thinking(t, &ask, err);
+    if (!status) status = prepare(t, &ask, o, err);
+    if (!status) status = ae_chat_ask(t, messages, &ask, NULL, err);
     json_decref(messages);
     return status;
 }
@@ -241,11 +266,11 @@ static aerie_status begin_generate(ae_talk *t, aerie_error *err)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "raw mode does not support template, system, or context");
     aerie_status status = read_options(t, &o, &parameters, err);
-    aerie_ask ask = { .text = prompt };
     bool plain = raw || (!t->stored->chat_template && !*text_of(t->request, "template") &&
                          !aerie_model_chat_template(aerie_lease_model(t->lease)));
     if (!status)
-        status = plain ? ask_with(t, &ask, &o, err) : ask_messages(t, prompt_messages(t), &o, err);
+        status =
+            plain ? ask_text(t, prompt, &o, err) : ask_messages(t, prompt_messages(t), &o, err);
     json_decref(parameters);
     return status;
 }
@@ -280,6 +305,17 @@ static bool asks_no_prompt(const json_t *request)
     return !*text_of(request, "prompt");
 }
 
+static aerie_status check_prompt(const json_t *request, aerie_error *err)
+{
+    if (json_array_size(json_object_get(request, "images")))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "the request has images, and this server's models read text alone");
+    if (*text_of(request, "suffix"))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "\"%s\" does not support insert",
+                          text_of(request, "model"));
+    return AERIE_OK;
+}
+
 static const ae_talk_form chat_form = { .face = AE_FACE_OLLAMA,
                                         .streams = true,
                                         .state_bytes = sizeof(ollama_reply),
@@ -292,6 +328,7 @@ static const ae_talk_form chat_form = { .face = AE_FACE_OLLAMA,
 static const ae_talk_form generate_form = { .face = AE_FACE_OLLAMA,
                                             .streams = true,
                                             .state_bytes = sizeof(ollama_reply),
+                                            .check = check_prompt,
                                             .asks_nothing = asks_no_prompt,
                                             .begin = begin_generate,
                                             .event = ae_chat_event,

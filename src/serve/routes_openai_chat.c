@@ -59,6 +59,9 @@ static void more(ae_talk *t, const ae_chat_piece *p)
 {
     if (!t->stream) return;
     begin_reply(t, p->reply);
+    if (p->thinking.len)
+        send_chunk(t, p->reply, json_pack("{s:o}", "reasoning_content", ae_text_json(p->thinking)),
+                   NULL, NULL);
     if (p->text.len || json_array_size(p->chances))
         send_chunk(t, p->reply, json_pack("{s:o}", "content", ae_text_json(p->text)),
                    json_incref(p->chances), NULL);
@@ -77,9 +80,12 @@ static json_t *whole_message(const ae_chat_reply *r)
 {
     json_t *calls = json_array(), *one;
     /* What is nothing but calls says nothing. */
-    json_t *text = r->text.len || r->n_calls == 0 ? ae_chat_text(r) : json_null();
+    json_t *text =
+        r->text.len || r->n_calls == 0 ? ae_text_json(ae_span_of(&r->text)) : json_null();
     json_t *message = json_pack("{s:s, s:o, s:n}", "role", "assistant", "content", text, "refusal");
     size_t i;
+    if (r->thinking.len)
+        json_object_set_new(message, "reasoning_content", ae_text_json(ae_span_of(&r->thinking)));
     json_array_foreach(r->calls, i, one) json_array_append_new(calls, ae_openai_call(one));
     if (r->n_calls) json_object_set(message, "tool_calls", calls);
     json_decref(calls);

@@ -12,6 +12,7 @@ enum { MOST_PROMPTS = 256 };
 typedef struct {
     ae_bytes text;
     json_t *tokens, *logprobs, *top, *offsets; /* lists; NULL: none are wanted */
+    bool begun;                                /* the prompt's first tokens were echoed */
     aerie_finish why;
 } completion;
 
@@ -43,6 +44,20 @@ static void free_completions(void *state)
 
 /* ---- replies */
 
+/* Whether `prompt` is a list of prompts, and not one of token ids. */
+static bool is_list(const json_t *prompt)
+{
+    const json_t *first = json_array_get(prompt, 0);
+    return json_is_string(first) || json_is_array(first);
+}
+
+/* The n-th of the request's prompts. */
+static const json_t *prompt_of(const ae_talk *t, size_t n)
+{
+    const json_t *prompt = json_object_get(t->request, "prompt");
+    return is_list(prompt) ? json_array_get(prompt, n) : prompt;
+}
+
 static size_t characters(const ae_bytes *text)
 {
     size_t n = 0;
@@ -60,8 +75,15 @@ static json_t *token_text(const aerie_choice *c)
     return ae_text_json((ae_span){ c->bytes, c->len });
 }
 
-/* Tokens as completions list them, and their bytes to the text unless that comes by itself. */
-static void add_tokens(completion *one, const aerie_event *e, int top, bool with_text)
+/* Whether a prompt's token is one that the tokenizer put before its text. `prompt` NULL: the prompt
+ * was tokens. */
+static bool is_added(const completion *one, const aerie_choice *c, const char *prompt)
+{
+    return !one->begun && prompt && strncmp(prompt, c->bytes, c->len) != 0;
+}
+
+/* Tokens as completions list them; those of the prompt are text of the choice too. */
+static void add_tokens(completion *one, const aerie_event *e, int top, const char *prompt)
 {
     for (size_t i = 0; i < e->n_tokens; i++) {
         const aerie_reply_token *t = &e->tokens[i];
@@ -78,7 +100,9 @@ static void add_tokens(completion *one, const aerie_event *e, int top, bool with
         bool none = isnan(t->token.logprob) || top == 0;
         json_array_append_new(one->top, none ? json_null() : json_incref(alternatives));
         json_decref(alternatives);
-        if (with_text) ae_bytes_add(&one->text, t->token.bytes, t->token.len);
+        if (e->kind == AERIE_EVENT_PROMPT && !is_added(one, &t->token, prompt))
+            ae_bytes_add(&one->text, t->token.bytes, t->token.len);
+        one->begun = true;
     }
 }
 
@@ -123,7 +147,7 @@ static void on_text(ae_talk *t, size_t n, const aerie_event *e)
     completions *c = t->state;
     int64_t i = (int64_t)n * c->n_each + e->reply;
     completion *one = &c->choices[i];
-    if (one->tokens) add_tokens(one, e, c->top, false);
+    if (one->tokens) add_tokens(one, e, c->top, NULL);
     ae_bytes_add(&one->text, e->text, e->len);
     if (t->stream && (e->len || json_array_size(one->tokens)))
         send_chunk(t, i, (ae_span){ e->text, e->len }, NULL);
@@ -133,10 +157,11 @@ static void on_text(ae_talk *t, size_t n, const aerie_event *e)
 static void on_prompt(ae_talk *t, size_t n, const aerie_event *e)
 {
     completions *c = t->state;
+    const char *text = json_string_value(prompt_of(t, n));
     for (int64_t k = 0; k < c->n_each && c->echo; k++) {
         completion *one = &c->choices[(int64_t)n * c->n_each + k];
         size_t before = one->text.len;
-        if (one->tokens) add_tokens(one, e, c->top, true);
+        if (one->tokens) add_tokens(one, e, c->top, text);
         if (t->stream)
             send_chunk(t, (int64_t)n * c->n_each + k,
                        (ae_span){ one->text.data + before, one->text.len - before }, NULL);
@@ -261,13 +286,6 @@ static aerie_status ask_one(ae_talk *t, size_t n, const json_t *prompt, aerie_er
     return status;
 }
 
-/* Whether `prompt` is a list of prompts, and not one of token ids. */
-static bool is_list(const json_t *prompt)
-{
-    const json_t *first = json_array_get(prompt, 0);
-    return json_is_string(first) || json_is_array(first);
-}
-
 static aerie_status open_choices(completions *c, aerie_error *err)
 {
     size_t n = (size_t)(c->n_prompts * c->n_each);
@@ -310,13 +328,11 @@ static aerie_status read_request(ae_talk *t, aerie_error *err)
 static aerie_status begin(ae_talk *t, aerie_error *err)
 {
     completions *c = t->state;
-    const json_t *prompt = json_object_get(t->request, "prompt");
     ae_openai_id(c->id, "cmpl-", t->x);
     c->created = ae_clock_unix_seconds();
     aerie_status status = read_request(t, err);
     for (int64_t i = 0; i < c->n_prompts && !status; i++)
-        status = ask_one(t, (size_t)i, is_list(prompt) ? json_array_get(prompt, (size_t)i) : prompt,
-                         err);
+        status = ask_one(t, (size_t)i, prompt_of(t, (size_t)i), err);
     return status;
 }
 

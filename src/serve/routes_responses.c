@@ -8,8 +8,9 @@ typedef struct {
     ae_openai_chat open; /* its id without "resp_", "msg_" or "fc_" */
     int64_t sequence;
     json_t *output; /* items that are done */
-    ae_bytes text;  /* of the message that is open */
-    bool in_message;
+    enum { NOTHING, THOUGHT, MESSAGE } open_item;
+    ae_bytes text;            /* these three: of the item that is open */
+    json_t *chances, *unsent; /* NULL: none are wanted */
 } response;
 
 static void free_response(void *state)
@@ -17,6 +18,8 @@ static void free_response(void *state)
     response *r = state;
     ae_openai_chat_free(&r->open);
     json_decref(r->output);
+    json_decref(r->chances);
+    json_decref(r->unsent);
     ae_bytes_free(&r->text);
 }
 
@@ -119,62 +122,111 @@ static void send_item(ae_talk *t, const char *type, json_t *item)
     send(t, type, json_pack("{s:I, s:O}", "output_index", place_of(t->state), "item", item));
 }
 
-/* An event of the message's one part; `field` (taken over) goes by `name`. */
-static void send_part(ae_talk *t, const char *type, const char *name, json_t *field)
+/* What thoughts and messages are called. */
+static const struct {
+    const char *prefix, *item, *part, *delta, *done;
+} kinds[] = {
+    [THOUGHT] = { "rs", "reasoning", "reasoning_text", "response.reasoning_text.delta",
+                  "response.reasoning_text.done" },
+    [MESSAGE] = { "msg", "message", "output_text", "response.output_text.delta",
+                  "response.output_text.done" },
+};
+
+static json_t *list_or_empty(json_t *list)
+{
+    return list ? json_incref(list) : json_array();
+}
+
+/* An event of the open item's one part; `field` (taken over) goes by `name`, and `chances` (NULL:
+ * it has none) with it. */
+static void send_part(ae_talk *t, const char *type, const char *name, json_t *field,
+                      json_t *chances)
 {
     const response *r = t->state;
-    json_t *event = json_pack("{s:o, s:I, s:i, s:o}", "item_id", item_id(r, "msg"), "output_index",
-                              place_of(r), "content_index", 0, name, field);
-    if (!strncmp(type, "response.output_text", 20))
-        json_object_set_new(event, "logprobs", json_array());
+    json_t *event =
+        json_pack("{s:o, s:I, s:i, s:o}", "item_id", item_id(r, kinds[r->open_item].prefix),
+                  "output_index", place_of(r), "content_index", 0, name, field);
+    if (chances) json_object_set(event, "logprobs", chances);
     send(t, type, event);
 }
 
-static json_t *text_part(const ae_bytes *text)
+static json_t *part_json(const response *r)
 {
-    return json_pack("{s:s, s:o, s:[], s:[]}", "type", "output_text", "text",
-                     ae_text_json(ae_span_of(text)), "annotations", "logprobs");
+    json_t *part = json_pack("{s:s, s:o}", "type", kinds[r->open_item].part, "text",
+                             ae_text_json(ae_span_of(&r->text)));
+    if (r->open_item == MESSAGE) {
+        json_object_set_new(part, "annotations", json_array());
+        json_object_set_new(part, "logprobs", list_or_empty(r->chances));
+    }
+    return part;
 }
 
-static json_t *message_item(const response *r, const char *status, json_t *content)
+/* Takes `content` over. */
+static json_t *item_json(const response *r, const char *status, json_t *content)
 {
-    return json_pack("{s:o, s:s, s:s, s:s, s:o}", "id", item_id(r, "msg"), "type", "message",
-                     "status", status, "role", "assistant", "content", content);
+    json_t *item =
+        json_pack("{s:o, s:s, s:s, s:o}", "id", item_id(r, kinds[r->open_item].prefix), "type",
+                  kinds[r->open_item].item, "status", status, "content", content);
+    if (r->open_item == MESSAGE)
+        json_object_set_new(item, "role", json_string("assistant"));
+    else
+        json_object_set_new(item, "summary", json_array());
+    return item;
 }
 
-static void open_message(ae_talk *t)
+static void close_item(ae_talk *t)
 {
     response *r = t->state;
-    if (r->in_message) return;
-    r->in_message = true;
-    json_t *item = message_item(r, "in_progress", json_array());
-    send_item(t, "response.output_item.added", item);
-    json_decref(item);
-    send_part(t, "response.content_part.added", "part", text_part(&r->text));
-}
-
-static void close_message(ae_talk *t)
-{
-    response *r = t->state;
-    if (!r->in_message) return;
-    json_t *part = text_part(&r->text);
+    if (r->open_item == NOTHING) return;
+    json_t *part = part_json(r);
     const char *status = only(r)->why == AERIE_FINISH_LENGTH ? "incomplete" : "completed";
-    json_t *item = message_item(r, status, json_pack("[O]", part));
-    send_part(t, "response.output_text.done", "text", json_incref(json_object_get(part, "text")));
-    send_part(t, "response.content_part.done", "part", part);
+    json_t *item = item_json(r, status, json_pack("[O]", part));
+    send_part(t, kinds[r->open_item].done, "text", json_incref(json_object_get(part, "text")),
+              json_object_get(part, "logprobs"));
+    send_part(t, "response.content_part.done", "part", part, NULL);
     send_item(t, "response.output_item.done", item);
     json_array_append_new(r->output, item);
     ae_bytes_clear(&r->text);
-    r->in_message = false;
+    json_array_clear(r->unsent);
+    if (r->chances) {
+        json_decref(r->chances);
+        r->chances = json_array();
+    }
+    r->open_item = NOTHING;
 }
 
-static void add_text(ae_talk *t, ae_span text)
+static void open_item(ae_talk *t, int kind)
+{
+    response *r = t->state;
+    if ((int)r->open_item == kind) return;
+    close_item(t);
+    r->open_item = kind == THOUGHT ? THOUGHT : MESSAGE;
+    json_t *item = item_json(r, "in_progress", json_array());
+    send_item(t, "response.output_item.added", item);
+    json_decref(item);
+    send_part(t, "response.content_part.added", "part", part_json(r), NULL);
+}
+
+static void add_text(ae_talk *t, int kind, ae_span text)
 {
     response *r = t->state;
     if (text.len == 0) return;
-    open_message(t);
+    open_item(t, kind);
     ae_bytes_add(&r->text, text.data, text.len);
-    send_part(t, "response.output_text.delta", "delta", ae_text_json(text));
+    json_t *chances = kind == MESSAGE ? list_or_empty(r->unsent) : NULL;
+    send_part(t, kinds[kind].delta, "delta", ae_text_json(text), chances);
+    json_decref(chances);
+    json_array_clear(r->unsent);
+}
+
+/* Of the message's tokens, not of thoughts. */
+static void add_chances(response *r, const ae_chat_piece *p)
+{
+    if (!p->chances || (p->thinking.len && !p->text.len)) return;
+    if (!r->chances) r->chances = json_array();
+    if (!r->unsent) r->unsent = json_array();
+    json_array_extend(r->chances, p->chances);
+    json_array_extend(r->unsent, p->chances);
 }
 
 static json_t *call_item(const response *r, const json_t *call, const char *status,
@@ -188,7 +240,7 @@ static json_t *call_item(const response *r, const json_t *call, const char *stat
 static void add_call(ae_talk *t, const json_t *call)
 {
     response *r = t->state;
-    close_message(t);
+    close_item(t);
     json_t *arguments = ae_openai_arguments(call),
            *begun = call_item(r, call, "in_progress", json_string("")),
            *item = call_item(r, call, "completed", json_incref(arguments));
@@ -210,7 +262,9 @@ static void more(ae_talk *t, const ae_chat_piece *p)
     json_t *one;
     size_t i;
     started(t);
-    add_text(t, p->text);
+    add_text(t, THOUGHT, p->thinking);
+    add_chances(t->state, p);
+    add_text(t, MESSAGE, p->text);
     json_array_foreach(p->calls, i, one) add_call(t, one);
 }
 
@@ -219,8 +273,8 @@ static void finished(ae_talk *t, int64_t reply)
     const response *r = t->state;
     (void)reply;
     /* Clients want a message, if an empty one. */
-    if (json_array_size(r->output) == 0) open_message(t);
-    close_message(t);
+    if (json_array_size(r->output) == 0 && r->open_item == NOTHING) open_item(t, MESSAGE);
+    close_item(t);
 }
 
 static void end(ae_talk *t, const aerie_ask_stats *stats)

@@ -120,6 +120,25 @@ static void min_p_keeps_what_is_near_the_best(void **state)
     }
 }
 
+/* One token with 0.3 of the probability and five with 0.14: the entropy is 1.74, to which the
+ * five's surprise of 1.97 is nearer than the one's of 1.2. */
+static void typical_are_those_that_surprise_as_expected(void **state)
+{
+    (void)state;
+    ae_rng rng;
+    int seen[V] = { 0 };
+    for (int i = 0; i < V; i++)
+        logits[i] = (float)(i == 7 ? log(0.3) : i < 5 ? log(0.14) : -INFINITY);
+    ae_rng_seed(&rng, 9);
+    for (int i = 0; i < 200; i++)
+        seen[draw(&(ae_sampling){ .temperature = 1, .typical_p = 0.65f, .top_k = 40 }, &rng)]++;
+    assert_int_equal(seen[7], 0);
+    for (int i = 0; i < 5; i++) assert_true(seen[i] > 10);
+    for (int i = 0; i < 50; i++)
+        seen[draw(&(ae_sampling){ .temperature = 1, .typical_p = 0.75f }, &rng)]++;
+    assert_true(seen[7] > 5);
+}
+
 static void draws_follow_the_softmax(void **state)
 {
     (void)state;
@@ -266,9 +285,10 @@ static int close_sampler(void **state)
 static void values_out_of_range_are_a_sentence(void **state)
 {
     (void)state;
-    static const ae_sampling wrong[] = { { .temperature = -1 },   { .top_p = 1.5f },
-                                         { .min_p = -0.1f },      { .top_k = -3 },
-                                         { .repeat_last_n = -2 }, { .temperature = NAN } };
+    static const ae_sampling wrong[] = { { .temperature = -1 }, { .top_p = 1.5f },
+                                         { .min_p = -0.1f },    { .typical_p = 1.5f },
+                                         { .top_k = -3 },       { .repeat_last_n = -2 },
+                                         { .temperature = NAN } };
     for (size_t i = 0; i < AE_COUNT(wrong); i++) {
         aerie_error err = { 0 };
         assert_int_equal(ae_sampling_check(&wrong[i], &err), AERIE_BAD_ARGUMENT);
@@ -283,6 +303,7 @@ int main(void)
         cmocka_unit_test(top_k_draws_only_the_k_best_and_all_of_them),
         cmocka_unit_test(nucleus_holds_the_fewest_with_enough_probability),
         cmocka_unit_test(min_p_keeps_what_is_near_the_best),
+        cmocka_unit_test(typical_are_those_that_surprise_as_expected),
         cmocka_unit_test(draws_follow_the_softmax),
         cmocka_unit_test(penalties_follow_their_formulas),
         cmocka_unit_test(the_same_seed_gives_the_same_tokens),
