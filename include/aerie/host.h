@@ -1,5 +1,6 @@
 /* host.h -- several models under one bound of memory: each is opened when somebody wants it, shared
- * by all who do, and closed when nobody has wanted it for a while or its memory is needed. */
+ * by all who do, and closed when nobody has wanted it for a while or its memory is needed. Models
+ * that are the same weights under different adapters share an engine, and the weights. */
 #ifndef AERIE_HOST_H
 #define AERIE_HOST_H
 
@@ -32,6 +33,9 @@ typedef struct {
     const char *name; /* that lists show */
     const char *key;  /* what of two is one: weights, adapters and what else is not an ask's to
                        * choose; NULL: the name */
+    /* Of a model with adapters: the key of the same without them. Such models, and that one, share
+     * the engine: all but the adapters must be alike. NULL: it has an engine of its own. */
+    const char *base_key;
     const char *path;
     const char *draft_path;      /* a smaller model that guesses ahead; NULL: none */
     aerie_model_options model;   /* on_load, user and plan are the host's */
@@ -63,6 +67,8 @@ AERIE_API double aerie_host_progress(aerie_host *h, uint64_t ticket);
 /* Borrowed: until the lease is given back. */
 AERIE_API aerie_engine *aerie_lease_engine(const aerie_lease *lease);
 AERIE_API aerie_model *aerie_lease_model(const aerie_lease *lease);
+/* What its asks are to name (aerie_ask.adapter); NULL: none. */
+AERIE_API const aerie_adapter *aerie_lease_adapter(const aerie_lease *lease);
 /* Seconds that loading took, for whoever waited for it; 0 for others. */
 AERIE_API double aerie_lease_load_seconds(const aerie_lease *lease);
 /* Gives it back, when every ask of it has ended. NULL is fine. */
@@ -76,8 +82,11 @@ typedef enum { AERIE_PLACE_WAITS, AERIE_PLACE_LOADS, AERIE_PLACE_OPEN } aerie_pl
 typedef struct {
     const char *name, *key, *path;
     aerie_place_state state;
-    double loaded;  /* 0 to 1 */
-    uint64_t bytes; /* at the end of its contexts; 0: not known yet */
+    double loaded;      /* 0 to 1 */
+    uint64_t bytes;     /* at the end of its contexts, or of its adapters alone; 0: not known yet */
+    bool is_beneath;    /* nobody has asked for it: it is there for those over it, and is called as
+                         * the first of them */
+    bool shares_engine; /* with its base, whose stats these are */
     int64_t context, users, waiting;
     double
         seconds_left; /* until it is closed: in use as if its last user left now; negative: never */

@@ -38,17 +38,24 @@ static host_waiter **waiter_of(aerie_host *h, uint64_t ticket)
     return at;
 }
 
+static bool is_over(const host_place *p, const host_place *base)
+{
+    return p->what.base_key && strcmp(p->what.base_key, base->what.key) == 0;
+}
+
+/* For it, or for what is to lie over it. */
 static int64_t waiting_for(const aerie_host *h, const host_place *p)
 {
     int64_t n = 0;
-    for (const host_waiter *w = h->waiters; w; w = w->next) n += w->place == p && !w->is_cancelled;
+    for (const host_waiter *w = h->waiters; w; w = w->next)
+        n += (w->place == p || is_over(w->place, p)) && !w->is_cancelled;
     return n;
 }
 
 /* Seconds until nobody's model is closed; negative: never. */
 static double seconds_left(const host_place *p, double now)
 {
-    if (p->retires) return 0;
+    if (p->retires || (p->base && p->base->retires)) return 0;
     if (p->keep_alive < 0) return -1;
     if (p->users > 0) return p->keep_alive;
     double left = p->idle_since + p->keep_alive - now;
@@ -106,6 +113,16 @@ static void tell_all_of(aerie_host *h, const host_place *p, aerie_status status,
         }
 }
 
+/* What is open uses its base. */
+static void leave_base(aerie_host *h, host_place *p)
+{
+    host_place *base = p->base;
+    p->base = NULL;
+    if (!base) return;
+    base->used = ++h->uses;
+    if (--base->users == 0) base->idle_since = ae_clock_seconds();
+}
+
 /* Closes a model that nobody uses. Who waits for it, for it was to be closed, has it loaded again.
  */
 static void close_place(aerie_host *h, host_place *p)
@@ -115,6 +132,7 @@ static void close_place(aerie_host *h, host_place *p)
     ae_monitor_leave(&h->monitor);
     ae_host_unload(p);
     ae_monitor_enter(&h->monitor);
+    leave_base(h, p);
     h->bytes -= p->bytes;
     p->retires = false;
     remove_place(h, p);
@@ -131,6 +149,8 @@ static bool close_one(aerie_host *h, double *next)
     double now = ae_clock_seconds();
     for (host_place *p = h->places; p; p = p->next) {
         if (p->state != AERIE_PLACE_OPEN || p->users > 0) continue;
+        /* One that something is about to be laid over stays. */
+        if (!p->retires && !h->closes && waiting_for(h, p) > 0) continue;
         double left = h->closes ? 0 : seconds_left(p, now);
         if (left == 0) {
             close_place(h, p);
@@ -141,12 +161,13 @@ static bool close_one(aerie_host *h, double *next)
     return false;
 }
 
-/* The model that was asked for longest ago, of those that nobody uses if there is one. */
-static host_place *least_wanted(const aerie_host *h)
+/* The model that was asked for longest ago, of those that nobody uses if there is one; not the one
+ * that `over` is to lie over. */
+static host_place *least_wanted(const aerie_host *h, const host_place *over)
 {
     host_place *best = NULL;
     for (host_place *p = h->places; p; p = p->next) {
-        if (p->state != AERIE_PLACE_OPEN) continue;
+        if (p->state != AERIE_PLACE_OPEN || is_over(over, p)) continue;
         bool better = !best || (p->users > 0) < (best->users > 0) ||
                       ((p->users > 0) == (best->users > 0) && p->used < best->used);
         if (better) best = p;
@@ -157,14 +178,15 @@ static host_place *least_wanted(const aerie_host *h)
 static int64_t open_models(const aerie_host *h)
 {
     int64_t n = 0;
-    for (const host_place *p = h->places; p; p = p->next) n += p->state == AERIE_PLACE_OPEN;
+    for (const host_place *p = h->places; p; p = p->next)
+        n += p->state == AERIE_PLACE_OPEN && !p->base;
     return n;
 }
 
 static bool has_room(const aerie_host *h, const host_place *p)
 {
     return h->bytes + p->bytes <= h->options.memory_bytes &&
-           (h->options.max_models <= 0 || open_models(h) < h->options.max_models);
+           (p->base || h->options.max_models <= 0 || open_models(h) < h->options.max_models);
 }
 
 static bool on_load(void *user, double share)
@@ -179,10 +201,24 @@ static bool on_load(void *user, double share)
     return goes_on;
 }
 
+static host_place *waits_over(const aerie_host *h, const host_place *base)
+{
+    host_place *p = h->places;
+    while (p && !(p->state == AERIE_PLACE_WAITS && is_over(p, base))) p = p->next;
+    return p;
+}
+
+/* It cannot be opened, nor can what was to lie over it. */
 static void fail_place(aerie_host *h, host_place *p, aerie_status status, const char *message)
 {
     remove_place(h, p);
+    leave_base(h, p);
     tell_all_of(h, p, status, message);
+    for (host_place *over; (over = waits_over(h, p));) {
+        remove_place(h, over);
+        tell_all_of(h, over, status, message);
+        ae_host_free_place(over);
+    }
     ae_host_free_place(p);
 }
 
@@ -218,7 +254,7 @@ static bool predict(aerie_host *h, host_place *p)
     ae_monitor_enter(&h->monitor);
     p->state = AERIE_PLACE_WAITS;
     p->bytes = bytes;
-    if (!status && bytes > h->options.memory_bytes)
+    if (!status && bytes + (p->base ? p->base->bytes : 0) > h->options.memory_bytes)
         status =
             aerie_fail(&err, AERIE_NO_MEMORY,
                        "%s needs %.1f GB for %lld sequences of %lld tokens, and all models "
@@ -231,12 +267,34 @@ static bool predict(aerie_host *h, host_place *p)
     return false;
 }
 
+/* What has to be worked at first so that p can be opened: p itself, which then uses its base, or
+ * the base. NULL: neither can be now. */
+static host_place *first_of(aerie_host *h, host_place *p)
+{
+    aerie_error err = { 0 };
+    if (!p->what.base_key || p->base) return p;
+    host_place *base = find_place(h, p->what.base_key);
+    if (!base && ae_host_describe_base(&base, p, &err)) {
+        fail_place(h, p, err.status, err.message);
+        return NULL;
+    }
+    if (base->state == AERIE_PLACE_WAITS) {
+        if (find_place(h, base->what.key) != base) add_place(h, base);
+        return base;
+    }
+    if (base->retires) return NULL;
+    p->base = base;
+    base->users++;
+    return p;
+}
+
 /* Works at the first model that somebody waits for; false: there is nothing to do now. */
 static bool load_one(aerie_host *h)
 {
     host_place *p = h->places;
     while (p && p->state != AERIE_PLACE_WAITS) p = p->next;
     if (!p) return false;
+    if (waiting_for(h, p) > 0 && !(p = first_of(h, p))) return false;
     if (waiting_for(h, p) == 0) {
         fail_place(h, p, AERIE_INTERRUPTED, "cancelled while the model was to be loaded");
         return true;
@@ -248,7 +306,7 @@ static bool load_one(aerie_host *h)
     }
     /* Who asks for the one that has to go waits for it like everybody else: else it would never
      * be free. */
-    host_place *victim = least_wanted(h);
+    host_place *victim = least_wanted(h, p);
     if (!victim || victim->retires) return false;
     victim->retires = true;
     return true;
@@ -328,9 +386,13 @@ static bool take(aerie_host *h, host_place **p, const double *keep_alive, host_w
     if (!there) {
         there = *p;
         *p = NULL;
-        there->keep_alive = h->options.keep_alive;
         add_place(h, there);
+    } else if (there->is_beneath) {
+        const char *name = (*p)->what.name;
+        const char *own = ae_arena_strndup(&there->memory, name, strlen(name));
+        if (own) there->what.name = own;
     }
+    there->is_beneath = false;
     there->keep_alive = keep_alive ? *keep_alive : h->options.keep_alive;
     if (there->state == AERIE_PLACE_OPEN && !there->retires) {
         lend(h, there, w->lease);
@@ -399,6 +461,11 @@ aerie_model *aerie_lease_model(const aerie_lease *lease)
     return lease->place->model;
 }
 
+const aerie_adapter *aerie_lease_adapter(const aerie_lease *lease)
+{
+    return lease->place->adapter;
+}
+
 double aerie_lease_load_seconds(const aerie_lease *lease)
 {
     return lease->load_seconds;
@@ -438,6 +505,8 @@ static aerie_place_info info_of(const aerie_host *h, host_place *p, double now)
                               .context = p->what.engine.context,
                               .users = p->users,
                               .waiting = waiting_for(h, p),
+                              .is_beneath = p->is_beneath,
+                              .shares_engine = p->base != NULL,
                               .seconds_left = seconds_left(p, now) };
     if (p->state != AERIE_PLACE_OPEN) return info;
     info.context = aerie_engine_settings(p->engine)->context;

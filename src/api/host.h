@@ -31,7 +31,9 @@ struct host_place {
     host_place *next; /* in the order of asking */
     ae_arena memory;  /* all of the description */
     aerie_place what;
-    aerie_model *model, *draft;
+    host_place *base; /* while it is open: the same without adapters, which it uses; NULL: none */
+    aerie_adapter *adapter;
+    aerie_model *model, *draft; /* these and the engine are the base's, where there is one */
     aerie_engine *engine;
     uint64_t bytes;      /* 0: not known yet */
     double load_seconds; /* that it took */
@@ -40,8 +42,9 @@ struct host_place {
     double loaded;
     int64_t users;
     double keep_alive, idle_since;
-    uint64_t used; /* when it was last asked for, by the count of that */
-    bool retires;  /* closes as soon as nobody uses it, and is lent no more until then */
+    uint64_t used;   /* when it was last asked for, by the count of that */
+    bool retires;    /* closes as soon as nobody uses it, and is lent no more until then */
+    bool is_beneath; /* nobody has asked for it by its own key */
 };
 
 struct aerie_host {
@@ -56,7 +59,10 @@ struct aerie_host {
 
 /* host_load.c: copies a description into the place's memory. */
 aerie_status ae_host_describe(host_place *p, const aerie_place *what, aerie_error *err);
-/* Bytes that it needs at the end of its contexts, found out without loading it. */
+/* The base of a place that has one; the caller's. */
+aerie_status ae_host_describe_base(host_place **out, const host_place *over, aerie_error *err);
+/* Bytes that it needs at the end of its contexts, found out without loading it; of one with a base,
+ * which is open, what it needs beside that. */
 aerie_status ae_host_predict(const host_place *p, uint64_t *bytes, aerie_error *err);
 /* Opens the model and its engine; `progress` as aerie_load_fn has it. What is open after a failure
  * is ae_host_unload()'s to close. */

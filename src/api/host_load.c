@@ -32,7 +32,9 @@ aerie_status ae_host_describe(host_place *p, const aerie_place *what, aerie_erro
     p->what = *what;
     if (!p->what.key) p->what.key = p->what.name;
     aerie_model_options *o = &p->what.model;
+    if (o->n_adapters == 0) p->what.base_key = NULL;
     bool ok = copy_text(&p->memory, &p->what.name) && copy_text(&p->memory, &p->what.key) &&
+              (!p->what.base_key || copy_text(&p->memory, &p->what.base_key)) &&
               copy_text(&p->memory, &p->what.path) && copy_adapters(&p->memory, o) &&
               (!o->cpu || copy_text(&p->memory, &o->cpu)) &&
               (!o->kv || copy_text(&p->memory, &o->kv)) &&
@@ -61,8 +63,61 @@ static uint64_t cache_bytes(const aerie_memory_need *need, const aerie_engine_op
     return share < 1 ? (uint64_t)(share * (double)need->cache_bytes) : need->cache_bytes;
 }
 
+aerie_status ae_host_describe_base(host_place **out, const host_place *over, aerie_error *err)
+{
+    aerie_place what = over->what;
+    what.key = what.base_key;
+    what.model.n_adapters = 0;
+    host_place *p = *out = ae_alloc(1, sizeof *p);
+    if (!p) return no_memory(err);
+    aerie_status status = ae_host_describe(p, &what, err);
+    p->is_beneath = true;
+    if (!status) return AERIE_OK;
+    ae_host_free_place(p);
+    *out = NULL;
+    return status;
+}
+
+static uint64_t file_bytes(const char *path)
+{
+    ae_file file = { 0 };
+    uint64_t bytes = ae_file_open(&file, path, NULL) ? 0 : file.size;
+    ae_file_close(&file);
+    return bytes;
+}
+
+/* Of "FILE" or "FILE=SCALE"; one that is not there is told of when it is to be opened. */
+static uint64_t adapter_file_bytes(const char *spec)
+{
+    const char *scale = strrchr(spec, '=');
+    size_t len = scale ? (size_t)(scale - spec) : strlen(spec);
+    char *path = ae_strndup(spec, len), *inside = NULL;
+    if (path && ae_file_is_folder(path)) inside = ae_path_join(path, "adapter_model.safetensors");
+    uint64_t bytes = path ? file_bytes(inside ? inside : path) : 0;
+    ae_free(inside);
+    ae_free(path);
+    return bytes;
+}
+
+/* Numbers of 16 bits become float32, and a pass holds what an adapter adds to its widest product.
+ */
+static uint64_t adapter_bytes(const host_place *p)
+{
+    const ae_config *c = p->base->model->net.config;
+    uint64_t rows = (uint64_t)(p->what.engine.max_batch > 0 ? p->what.engine.max_batch : 512);
+    uint64_t widest = (uint64_t)ae_max64(c->intermediate_size, c->n_heads * c->head_dim);
+    uint64_t bytes = rows * widest * sizeof(float);
+    for (int i = 0; i < p->what.model.n_adapters; i++)
+        bytes += 2 * adapter_file_bytes(p->what.model.adapters[i]);
+    return bytes;
+}
+
 aerie_status ae_host_predict(const host_place *p, uint64_t *bytes, aerie_error *err)
 {
+    if (p->base) {
+        *bytes = adapter_bytes(p);
+        return AERIE_OK;
+    }
     const aerie_engine_options *o = &p->what.engine;
     aerie_memory_need need;
     aerie_memory_plan plan = plan_of(p);
@@ -84,6 +139,12 @@ aerie_status ae_host_load(host_place *p, aerie_load_fn *progress, void *user, ae
     aerie_engine_options engine = p->what.engine;
     aerie_status status = AERIE_OK;
 
+    if (p->base) {
+        p->model = p->base->model;
+        p->engine = p->base->engine;
+        return aerie_adapter_open(&p->adapter, p->engine, with.adapters, with.n_adapters,
+                                  with.any_base, err);
+    }
     with.on_load = progress;
     with.user = user;
     if (p->what.draft_path) {
@@ -99,9 +160,13 @@ aerie_status ae_host_load(host_place *p, aerie_load_fn *progress, void *user, ae
 
 void ae_host_unload(host_place *p)
 {
-    aerie_engine_close(p->engine);
-    aerie_model_close(p->model);
-    aerie_model_close(p->draft);
+    aerie_adapter_close(p->adapter);
+    if (!p->base) {
+        aerie_engine_close(p->engine);
+        aerie_model_close(p->model);
+        aerie_model_close(p->draft);
+    }
+    p->adapter = NULL;
     p->engine = NULL;
     p->model = p->draft = NULL;
 }

@@ -1,14 +1,9 @@
 /* A host of models: who asks together shares a load, the least wanted goes for another, and whoever
  * waits hears of it exactly once. */
 #include "aerie/host.h"
-#include "base/base.h"
+#include "model/model.h"
+#include "scratch.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <string.h>
 
 #define MODEL "recipes/nursery/nursery.gguf"
@@ -254,6 +249,110 @@ static void a_model_stays_as_long_as_it_is_to(void **state)
     aerie_host_close(h);
 }
 
+/* A file with a new adapter, which changes nothing. */
+static char *make_adapter(const char *folder)
+{
+    const ae_lora_options o = { .rank = 2, .alpha = 2, .targets = { true } };
+    aerie_error err = { 0 };
+    ae_model *m;
+    ae_adapter *a;
+    char *path = ae_path_join(folder, "adapter.gguf");
+    if (ae_model_open(&m, MODEL, &err) || ae_adapter_new(&a, m, &o, 1, &err) ||
+        ae_adapter_save(a, path, m, &err))
+        fail_msg("%s", err.message);
+    ae_adapter_close(a);
+    ae_model_close(m);
+    return path;
+}
+
+static aerie_place over(const char *name, const char *const *specs, const char *base)
+{
+    aerie_place p = place(name);
+    p.base_key = base;
+    p.model.adapters = specs;
+    p.model.n_adapters = 1;
+    return p;
+}
+
+/* What lies over one base shares its engine and counts for its adapters alone; the base goes with
+ * the last of them, unless somebody asked for it. */
+static void adapters_share_a_base(void **state)
+{
+    (void)state;
+    const double ever = -1, at_once = 0;
+    const aerie_host_options o = { .max_models = 1 };
+    aerie_host *h = open_host(&o);
+    char *folder = scratch_make(), *path = make_adapter(folder);
+    char half[512];
+    snprintf(half, sizeof half, "%s=0.5", path);
+    const char *one[] = { path }, *two[] = { half };
+    const aerie_place p[] = { over("x", one, "base"), over("y", two, "base") };
+    waiter w[3], third;
+    for (int i = 0; i < 2; i++) take(h, &p[i], &ever, &w[i]);
+    for (int i = 0; i < 2; i++) {
+        await(&w[i]);
+        if (!w[i].lease) fail_msg("%s", w[i].message);
+        assert_non_null(aerie_lease_adapter(w[i].lease));
+    }
+    assert_ptr_equal(aerie_lease_engine(w[0].lease), aerie_lease_engine(w[1].lease));
+    assert_ptr_not_equal(aerie_lease_adapter(w[0].lease), aerie_lease_adapter(w[1].lease));
+    listing l = list(h);
+    uint64_t used, bound, base = 0, others = 0;
+    assert_int_equal(l.n, 3);
+    for (int i = 0; i < 3; i++) {
+        *(l.infos[i].is_beneath ? &base : &others) += l.infos[i].bytes;
+        assert_int_equal(l.infos[i].shares_engine, !l.infos[i].is_beneath);
+    }
+    assert_true(others < base / 2);
+    aerie_host_memory(h, &used, &bound);
+    assert_int_equal(used, base + others);
+
+    /* Asked for by its own name it is the same, and stays. */
+    aerie_place plain = place("plain");
+    plain.key = "base";
+    take(h, &plain, &ever, &w[2]);
+    assert_ptr_equal(aerie_lease_engine(w[2].lease), aerie_lease_engine(w[0].lease));
+    assert_null(aerie_lease_adapter(w[2].lease));
+    for (int i = 0; i < 3; i++) give_back(&w[i]);
+    assert_int_equal(aerie_host_unload(h, "x", NULL), AERIE_OK);
+    assert_int_equal(aerie_host_unload(h, "y", NULL), AERIE_OK);
+    while (list(h).n > 1) {}
+    assert_string_equal(list(h).names[0], "plain");
+    assert_false(list(h).infos[0].is_beneath);
+
+    /* When it is to go, so is what lies over it. */
+    take(h, &p[0], &ever, &w[0]);
+    await(&w[0]);
+    give_back(&w[0]);
+    assert_int_equal(aerie_host_unload(h, "base", NULL), AERIE_OK);
+    while (list(h).n > 0) {}
+    take(h, &p[0], &at_once, &third);
+    await(&third);
+    assert_int_equal(list(h).n, 2);
+    give_back(&third);
+    while (list(h).n > 0) {} /* nobody asked for the base */
+    aerie_host_memory(h, &used, &bound);
+    assert_int_equal(used, 0);
+
+    /* A base that cannot be opened fails those who wait for what lies over it. */
+    aerie_place lost = over("lost", one, "no base");
+    lost.path = "no/such/file.gguf";
+    take(h, &lost, NULL, &third);
+    await(&third);
+    assert_true(third.status != AERIE_OK && strlen(third.message) > 10);
+    ae_monitor_close(&third.monitor);
+    const char *none[] = { "no/such/adapter.gguf" };
+    lost = over("lost", none, "base");
+    take(h, &lost, NULL, &third);
+    await(&third);
+    assert_true(third.status != AERIE_OK && strlen(third.message) > 10);
+    ae_monitor_close(&third.monitor);
+    while (list(h).n > 0) {}
+    aerie_host_close(h);
+    ae_free(path);
+    scratch_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +361,7 @@ int main(void)
         cmocka_unit_test(who_is_in_use_is_waited_for),
         cmocka_unit_test(a_load_that_fails_fails_for_all),
         cmocka_unit_test(a_model_stays_as_long_as_it_is_to),
+        cmocka_unit_test(adapters_share_a_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
