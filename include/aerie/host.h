@@ -1,6 +1,6 @@
 /* host.h -- several models under one bound of memory: each is opened when somebody wants it, shared
  * by all who do, and closed when nobody has wanted it for a while or its memory is needed. Models
- * that are the same weights under different adapters share an engine, and the weights. */
+ * that are the same weights, under different names or adapters, share them and their engine. */
 #ifndef AERIE_HOST_H
 #define AERIE_HOST_H
 
@@ -33,8 +33,8 @@ typedef struct {
     const char *name; /* that lists show */
     const char *key;  /* what of two is one: weights, adapters and what else is not an ask's to
                        * choose; NULL: the name */
-    /* Of a model with adapters: the key of the same without them. Such models, and that one, share
-     * the engine: all but the adapters must be alike. NULL: it has an engine of its own. */
+    /* What the same without adapters is called, another name than any key. Those of one base share
+     * it: all but names and adapters must be alike. NULL: it has an engine of its own. */
     const char *base_key;
     const char *path;
     const char *draft_path;      /* a smaller model that guesses ahead; NULL: none */
@@ -82,11 +82,12 @@ typedef enum { AERIE_PLACE_WAITS, AERIE_PLACE_LOADS, AERIE_PLACE_OPEN } aerie_pl
 typedef struct {
     const char *name, *key, *path;
     aerie_place_state state;
-    double loaded;      /* 0 to 1 */
-    uint64_t bytes;     /* at the end of its contexts, or of its adapters alone; 0: not known yet */
-    bool is_beneath;    /* nobody has asked for it: it is there for those over it, and is called as
-                         * the first of them */
-    bool shares_engine; /* with its base, whose stats these are */
+    double loaded;       /* 0 to 1 */
+    uint64_t bytes;      /* at the end of its contexts, or beside its base; 0: not known yet */
+    uint64_t base_bytes; /* of its base; 0: none is open for it */
+    bool is_beneath;     /* nobody has asked for it: it is there for those over it, and is called as
+                          * the first of them */
+    bool shares_engine;  /* with its base, whose stats these are */
     int64_t context, users, waiting;
     double
         seconds_left; /* until it is closed: in use as if its last user left now; negative: never */

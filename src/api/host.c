@@ -446,7 +446,10 @@ double aerie_host_progress(aerie_host *h, uint64_t ticket)
 {
     ae_monitor_enter(&h->monitor);
     const host_waiter *w = ticket ? *waiter_of(h, ticket) : NULL;
-    double share = w ? w->place->loaded : 1;
+    const host_place *base = w && w->place->what.base_key && !w->place->base
+                                 ? find_place(h, w->place->what.base_key)
+                                 : NULL;
+    double share = base ? base->loaded : w ? w->place->loaded : 1;
     ae_monitor_leave(&h->monitor);
     return share;
 }
@@ -507,6 +510,7 @@ static aerie_place_info info_of(const aerie_host *h, host_place *p, double now)
                               .waiting = waiting_for(h, p),
                               .is_beneath = p->is_beneath,
                               .shares_engine = p->base != NULL,
+                              .base_bytes = p->base ? p->base->bytes : 0,
                               .seconds_left = seconds_left(p, now) };
     if (p->state != AERIE_PLACE_OPEN) return info;
     info.context = aerie_engine_settings(p->engine)->context;

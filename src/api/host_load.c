@@ -32,7 +32,6 @@ aerie_status ae_host_describe(host_place *p, const aerie_place *what, aerie_erro
     p->what = *what;
     if (!p->what.key) p->what.key = p->what.name;
     aerie_model_options *o = &p->what.model;
-    if (o->n_adapters == 0) p->what.base_key = NULL;
     bool ok = copy_text(&p->memory, &p->what.name) && copy_text(&p->memory, &p->what.key) &&
               (!p->what.base_key || copy_text(&p->memory, &p->what.base_key)) &&
               copy_text(&p->memory, &p->what.path) && copy_adapters(&p->memory, o) &&
@@ -67,6 +66,7 @@ aerie_status ae_host_describe_base(host_place **out, const host_place *over, aer
 {
     aerie_place what = over->what;
     what.key = what.base_key;
+    what.base_key = NULL;
     what.model.n_adapters = 0;
     host_place *p = *out = ae_alloc(1, sizeof *p);
     if (!p) return no_memory(err);
@@ -106,7 +106,7 @@ static uint64_t adapter_bytes(const host_place *p)
     const ae_config *c = p->base->model->net.config;
     uint64_t rows = (uint64_t)(p->what.engine.max_batch > 0 ? p->what.engine.max_batch : 512);
     uint64_t widest = (uint64_t)ae_max64(c->intermediate_size, c->n_heads * c->head_dim);
-    uint64_t bytes = rows * widest * sizeof(float);
+    uint64_t bytes = p->what.model.n_adapters > 0 ? rows * widest * sizeof(float) : 1;
     for (int i = 0; i < p->what.model.n_adapters; i++)
         bytes += 2 * adapter_file_bytes(p->what.model.adapters[i]);
     return bytes;
@@ -142,8 +142,12 @@ aerie_status ae_host_load(host_place *p, aerie_load_fn *progress, void *user, ae
     if (p->base) {
         p->model = p->base->model;
         p->engine = p->base->engine;
-        return aerie_adapter_open(&p->adapter, p->engine, with.adapters, with.n_adapters,
-                                  with.any_base, err);
+        if (with.n_adapters > 0)
+            status = aerie_adapter_open(&p->adapter, p->engine, with.adapters, with.n_adapters,
+                                        with.any_base, err);
+        /* The first has waited for the base as well. */
+        p->load_seconds = ae_clock_seconds() - start + (p->base->used ? 0 : p->base->load_seconds);
+        return status;
     }
     with.on_load = progress;
     with.user = user;

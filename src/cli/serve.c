@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_KEYS = 256 };
+enum { MAX_KEYS = 256, MAX_ADAPTERS = 64 };
 
 typedef struct {
-    cli_list hosts, keys, names, origins;
+    cli_list hosts, keys, names, origins, adapters;
     const char *key_file, *models;
     int64_t port, drain, ctx, parallel, cache, queue, most;
     double keep_alive, memory;
@@ -17,6 +17,8 @@ typedef struct {
     char *file_keys[MAX_KEYS]; /* owned */
     int n_file_keys;
     const char *all_keys[MAX_KEYS + 64];
+    ae_serve_adapter all_adapters[MAX_ADAPTERS]; /* names owned */
+    size_t n_adapters;
 } serve_words;
 
 static aerie_status add_key(serve_words *w, ae_span line, aerie_error *err)
@@ -50,6 +52,29 @@ static aerie_status read_keys(serve_words *w, aerie_error *err)
     return status;
 }
 
+/* NAME=FILE, or NAME=FILE=SCALE. */
+static aerie_status read_adapters(serve_words *w, aerie_error *err)
+{
+    for (int i = 0; i < w->adapters.n; i++) {
+        const char *word = w->adapters.items[i], *file = strchr(word, '=');
+        size_t len = file ? (size_t)(file - word) : 0;
+        if (len == 0 || !file[1] || memchr(word, '+', len) || w->n_adapters == MAX_ADAPTERS)
+            return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                              "--adapter %s: give NAME=FILE, a name without '+', for at most %d",
+                              word, MAX_ADAPTERS);
+        char *name = ae_strndup(word, len);
+        if (!name) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the adapters");
+        w->all_adapters[w->n_adapters++] = (ae_serve_adapter){ name, file + 1 };
+    }
+    return AERIE_OK;
+}
+
+static void free_words(serve_words *w)
+{
+    for (int i = 0; i < w->n_file_keys; i++) ae_free(w->file_keys[i]);
+    for (size_t i = 0; i < w->n_adapters; i++) ae_free((void *)(uintptr_t)w->all_adapters[i].name);
+}
+
 static void say_ready(void *user, const char *url)
 {
     const cli_common *common = user;
@@ -77,6 +102,8 @@ static aerie_status serve(serve_words *w, const cli_common *common, aerie_error 
                                  .drain_seconds = (int)w->drain,
                                  .threads = (int)common->threads,
                                  .cpu = common->cpu,
+                                 .adapters = w->all_adapters,
+                                 .n_adapters = w->n_adapters,
                                  .kv = common->kv,
                                  .context = w->ctx,
                                  .parallel = w->parallel,
@@ -119,6 +146,8 @@ int cli_serve(int argc, char **argv)
           "that those replies may take together (default: 4 contexts)" },
         { "--queue", 0, CLI_INT, &w.queue, "N",
           "requests that may wait for a model; more are told to come back (default 512)" },
+        { "--adapter", 0, CLI_LIST, &w.adapters, "NAME=FILE",
+          "requests may have it laid over a model, by its name; repeatable" },
         CLI_KV(&common),
         { "--memory", 0, CLI_FLOAT, &w.memory, "GB",
           "for all open models (default: most of what there is)" },
@@ -134,7 +163,8 @@ int cli_serve(int argc, char **argv)
                       .options = options };
     if (!cli_read(&call, &common, argc, argv, &code)) return code;
     aerie_status status = w.key_file ? read_keys(&w, &err) : AERIE_OK;
+    if (!status) status = read_adapters(&w, &err);
     if (!status) status = serve(&w, &common, &err);
-    for (int i = 0; i < w.n_file_keys; i++) ae_free(w.file_keys[i]);
+    free_words(&w);
     return status ? cli_fail(&err) : CLI_DONE;
 }

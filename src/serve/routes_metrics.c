@@ -80,7 +80,7 @@ typedef struct {
 static void add_model(void *user, const aerie_place_info *info)
 {
     const one_metric *m = user;
-    if (info->state != AERIE_PLACE_OPEN) return;
+    if (info->state != AERIE_PLACE_OPEN || info->shares_engine) return;
     ae_bytes_printf(m->out, "aerie_%s{model=\"", of_models[m->which].name);
     add_label(m->out, info->name);
     ae_bytes_printf(m->out, "\"} %.17g\n", of_model(m->which, info));

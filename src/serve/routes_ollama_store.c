@@ -133,19 +133,22 @@ static void add_open(void *user, const aerie_place_info *info)
 {
     open_list *l = user;
     char expires[40], *text = NULL;
-    if (info->state != AERIE_PLACE_OPEN) return;
+    if (info->state != AERIE_PLACE_OPEN || info->is_beneath) return;
     json_t *shown = NULL;
     const char *last = strrchr(info->name, '/'), *tag = strchr(last ? last : info->name, ':');
+    /* Without the adapters that requests had laid over it. */
+    char *model = ae_strndup(info->name, strcspn(info->name, "+"));
     time_from_now(expires, info->seconds_left);
-    if (!aerie_store_show(l->server->options->places, info->name, true, false, &text, NULL))
+    if (model && !aerie_store_show(l->server->options->places, model, true, false, &text, NULL))
         shown = json_loads(text, 0, NULL);
+    ae_free(model);
     /* A model without a manifest is known to the host by its path, which is nobody's to read. */
     json_t *name = json_sprintf("%s%s", info->name, tag ? "" : ":latest");
-    json_t *one =
-        json_pack("{s:O, s:o, s:I, s:O?, s:O?, s:s, s:i, s:I}", "name", name, "model", name, "size",
-                  (json_int_t)info->bytes, "digest", json_object_get(shown, "digest"), "details",
-                  json_object_get(shown, "details"), "expires_at", expires, "size_vram", 0,
-                  "context_length", (json_int_t)info->context);
+    json_t *one = json_pack("{s:O, s:o, s:I, s:O?, s:O?, s:s, s:i, s:I}", "name", name, "model",
+                            name, "size", (json_int_t)(info->bytes + info->base_bytes), "digest",
+                            json_object_get(shown, "digest"), "details",
+                            json_object_get(shown, "details"), "expires_at", expires, "size_vram",
+                            0, "context_length", (json_int_t)info->context);
     json_array_append_new(l->models, one);
     json_decref(shown);
     aerie_free(text);

@@ -67,7 +67,20 @@ static void one(ae_server *s, ae_exchange *x, ae_span rest)
     aerie_free(text);
 }
 
+/* llama-server's: what a request's "lora" may have, by their places. None is laid over a model that
+ * a request does not want it over. */
+static void adapters(ae_server *s, ae_exchange *x, ae_span rest)
+{
+    json_t *all = json_array();
+    (void)rest;
+    for (size_t i = 0; i < s->options->n_adapters; i++)
+        json_array_append_new(all, json_pack("{s:I, s:s, s:f}", "id", (json_int_t)i, "path",
+                                             s->options->adapters[i].name, "scale", 0.0));
+    ae_reply_json(x, 200, all);
+}
+
 const ae_route ae_routes_openai_models[] = {
+    { "GET", "/lora-adapters", adapters, AE_FACE_OPENAI, false, NULL },
     { "GET", "/v1/models", list, AE_FACE_OPENAI, false, NULL },
     { "GET", "/v1/models/:rest", one, AE_FACE_OPENAI, false, NULL },
 };

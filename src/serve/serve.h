@@ -6,6 +6,12 @@
 #include "aerie/hub.h"
 #include "base/base.h"
 
+/* An adapter that requests may have laid over a model. */
+typedef struct {
+    const char *name; /* without '+' */
+    const char *spec; /* as aerie_adapter_open() has it */
+} ae_serve_adapter;
+
 /* Zero means the default. Everything is borrowed while the server runs. */
 typedef struct {
     const char *const *hosts; /* addresses to listen at; none: 127.0.0.1 */
@@ -22,6 +28,8 @@ typedef struct {
     size_t n_origins;
 
     /* Of models: */
+    const ae_serve_adapter *adapters;
+    size_t n_adapters;
     int threads;
     const char *cpu, *kv;
     int64_t context;       /* the most that a request may ask for; 0: 4096, or the model's own */

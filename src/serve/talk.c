@@ -254,8 +254,10 @@ aerie_status ae_talk_ask(ae_talk *open, const aerie_ask *ask, aerie_asked *asked
     if (!a) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for one more request");
     if (!asked) asked = &ignored;
     *a = (talk_ask){ .next = t->asks, .of = t, .number = t->n_asks };
+    aerie_ask with = *ask;
+    with.adapter = aerie_lease_adapter(open->lease);
     aerie_status status =
-        aerie_engine_ask(aerie_lease_engine(open->lease), ask, on_event, a, asked, err);
+        aerie_engine_ask(aerie_lease_engine(open->lease), &with, on_event, a, asked, err);
     if (status) {
         ae_free(a);
         return status;
@@ -324,13 +326,16 @@ static aerie_status take_lease(talk *t, aerie_error *err)
 {
     ae_server *s = t->open.server;
     const ae_exchange_watcher watcher = { on_gone, NULL, t };
-    aerie_place place;
+    ae_model_place p = { 0 };
     aerie_status status = ae_models_find(s, t->open.model, &t->open.stored, err);
-    if (status) return status;
-    ae_models_place(s, t->open.stored, &place);
+    if (!status)
+        status = ae_models_place(&p, s, t->open.stored, t->open.model, t->open.request, err);
     t->awaits_lease = true;
-    status = aerie_host_take(s->host, &place, t->open.has_keep_alive ? &t->open.keep_alive : NULL,
-                             on_lease, t, &t->open.lease, &t->lease_ticket, err);
+    if (!status)
+        status =
+            aerie_host_take(s->host, &p.place, t->open.has_keep_alive ? &t->open.keep_alive : NULL,
+                            on_lease, t, &t->open.lease, &t->lease_ticket, err);
+    ae_models_place_free(&p);
     t->awaits_lease = !status && !t->open.lease;
     if (t->awaits_lease) ae_exchange_watch(t->open.x, &watcher);
     return status;
@@ -379,15 +384,16 @@ static bool wants_to_let_go(const ae_talk *t)
 static void unload(talk *t)
 {
     ae_talk *open = &t->open;
-    aerie_place place;
+    ae_model_place p = { 0 };
     aerie_error err = { 0 };
-    if (ae_models_find(open->server, open->model, &open->stored, &err))
+    if (ae_models_find(open->server, open->model, &open->stored, &err) ||
+        ae_models_place(&p, open->server, open->stored, open->model, open->request, &err))
         fail(t, &err);
     else {
-        ae_models_place(open->server, open->stored, &place);
-        aerie_host_unload(open->server->host, place.key, NULL); /* one that is not open is fine */
+        aerie_host_unload(open->server->host, p.place.key, NULL); /* one that is not open is fine */
         open->form->finish(open);
     }
+    ae_models_place_free(&p);
     release(t);
 }
 

@@ -1,5 +1,6 @@
 /* fuzz_requests.c -- reads bytes as requests of /v1/responses and /v1/messages, as chats with tools
- * and their grammar, and as requests for scores and rankings. */
+ * and their grammar, as requests for scores and rankings, and for the adapters that they name. */
+#include "serve/adapters.h"
 #include "serve/messages.h"
 #include "serve/responses.h"
 #include "serve/scoring.h"
@@ -32,6 +33,20 @@ static void read_tools(const json_t *request)
         __builtin_trap();
     aerie_grammar_free(grammar);
     ae_tools_free(&tools);
+}
+
+static void read_adapters(const json_t *request)
+{
+    static const ae_serve_adapter adapters[] = { { "a", "a.gguf" }, { "b", "b.gguf=0.5" } };
+    const ae_serve_options o = { .adapters = adapters, .n_adapters = AE_COUNT(adapters) };
+    const char *model = json_string_value(json_object_get(request, "model"));
+    ae_wanted_adapter wanted[AE_ADAPTERS_MOST];
+    aerie_error err = { 0 };
+    size_t n;
+    aerie_status status = ae_adapters_read(wanted, &n, &o, model ? model : "", request, &err);
+    if ((status && !err.message[0]) || n > AE_ADAPTERS_MOST) __builtin_trap();
+    for (size_t i = 0; i < n; i++)
+        if (!wanted[i].adapter || !(wanted[i].scale > -2000)) __builtin_trap();
 }
 
 /* What is to be scored is conversations of messages; a failure is a sentence. */
@@ -70,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     look(chat);
     if (!ae_messages_as_chat(&chat, &goes_on, request, true, &err)) read_tools(chat);
     look(chat);
+    read_adapters(request);
     read_scoring(request, false);
     read_scoring(request, true);
     json_decref(request);

@@ -1,8 +1,6 @@
 /* live_server.c -- starts and stops it. */
 #include "live_server.h"
 
-#include "serve/serve.h"
-
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +26,8 @@ static void serve(void *user)
     const ae_serve_options o = { .port = -1,
                                  .places = &places,
                                  .threads = 2,
+                                 .adapters = server.adapters,
+                                 .n_adapters = server.n_adapters,
                                  .parallel = server.parallel ? server.parallel : 4,
                                  .drain_seconds = server.drain,
                                  .ready = on_ready };

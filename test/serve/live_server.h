@@ -2,11 +2,13 @@
 #ifndef LIVE_SERVER_H
 #define LIVE_SERVER_H
 
-#include "base/base.h"
+#include "serve/serve.h"
 
 /* The one that a test program has. */
 typedef struct {
     int64_t parallel; /* replies at once; to be set before it starts, 0: 4 */
+    const ae_serve_adapter *adapters; /* the same; borrowed */
+    size_t n_adapters;
     int drain;        /* seconds, the same; 0: 30 */
     char url[128], store[64];
     int port;
