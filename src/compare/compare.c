@@ -236,7 +236,7 @@ aerie_status aerie_compare_ask(aerie_compare *c, aerie_error *err)
         size_t row = 0;
         status = share_replies(c, i, err);
         if (status || !ae_compare_next_missing(c, m, &row)) continue;
-        status = m->with->path ? ae_compare_ask_local(c, m, err) : ae_compare_ask_server(c, m, err);
+        status = ae_compare_ask(c, m, err);
         if (status) aerie_error_prefix(err, "%s", m->label);
     }
     return status ? status : check_all(c, err);

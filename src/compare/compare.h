@@ -107,10 +107,9 @@ void ae_compare_replies_close(aerie_compare *c);
 /* The whole conversation that a model gets of an item; a new reference. */
 json_t *ae_compare_messages(const ae_compare_model *m, const ae_compare_item *item);
 
-/* ---- ask_local.c, ask_server.c: every reply that is missing ---- */
+/* ---- ask.c: every reply that is missing ---- */
 
-aerie_status ae_compare_ask_local(aerie_compare *c, ae_compare_model *m, aerie_error *err);
-aerie_status ae_compare_ask_server(aerie_compare *c, ae_compare_model *m, aerie_error *err);
+aerie_status ae_compare_ask(aerie_compare *c, ae_compare_model *m, aerie_error *err);
 /* The next row from *row on without a reply; false: there is none. */
 bool ae_compare_next_missing(const aerie_compare *c, const ae_compare_model *m, size_t *row);
 /* Tells of progress; false: stop. */

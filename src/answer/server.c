@@ -1,35 +1,32 @@
-/* ask_server.c -- replies of a model behind an OpenAI-compatible server, streamed, so that the time
- * to the first text is known; several under way. */
-#include "compare/compare.h"
+/* server.c -- answers of a model behind an OpenAI-compatible server, streamed, so that the time to
+ * the first text is known; several under way. */
+#include "answer/answer_private.h"
 #include "http/http.h"
 
-#include <math.h>
-#include <stdio.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 4, MOST_AT_ONCE = 256, RETRIES = 8, MOST_BYTES = 16 << 20 };
+enum { AT_ONCE = 4, RETRIES = 8, MOST_BYTES = 16 << 20, STALL_SECONDS = 300 };
 
 typedef struct {
-    size_t row;
     bool busy, streamed; /* streamed: a line with data has come */
     ae_bytes line, text; /* line: what has come of the next one; not streamed: all of the body */
     char *body;
     double begun_at;
-    ae_compare_reply reply;
+    ae_answer answer;
     ae_http_request request;
 } slot;
 
 typedef struct {
-    aerie_compare *c;
-    ae_compare_model *m;
+    const ae_answerer *who;
+    const ae_answer_work *work;
     ae_http *http;
     ae_http_header headers[2];
     char *url, *bearer;
     json_t *extra;
     slot *slots;
-    size_t n_slots, next_row, n_answered;
-    bool no_more;
+    size_t n_slots, n_answered;
 } asking;
 
 /* ---- what comes ---- */
@@ -39,8 +36,8 @@ static void take_usage(slot *s, const json_t *event)
     const json_t *usage = json_object_get(event, "usage");
 
     if (!json_is_object(usage)) return;
-    s->reply.prompt_tokens = json_integer_value(json_object_get(usage, "prompt_tokens"));
-    s->reply.reply_tokens = json_integer_value(json_object_get(usage, "completion_tokens"));
+    s->answer.prompt_tokens = json_integer_value(json_object_get(usage, "prompt_tokens"));
+    s->answer.reply_tokens = json_integer_value(json_object_get(usage, "completion_tokens"));
 }
 
 /* A piece of a reply, or all of it: choices[0].delta or .message. */
@@ -53,10 +50,10 @@ static void take_event(slot *s, const json_t *event)
     const char *why = json_string_value(json_object_get(choice, "finish_reason"));
 
     if (json_string_length(text) && !s->text.len)
-        s->reply.first_seconds = ae_clock_seconds() - s->begun_at;
+        s->answer.first_seconds = ae_clock_seconds() - s->begun_at;
     ae_bytes_add(&s->text, json_string_value(text) ? json_string_value(text) : "",
                  json_string_length(text));
-    if (why) s->reply.cut = !strcmp(why, "length");
+    if (why) s->answer.cut = !strcmp(why, "length");
     take_usage(s, event);
 }
 
@@ -105,49 +102,53 @@ static aerie_status on_body(void *user, const ae_http_response *so_far, const vo
 
 /* ---- what is asked ---- */
 
-static json_t *body_of(asking *a, const slot *s)
+static void lay_over(json_t *body, json_t *extra)
 {
-    const aerie_contender *with = a->m->with;
-    const aerie_sampling *how = with->sampling;
-    json_t *messages =
-        ae_compare_messages(a->m, &a->c->data.items[ae_compare_item_of(a->c, s->row)]);
-    json_t *body = messages
-                       ? json_pack("{s:s, s:o, s:I, s:b, s:{s:b}, s:I}", "model", with->model,
-                                   "messages", messages, "max_tokens", (json_int_t)with->max_tokens,
-                                   "stream", 1, "stream_options", "include_usage", 1, "seed",
-                                   (json_int_t)(how->seed + s->row % (size_t)a->c->with.repeats))
-                       : NULL;
     const char *key;
     json_t *value;
 
-    if (!body) return NULL;
-    if (how->temperature >= 0)
-        json_object_set_new(body, "temperature", json_real((double)how->temperature));
-    if (how->top_p >= 0) json_object_set_new(body, "top_p", json_real((double)how->top_p));
-    if (with->n_stop) {
-        json_t *stops = json_array();
-        for (size_t i = 0; i < with->n_stop; i++)
-            json_array_append_new(stops, json_string(with->stop[i]));
-        json_object_set_new(body, "stop", stops);
-    }
-    json_object_foreach(a->extra, key, value)
+    json_object_foreach(extra, key, value)
     {
         if (json_is_null(value))
             json_object_del(body, key);
         else
             json_object_set(body, key, value);
     }
+}
+
+static json_t *body_of(const asking *a, const ae_question *q)
+{
+    json_t *messages = json_loads(q->messages, 0, NULL), *body;
+
+    if (!messages) return NULL;
+    body = json_pack("{s:s, s:o, s:I, s:b, s:{s:b}, s:I}", "model", a->who->name, "messages",
+                     messages, "max_tokens", (json_int_t)q->max_tokens, "stream", 1,
+                     "stream_options", "include_usage", 1, "seed", (json_int_t)q->sampling.seed);
+    if (!body) return NULL;
+    if (q->sampling.temperature >= 0)
+        json_object_set_new(body, "temperature", json_real((double)q->sampling.temperature));
+    if (q->sampling.top_p >= 0)
+        json_object_set_new(body, "top_p", json_real((double)q->sampling.top_p));
+    if (q->n_stop) {
+        json_t *stops = json_array();
+        for (size_t i = 0; i < q->n_stop; i++)
+            json_array_append_new(stops, json_string(q->stop[i]));
+        json_object_set_new(body, "stop", stops);
+    }
+    lay_over(body, a->extra);
     return body;
 }
 
-static aerie_status ask_one(asking *a, slot *s, aerie_error *err)
+static aerie_status ask_one(asking *a, slot *s, const ae_question *q, aerie_error *err)
 {
-    json_t *body = body_of(a, s);
+    json_t *body = body_of(a, q);
+    double stall = a->who->timeout_seconds;
 
     s->body = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
     if (!s->body) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a prompt");
     s->busy = true;
+    s->answer.id = q->id;
     s->begun_at = ae_clock_seconds();
     s->request = (ae_http_request){ .method = "POST",
                                     .url = a->url,
@@ -157,7 +158,7 @@ static aerie_status ask_one(asking *a, slot *s, aerie_error *err)
                                     .body_len = strlen(s->body),
                                     .sink = on_body,
                                     .sink_user = s,
-                                    .stall_seconds = a->c->with.timeout_seconds,
+                                    .stall_seconds = stall > 0 ? stall : STALL_SECONDS,
                                     .max_retries = RETRIES,
                                     .retry_seconds = 1 };
     return ae_http_start(a->http, &s->request, s, err);
@@ -175,12 +176,13 @@ static aerie_status fill(asking *a, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
 
-    for (size_t i = 0; i < a->n_slots && !status && !a->no_more; i++) {
+    for (size_t i = 0; i < a->n_slots && !status; i++) {
+        ae_question q = { 0 };
         if (a->slots[i].busy) continue;
-        a->no_more = !ae_compare_next_missing(a->c, a->m, &a->next_row);
-        if (a->no_more) break;
-        a->slots[i].row = a->next_row++;
-        status = ask_one(a, &a->slots[i], err);
+        status = a->work->next(a->work->user, &q, err);
+        if (status || !q.messages) break;
+        status = ask_one(a, &a->slots[i], &q, err);
+        free(q.messages);
     }
     return status;
 }
@@ -208,6 +210,14 @@ static aerie_status end_text(asking *a, slot *s, aerie_error *err)
     return ae_bytes_status(&s->text, err);
 }
 
+static aerie_status keep(asking *a, slot *s, aerie_error *err)
+{
+    s->answer.seconds = ae_clock_seconds() - s->begun_at;
+    s->answer.text = s->text.data ? s->text.data : "";
+    a->n_answered++;
+    return a->work->take(a->work->user, &s->answer, err);
+}
+
 /* 400, 413 and 422 may be about one prompt, a too long one; when none has been answered they are
  * about all. */
 static aerie_status take_refusal(asking *a, slot *s, const ae_http_response *r, aerie_error *err)
@@ -217,20 +227,9 @@ static aerie_status take_refusal(asking *a, slot *s, const ae_http_response *r, 
     aerie_status status = ae_http_expect(r, &why);
 
     if (!of_one || a->n_answered == 0) return aerie_fail(err, status, "%s", why.message);
-    s->reply.failed = ae_strdup(why.message);
-    return s->reply.failed ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply");
-}
-
-static aerie_status keep(asking *a, slot *s, aerie_error *err)
-{
-    ae_compare_reply *r = &s->reply;
-
-    r->seconds = ae_clock_seconds() - s->begun_at;
-    r->similarity = r->reward = NAN;
-    r->text = ae_strdup(s->text.data ? s->text.data : "");
-    if (!r->text) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply");
-    a->n_answered++;
-    return ae_compare_replies_add(a->c, a->m, s->row, r, err);
+    s->answer.failed = why.message;
+    ae_bytes_clear(&s->text);
+    return keep(a, s, err);
 }
 
 static aerie_status take(asking *a, ae_http_done *done, aerie_error *err)
@@ -239,11 +238,12 @@ static aerie_status take(asking *a, ae_http_done *done, aerie_error *err)
     aerie_status status;
 
     if (done->status) return aerie_fail(err, done->status, "%s", done->error.message);
-    if (done->response.status < 200 || done->response.status > 299)
+    if (done->response.status < 200 || done->response.status > 299) {
         status = take_refusal(a, s, &done->response, err);
-    else
+    } else {
         status = end_text(a, s, err);
-    if (!status) status = keep(a, s, err);
+        if (!status) status = keep(a, s, err);
+    }
     empty(s);
     return status;
 }
@@ -263,23 +263,23 @@ static aerie_status run(asking *a, aerie_error *err)
 
 static bool stop(void *user)
 {
-    asking *a = user;
+    const asking *a = user;
 
-    return !ae_compare_tell(a->c, a->m);
+    return !a->work->go_on(a->work->user);
 }
 
 static aerie_status open_asking(asking *a, aerie_error *err)
 {
     static const char end[] = "/chat/completions";
-    const aerie_contender *with = a->m->with;
+    const ae_answerer *who = a->who;
     const ae_http_options options = { .stop = stop, .stop_user = a };
-    size_t len = strlen(with->url), n = sizeof end - 1;
+    size_t len = strlen(who->url), n = sizeof end - 1;
     ae_bytes url = { 0 }, bearer = { 0 };
 
-    while (len > 0 && with->url[len - 1] == '/') len--;
-    ae_bytes_add(&url, with->url, len);
-    if (len < n || memcmp(with->url + len - n, end, n) != 0) ae_bytes_add_text(&url, end);
-    if (with->key) ae_bytes_printf(&bearer, "Bearer %s", with->key);
+    while (len > 0 && who->url[len - 1] == '/') len--;
+    ae_bytes_add(&url, who->url, len);
+    if (len < n || memcmp(who->url + len - n, end, n) != 0) ae_bytes_add_text(&url, end);
+    if (who->key) ae_bytes_printf(&bearer, "Bearer %s", who->key);
     a->url = url.data;
     a->bearer = bearer.data;
     a->headers[0] = (ae_http_header){ "Content-Type", "application/json" };
@@ -287,29 +287,27 @@ static aerie_status open_asking(asking *a, aerie_error *err)
     a->slots = ae_alloc(a->n_slots, sizeof *a->slots);
     if (url.failed || bearer.failed || !a->slots)
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory to ask a server");
-    if (with->request) {
-        a->extra = json_loads(with->request, 0, NULL);
+    if (who->request) {
+        a->extra = json_loads(who->request, 0, NULL);
         if (!json_is_object(a->extra))
             return aerie_fail(err, AERIE_BAD_ARGUMENT,
                               "what is laid over a request is no JSON object: %.100s",
-                              with->request);
+                              who->request);
     }
     return ae_http_open(&a->http, &options, err);
 }
 
-aerie_status ae_compare_ask_server(aerie_compare *c, ae_compare_model *m, aerie_error *err)
+aerie_status ae_answer_by_server(const ae_answerer *who, const ae_answer_work *work,
+                                 ae_answer_totals *out, aerie_error *err)
 {
-    int64_t n = c->with.parallel > 0 ? c->with.parallel : AT_ONCE;
-    asking a = { .c = c, .m = m, .n_slots = (size_t)ae_min64(n, MOST_AT_ONCE) };
+    int64_t n = who->parallel > 0 ? who->parallel : AT_ONCE;
+    asking a = { .who = who, .work = work, .n_slots = (size_t)ae_min64(n, AE_ANSWERS_AT_MOST) };
     double begun_at = ae_clock_seconds();
     aerie_status status = open_asking(&a, err);
 
     if (!status) {
         status = run(&a, err);
-        m->busy_seconds += ae_clock_seconds() - begun_at;
-        aerie_error ignored = { 0 };
-        aerie_status noted = ae_compare_replies_note(c, m, status ? &ignored : err);
-        if (!status) status = noted;
+        out->seconds = ae_clock_seconds() - begun_at;
     }
     ae_http_close(a.http); /* before the bodies that it sends */
     for (size_t i = 0; a.slots && i < a.n_slots; i++) empty(&a.slots[i]);
