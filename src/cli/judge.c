@@ -328,7 +328,7 @@ int cli_judge(int argc, char **argv)
     if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
         puts("usage: aerie judge WHAT ...\n\n"
              "  label         training data made by asking a judge\n"
-             "  mtbench       MT-Bench's scores and win rates, from files of judgments\n"
+             "  mtbench       MT-Bench: models answer, a judge marks; or the numbers of judgments\n"
              "  alpaca        AlpacaEval's win rates, from files of annotations\n"
              "  arena-hard    Arena-Hard's scores, from files of judgments\n"
              "  rewardbench   how often a reward model prefers the better reply\n\n"

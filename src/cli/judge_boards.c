@@ -294,8 +294,29 @@ static int reward_bench(int argc, char **argv)
     return finish(&c, json, print_rewards);
 }
 
+int cli_judge_mtbench_tell(char *json, const char *svg, bool as_json)
+{
+    const board_call c = { .common.json = as_json, .svg = svg };
+
+    return finish(&c, json, print_mtbench);
+}
+
+/* -o says that models are to be asked; the help of both is one. */
+static bool asks_models(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (!strncmp(argv[i], "-o", 2) || !strncmp(argv[i], "--folder", 8) ||
+            !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return true;
+    return false;
+}
+
 bool cli_judge_board(int argc, char **argv, int *code)
 {
+    if (!strcmp(argv[0], boards[0].word) && asks_models(argc, argv)) {
+        *code = cli_judge_panel(argc, argv);
+        return true;
+    }
     for (size_t i = 0; i < AE_COUNT(boards); i++)
         if (!strcmp(argv[0], boards[i].word)) {
             *code = tell_board(i, argc, argv);

@@ -1,0 +1,83 @@
+/* panel.h -- the door of panel: MT-Bench's questions, answers and judgments. */
+#ifndef AE_PANEL_H
+#define AE_PANEL_H
+
+#include "aerie/panel.h"
+#include "answer/answer.h"
+
+#include <jansson.h>
+
+enum { AE_PANEL_TURNS = 2 };
+
+/* ---- log.c: a file of JSON lines that grows ---- */
+
+typedef struct {
+    char *path; /* owned */
+    int fd;
+} ae_panel_log;
+
+typedef aerie_status ae_panel_row_fn(void *user, const json_t *row, aerie_error *err);
+/* Opens or begins it, and calls fn with each of its rows. A last line that was cut off is taken
+ * away. One program at a time. */
+aerie_status ae_panel_log_open(ae_panel_log *log, const char *path, ae_panel_row_fn *fn, void *user,
+                               aerie_error *err);
+aerie_status ae_panel_log_add(ae_panel_log *log, const json_t *row, aerie_error *err);
+void ae_panel_log_close(ae_panel_log *log); /* fine when zeroed */
+
+/* ---- questions.c ---- */
+
+typedef struct {
+    int64_t id;
+    char category[32];
+    char *turns[AE_PANEL_TURNS];
+    char *references[AE_PANEL_TURNS]; /* NULL: none */
+} ae_panel_question;
+
+typedef struct {
+    ae_panel_question *items;
+    size_t n, cap;
+    json_t *prompts; /* name: {"system_prompt", "prompt_template"} */
+} ae_panel_questions;
+
+aerie_status ae_panel_questions_read(ae_panel_questions *q, const aerie_panel_options *with,
+                                     aerie_error *err);
+void ae_panel_questions_free(ae_panel_questions *q);
+/* Its place; n: there is no such question. */
+size_t ae_panel_question_at(const ae_panel_questions *q, int64_t id);
+/* Whether its judge is shown a reference (NEED_REF_CATS of common.py). */
+bool ae_panel_needs_reference(const ae_panel_question *q);
+/* common.py's temperature_config. */
+float ae_panel_temperature(const ae_panel_question *q);
+/* The judge's prompt of this name with {places} filled, as the messages of one conversation;
+ * `user_prompt` gets the last of them (ae_free()), `messages` is json_dumps()'s (free()). Places
+ * are pairs of name and text, NULL at the end. */
+aerie_status ae_panel_prompt(char **messages, char **user_prompt, const ae_panel_questions *q,
+                             const char *name, const char *const *places, aerie_error *err);
+
+/* ---- answers.c ---- */
+
+typedef struct {
+    char *label;                    /* owned */
+    char *(*turns)[AE_PANEL_TURNS]; /* [questions]; NULL: not answered yet */
+} ae_panel_answers;
+
+/* What is there, then what is missing. */
+aerie_status ae_panel_answers_get(ae_panel_answers *out, const aerie_contender *model,
+                                  const ae_panel_questions *q, const aerie_panel_options *with,
+                                  aerie_error *err);
+void ae_panel_answers_free(ae_panel_answers *a, const ae_panel_questions *q);
+
+/* ---- judgments.c ---- */
+
+/* Every judgment that is missing; *path is their file (ae_free()). */
+aerie_status ae_panel_judge(char **path, const ae_panel_answers *answers,
+                            const ae_panel_questions *q, const aerie_panel_options *with,
+                            aerie_error *err);
+
+/* ---- shared ---- */
+
+/* Who answers, of a contender. */
+ae_answerer ae_panel_answerer(const aerie_contender *c, const aerie_panel_options *with);
+const char *ae_panel_label(const aerie_contender *c);
+
+#endif
