@@ -53,6 +53,17 @@ static void clean_hellaswag(ae_bytes *out, ae_span text)
     replace(out, "  ", " ");
 }
 
+/* OLMES': a stop that is there already is not doubled: re.sub("\\.? \\[title\\]", ". "). */
+static void clean_hellaswag_olmes(ae_bytes *out, ae_span text)
+{
+    text = python_strip(text, true, true);
+    ae_bytes_add(out, text.data, text.len);
+    replace(out, ". [title]", " [title]");
+    replace(out, " [title]", ". ");
+    drop_brackets(out);
+    replace(out, "  ", " ");
+}
+
 /* re.sub("\\(\\s*([^\\)]*?)\\s*\\)", "(\\1)"): no space inside a pair of marks. */
 static void tighten(ae_bytes *b, char open, char close)
 {
@@ -98,7 +109,9 @@ static void clean_wikitext(ae_bytes *out, ae_span text)
 static const struct {
     const char *name;
     clean_fn *fn;
-} functions[] = { { "hellaswag", clean_hellaswag }, { "wikitext", clean_wikitext } };
+} functions[] = { { "hellaswag", clean_hellaswag },
+                  { "hellaswag_olmes", clean_hellaswag_olmes },
+                  { "wikitext", clean_wikitext } };
 
 static clean_fn *find(const char *name)
 {

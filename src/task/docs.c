@@ -164,7 +164,7 @@ static aerie_status try_listed(search *s, json_t *entry, aerie_error *err)
     aerie_status status = ae_field_open(&field, spec, err);
 
     if (!status && !none) status = no_memory(err);
-    if (!status && field.render) /* a plain name is itself, and no column */
+    if (!status && ae_field_is_template(&field)) /* a plain name is itself, and no column */
         status = ae_field_text(&name, &field, s->task->vars ? s->task->vars : none, err);
     else if (!status)
         ae_bytes_add_text(&name, field.text ? field.text : "");
@@ -249,34 +249,50 @@ static aerie_status search_folder(search *s, const char *split, aerie_error *err
 
 /* ---- which rows ---- */
 
-/* Whether the row is one of those that 'select' wants; a row without the column is. */
-static aerie_status is_selected(bool *out, const ae_task *t, json_t *row, aerie_error *err)
-{
-    *out = true;
-    for (void *p = json_object_iter(t->select); p && *out;
-         p = json_object_iter_next(t->select, p)) {
-        json_t *have = json_object_get(row, json_object_iter_key(p)), *want = NULL;
-        ae_field field;
-        aerie_status status = ae_field_open(&field, json_object_iter_value(p), err);
-        if (!status) status = ae_field_value(&want, &field, t->vars ? t->vars : row, err);
-        if (!status && have) *out = json_equal(have, want);
-        ae_field_close(&field);
-        json_decref(want);
-        if (status) return status;
-    }
-    return AERIE_OK;
-}
-
-static aerie_status keep_selected(json_t *rows, json_t *all, const ae_task *t, aerie_error *err)
+/* 'select' with its templates done: column -> value. */
+static aerie_status wanted_values(json_t **out, const ae_task *t, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
 
-    for (size_t i = 0; i < json_array_size(all) && !status; i++) {
-        bool selected = true;
-        if (t->select) status = is_selected(&selected, t, json_array_get(all, i), err);
-        if (!status && selected && json_array_append(rows, json_array_get(all, i)))
+    *out = json_object();
+    if (!*out) return no_memory(err);
+    for (void *p = json_object_iter(t->select); p && !status;
+         p = json_object_iter_next(t->select, p)) {
+        json_t *value = json_incref(json_object_iter_value(p));
+        ae_field field;
+        status = ae_field_open(&field, value, err);
+        if (!status && ae_field_is_template(&field)) {
+            json_decref(value);
+            status = ae_field_value(&value, &field, t->vars ? t->vars : *out, err);
+        }
+        ae_field_close(&field);
+        if (!status && json_object_set(*out, json_object_iter_key(p), value))
             status = no_memory(err);
+        json_decref(value);
     }
+    return status;
+}
+
+/* A row without a column that is wanted may be of the task alone. */
+static bool is_selected(json_t *row, json_t *wanted)
+{
+    for (void *p = json_object_iter(wanted); p; p = json_object_iter_next(wanted, p)) {
+        json_t *have = json_object_get(row, json_object_iter_key(p));
+        if (have && !json_equal(have, json_object_iter_value(p))) return false;
+    }
+    return true;
+}
+
+aerie_status task_select_rows(json_t *rows, json_t *all, const ae_task *t, aerie_error *err)
+{
+    json_t *wanted;
+    aerie_status status = wanted_values(&wanted, t, err);
+
+    for (size_t i = 0; i < json_array_size(all) && !status; i++) {
+        json_t *row = json_array_get(all, i);
+        if (is_selected(row, wanted) && json_array_append(rows, row)) status = no_memory(err);
+    }
+    json_decref(wanted);
     return status;
 }
 
@@ -294,7 +310,7 @@ aerie_status task_load_split(json_t *rows, const ae_task *t, const char *split, 
         s.folder = folder.data;
         if (!status) status = search_folder(&s, split, err);
     }
-    if (!status) status = keep_selected(rows, s.rows, t, err);
+    if (!status) status = task_select_rows(rows, s.rows, t, err);
     if (!status && !json_array_size(rows))
         status = aerie_fail(err, AERIE_BAD_FILE, "%s: the split '%s' has no row of this task",
                             t->name, split);

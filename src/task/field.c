@@ -69,6 +69,11 @@ bool ae_field_given(const ae_field *f)
     return f->literal || f->text;
 }
 
+bool ae_field_is_template(const ae_field *f)
+{
+    return f->render || f->value;
+}
+
 static aerie_status render(const ae_template *t, json_t *doc, ae_bytes *out, aerie_error *err)
 {
     ae_template_input in = { .extra = doc, .generation_unsaid = true };

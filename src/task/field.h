@@ -19,6 +19,7 @@ typedef struct {
 aerie_status ae_field_open(ae_field *out, json_t *spec, aerie_error *err);
 void ae_field_close(ae_field *f);
 bool ae_field_given(const ae_field *f);
+bool ae_field_is_template(const ae_field *f);
 
 /* The value for a row: a column as it is; an expression's value; otherwise text. A new reference.
  */

@@ -12,6 +12,21 @@ const char *task_known_text(const char *name)
     return NULL;
 }
 
+/* "mmlu_anatomy": the longest built-in name before a '_' is a family, the rest its member. */
+const char *task_known_family(const char *name, const char **member)
+{
+    for (size_t n = strlen(name); n-- > 1;) {
+        char family[64];
+        if (name[n] != '_' || n >= sizeof family) continue;
+        memcpy(family, name, n);
+        family[n] = '\0';
+        if (!task_known_text(family)) continue;
+        *member = name + n + 1;
+        return task_known_text(family);
+    }
+    return NULL;
+}
+
 const char *ae_task_known(size_t i)
 {
     size_t n = 0;

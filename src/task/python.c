@@ -3,6 +3,8 @@
 
 #include "text/text.h"
 
+#include <string.h>
+
 bool python_is_space(int32_t code)
 {
     return (code >= 9 && code <= 13) || (code >= 28 && code <= 32) || code == 0x85 ||
@@ -62,25 +64,31 @@ static void put_escape(ae_bytes *out, int32_t code)
     ae_bytes_printf(out, "\\u%04x", (unsigned)code);
 }
 
+/* Bytes at the beginning that are written as they are. */
+static size_t plain_run(const char *text, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len && text[n] >= 32 && text[n] < 127 && text[n] != '"' && text[n] != '\\') n++;
+    return n;
+}
+
 void python_json_text(ae_bytes *out, ae_span text)
 {
+    static const char from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
+
     ae_bytes_add_char(out, '"');
     for (size_t at = 0; at < text.len;) {
-        int32_t code = ae_utf8_next(text, &at);
-        if (code == '"' || code == '\\')
-            ae_bytes_printf(out, "\\%c", code);
-        else if (code >= 32 && code < 127)
-            ae_bytes_add_char(out, (char)code);
-        else if (code == '\n')
-            ae_bytes_add_text(out, "\\n");
-        else if (code == '\r')
-            ae_bytes_add_text(out, "\\r");
-        else if (code == '\t')
-            ae_bytes_add_text(out, "\\t");
-        else if (code == '\b')
-            ae_bytes_add_text(out, "\\b");
-        else if (code == '\f')
-            ae_bytes_add_text(out, "\\f");
+        size_t n = plain_run(text.data + at, text.len - at);
+        const char *special;
+        int32_t code;
+        ae_bytes_add(out, text.data + at, n);
+        at += n;
+        if (at == text.len) break;
+        code = ae_utf8_next(text, &at);
+        special = code > 0 && code < 128 ? strchr(from, code) : NULL;
+        if (special)
+            ae_bytes_printf(out, "\\%c", to[special - from]);
         else
             put_escape(out, code);
     }

@@ -43,14 +43,16 @@ static ae_span keep(builder *b, ae_span text)
 
 static aerie_status load(task_rows *out, builder *b, json_t *given, const char *split, bool is_test)
 {
-    json_t *rows = given ? json_incref(given) : json_array();
+    json_t *rows = json_array();
     aerie_status status = rows ? AERIE_OK : no_memory(b->err);
 
     if (!status && !given && !b->options->data)
         status = aerie_fail(b->err, AERIE_BAD_ARGUMENT,
                             "%s: say where its data is (--data FOLDER); it can be had from %s",
                             b->task->name, b->task->source);
-    if (!status && !given)
+    if (!status && given)
+        status = task_select_rows(rows, given, b->task, b->err);
+    else if (!status)
         status = task_load_split(rows, b->task, split, b->options->data, is_test, b->err);
     if (status) {
         json_decref(rows);

@@ -12,13 +12,21 @@ static aerie_status no_memory(const ae_task *t, aerie_error *err)
 }
 
 /* A name of a built-in file, or a path beside the including one. */
-static aerie_status read_include(ae_yaml *out, const ae_task *t, const char *name, aerie_error *err)
+static aerie_status read_include(ae_yaml *out, ae_task *t, const char *name, aerie_error *err)
 {
     const char *text = task_known_text(name), *slash = strrchr(t->file, '/');
     ae_bytes path = { 0 }, content = { 0 };
     aerie_status status;
 
-    if (text) return ae_yaml_read(out, name, ae_span_text(text), err);
+    if (!text) text = task_known_family(name, &t->member);
+    if (text) {
+        status = ae_yaml_read(out, name, ae_span_text(text), err);
+        if (status || !t->member) return status;
+        t->member = ae_arena_strndup(&t->arena, t->member, strlen(t->member));
+        if (!t->member || json_object_set_new(out->root, "task", json_string(name)))
+            return no_memory(t, err);
+        return AERIE_OK;
+    }
     if (name[0] != '/' && slash) ae_bytes_add(&path, t->file, (size_t)(slash - t->file) + 1);
     ae_bytes_add_text(&path, name);
     status = ae_bytes_status(&path, err);
@@ -69,7 +77,7 @@ static aerie_status choose_member(ae_task *t, const char *member, aerie_error *e
     json_t *members = json_object_get(t->spec, "members"), *list = NULL;
     const char *variable = NULL;
 
-    if (!members) return AERIE_OK;
+    if (!members || json_is_null(members)) return AERIE_OK;
     if (json_is_object(members) && json_object_size(members) == 1) {
         variable = json_object_iter_key(json_object_iter(members));
         list = json_object_get(members, variable);
@@ -146,6 +154,7 @@ aerie_status task_spec(ae_task *t, ae_yaml *yaml, const char *member, aerie_erro
     *yaml = (ae_yaml){ 0 };
     status = follow_includes(t, err);
     if (!status) status = name_task(t, member, err);
+    if (t->member) member = t->member;
     if (!status) status = choose_member(t, member, err);
     if (!status) status = apply_member(t, member, err);
     if (!status) status = apply_protocol(t, err);

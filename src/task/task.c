@@ -69,21 +69,6 @@ static aerie_status unknown(const char *name, aerie_error *err)
                       name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* "mmlu_anatomy": the longest built-in name before a '_' is a family, the rest its member. */
-static const char *find_family(const char *name, const char **member)
-{
-    for (size_t n = strlen(name); n-- > 1;) {
-        char family[64];
-        if (name[n] != '_' || n >= sizeof family) continue;
-        memcpy(family, name, n);
-        family[n] = '\0';
-        if (!task_known_text(family)) continue;
-        *member = name + n + 1;
-        return task_known_text(family);
-    }
-    return NULL;
-}
-
 aerie_status ae_task_open(ae_task **out, const char *name, const ae_protocol *protocol,
                           aerie_error *err)
 {
@@ -91,7 +76,7 @@ aerie_status ae_task_open(ae_task **out, const char *name, const ae_protocol *pr
 
     *out = NULL;
     if (!text && is_path(name)) return open_file(out, name, protocol, err);
-    if (!text) text = find_family(name, &member);
+    if (!text) text = task_known_family(name, &member);
     if (!text) return unknown(name, err);
     return open_yaml(out, name, ae_span_text(text), member, protocol, err);
 }

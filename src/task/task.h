@@ -197,7 +197,8 @@ typedef aerie_status ae_chat_fn(void *user, json_t *messages, ae_bytes *out, aer
 
 typedef struct {
     const char *data;     /* folder, or one file, with the test documents */
-    json_t *docs, *train; /* or arrays of rows already read; borrowed. NULL: from `data` */
+    json_t *docs, *train; /* or arrays of rows already read, of which the task takes its own;
+                             borrowed. NULL: from `data` */
     int shots;            /* -1: as the task says */
     size_t limit;         /* the first so many documents of the protocol's order; 0: all */
     uint64_t seed;        /* of the shots; 0: the harness' 1234 */

@@ -43,7 +43,8 @@ struct ae_task {
     const char *name, *about, *source, *checker, *main_metric;
     const ae_protocol *protocol;
     ae_form form;
-    json_t *vars; /* of a family's member: {"subject": "anatomy"}; or NULL */
+    const char *member; /* of a family, as the file's include names it; or NULL */
+    json_t *vars;       /* of a family's member: {"subject": "anatomy"}; or NULL */
 
     ae_split split;
     task_form ask, shot; /* the question; the examples before it */
@@ -79,10 +80,14 @@ aerie_status task_read(ae_task *t, aerie_error *err);
 aerie_status task_spec(ae_task *t, ae_yaml *yaml, const char *member, aerie_error *err);
 /* known.c: the text of a built-in file, by its name. NULL: none. */
 const char *task_known_text(const char *name);
+/* Of the family that "mmlu_anatomy" is a member of; *member then is "anatomy". NULL: none. */
+const char *task_known_family(const char *name, const char **member);
 
 /* docs.c: the rows of a split as their files have them; appended to `rows`. */
 aerie_status task_load_split(json_t *rows, const ae_task *t, const char *split, const char *data,
                              bool is_test, aerie_error *err);
+/* Appends those of `all` that are the task's own, as its 'select' says. */
+aerie_status task_select_rows(json_t *rows, json_t *all, const ae_task *t, aerie_error *err);
 /* shape.c: a row in the form the task is written for; a new object. */
 aerie_status task_shape_row(json_t **out, const ae_task *t, json_t *from, aerie_error *err);
 

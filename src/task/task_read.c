@@ -216,7 +216,8 @@ static aerie_status read_column(ae_task *t, task_column *out, const char *key, c
     if (status || !json_is_object(spec)) return status;
     status = read_text(t, &out->clean, spec, "clean", NULL, err);
     if (!status && out->clean && !task_clean_known(out->clean))
-        return wanted(t, key, "given a 'clean' that aerie knows: hellaswag, wikitext", err);
+        return wanted(
+            t, key, "given a 'clean' that aerie knows: hellaswag, hellaswag_olmes, wikitext", err);
     return status;
 }
 
