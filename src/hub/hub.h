@@ -3,7 +3,7 @@
  * The store has Ollama's layout: MODELS/manifests/HOST/NAMESPACE/MODEL/TAG is a JSON file that
  * lists a model's layers, and MODELS/blobs/sha256-HEX is one layer's bytes. It is the only place
  * that is written to. An Ollama store, a Hugging Face cache, the models installed with the program
- * and plain files MODELS/name/tag.gguf are read where they lie.
+ * and plain files (MODELS/name/tag.gguf, MODELS/name.gguf) are read where they lie.
  *
  * A name is [HOST/][NAMESPACE/]MODEL[:TAG], by default registry.ollama.ai/library/MODEL:latest. No
  * name and no digest can lead out of its folder: both are checked before a path is made of them. */
@@ -26,7 +26,7 @@ typedef struct {
 
 typedef enum {
     AE_WHERE_STORE,  /* a manifest of the store */
-    AE_WHERE_PLAIN,  /* MODELS/name/tag.gguf */
+    AE_WHERE_PLAIN,  /* MODELS/name/tag.gguf, MODELS/name.gguf */
     AE_WHERE_OLLAMA, /* a manifest of the other store */
     AE_WHERE_SHARE,
     AE_WHERE_HF,

@@ -1,5 +1,5 @@
-/* plain.c -- models that are plain files with a name: MODELS/name/tag.gguf, and those installed
- * with the program. */
+/* plain.c -- models that are plain files with a name: MODELS/name/tag.gguf, MODELS/name.gguf, and
+ * those installed with the program. */
 #include "hub/store.h"
 
 #include <dirent.h>
@@ -44,6 +44,20 @@ static bool parse_plain(plain_name *out, const char *text)
     return true;
 }
 
+/* MODELS/name/tag.gguf, or (of the latest) MODELS/name.gguf. */
+static bool find_in_store(ae_bytes *path, const plain_name *name, const char *models)
+{
+    ae_bytes_clear(path);
+    ae_bytes_printf(path, "%s/%.*s/%.*s%s", models, (int)name->name.len, name->name.data,
+                    (int)name->tag.len, name->tag.data, suffix);
+    if (!path->failed && ae_store_stat(path->data, NULL, NULL)) return true;
+    if (!ae_span_is(name->tag, "latest") || memchr(name->name.data, '/', name->name.len))
+        return false;
+    ae_bytes_clear(path);
+    ae_bytes_printf(path, "%s/%.*s%s", models, (int)name->name.len, name->name.data, suffix);
+    return !path->failed && ae_store_stat(path->data, NULL, NULL);
+}
+
 bool ae_plain_find(ae_bytes *path, ae_where *where, const char *word, const ae_places *places)
 {
     plain_name name;
@@ -51,11 +65,7 @@ bool ae_plain_find(ae_bytes *path, ae_where *where, const char *word, const ae_p
 
     if (!parse_plain(&name, word)) return false;
     *where = AE_WHERE_PLAIN;
-    ae_bytes_clear(path);
-    if (places->models)
-        ae_bytes_printf(path, "%s/%.*s/%.*s%s", places->models, (int)name.name.len, name.name.data,
-                        (int)name.tag.len, name.tag.data, suffix);
-    if (places->models && !path->failed && ae_store_stat(path->data, NULL, NULL)) return true;
+    if (places->models && find_in_store(path, &name, places->models)) return true;
     /* The nursery's own models are only half names: everyone has them, nobody saved them. */
     if (!places->share || !ae_span_is(name.name, nursery)) return false;
     *where = AE_WHERE_SHARE;
@@ -93,6 +103,32 @@ static ae_span stem_of(const char *file)
     return (ae_span){ file, len - end };
 }
 
+/* Unless NAME/latest.gguf goes before it. */
+static void add_root_file(ae_listing *l, const char *path, ae_span stem)
+{
+    char *name = ae_strndup(stem.data, stem.len), *folder = NULL, *first = NULL;
+
+    if (name) folder = ae_strndup(path, strlen(path) - strlen(suffix));
+    if (folder) first = ae_path_join(folder, "latest.gguf");
+    if (!first)
+        l->failed = true;
+    else if (!ae_file_exists(first))
+        add_file(l, path, name, ae_span_text("latest"), AE_WHERE_PLAIN);
+    ae_free(name);
+    ae_free(folder);
+    ae_free(first);
+}
+
+/* Of a model in several files (NAME-00002-of-00003) all but the first. */
+static bool is_later_part(ae_span stem)
+{
+    enum { ENDING = 15 };
+    const char *end = stem.data + stem.len;
+
+    return stem.len > ENDING && end[-ENDING] == '-' && !memcmp(end - 9, "-of-", 4) &&
+           memcmp(end - ENDING + 1, "00001", 5) != 0;
+}
+
 /* `name` is what the folder stands for: its path below the store. */
 static void list_folder(ae_listing *l, const char *folder, const char *name, int depth)
 {
@@ -111,8 +147,12 @@ static void list_folder(ae_listing *l, const char *folder, const char *name, int
             l->failed = true;
         else if (ae_file_is_folder(path))
             list_folder(l, path, inner, depth + 1);
+        else if (is_later_part(tag))
+            ; /* it is read with the first */
         else if (tag.len && *name)
             add_file(l, path, name, tag, AE_WHERE_PLAIN);
+        else if (tag.len)
+            add_root_file(l, path, tag);
         ae_free(path);
         ae_free(inner);
     }

@@ -43,7 +43,7 @@ typedef struct {
 /* Takes copies of the entry's texts. */
 void ae_listing_add(ae_listing *l, const ae_hub_entry *entry);
 
-/* Plain files: MODELS/name/tag.gguf, and the share folder's nursery. */
+/* Plain files: MODELS/name/tag.gguf, MODELS/name.gguf, and the share folder's nursery. */
 void ae_plain_list(ae_listing *l, const ae_places *places);
 /* The file of a name; false when there is none. */
 bool ae_plain_find(ae_bytes *path, ae_where *where, const char *word, const ae_places *places);

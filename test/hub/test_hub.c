@@ -186,6 +186,30 @@ static void no_name_leads_out_of_the_store(void **state)
     }
 }
 
+/* A file of the store's folder is a model, and a folder's latest one goes before it. */
+static void a_folder_of_files_is_a_store(void **state)
+{
+    place p = make_place();
+    ae_arena arena = { 0 };
+
+    (void)state;
+    put_file(p.models, "Net-7B.Q4_0.gguf", "x");
+    put_file(p.models, "both.gguf", "x");
+    put_file(p.models, "both/latest.gguf", "x");
+    assert_non_null(strstr(path_of("Net-7B.Q4_0", &p, true, &arena), "/store/Net-7B.Q4_0.gguf"));
+    assert_non_null(
+        strstr(path_of("Net-7B.Q4_0:latest", &p, true, &arena), "/store/Net-7B.Q4_0.gguf"));
+    assert_string_equal(path_of("Net-7B.Q4_0:v1", &p, true, &arena), "");
+    assert_string_equal(path_of("../store/both", &p, true, &arena), "");
+    assert_non_null(strstr(path_of("both", &p, true, &arena), "/store/both/latest.gguf"));
+    assert_int_equal(ae_hub_remove("both", &p.places, NULL), AERIE_OK);
+    assert_non_null(strstr(path_of("both", &p, true, &arena), "/store/both.gguf"));
+    assert_int_equal(ae_hub_remove("both", &p.places, NULL), AERIE_OK);
+    assert_string_equal(path_of("both", &p, true, &arena), "");
+    ae_arena_free(&arena);
+    place_leave(&p);
+}
+
 static void names_are_listed_once_and_sorted(void **state)
 {
     static const struct {
@@ -199,6 +223,8 @@ static void names_are_listed_once_and_sorted(void **state)
         { "hf.co/org/net:latest", AE_WHERE_HF },
         { "hf.co/user/repo:Q4_K_M", AE_WHERE_PLAIN },
         { "llama3:latest", AE_WHERE_OLLAMA },
+        { "loose-00001-of-00002:latest", AE_WHERE_PLAIN },
+        { "loose:latest", AE_WHERE_PLAIN },
         { "nursery:latest", AE_WHERE_SHARE },
         { "nursery:zephyr", AE_WHERE_SHARE },
         { "plain:v2", AE_WHERE_PLAIN },
@@ -212,6 +238,8 @@ static void names_are_listed_once_and_sorted(void **state)
 
     (void)state;
     put_file(p.models, "loose.gguf", "x");
+    put_file(p.models, "loose-00001-of-00002.gguf", "x");
+    put_file(p.models, "loose-00002-of-00002.gguf", "x");
     put_file(p.models, "blobs/x.gguf", "x");
     put_file(p.models, "manifests/stray", "x");
     put_file(p.models, "manifests/registry.ollama.ai/library/smollm2/.hidden", "x");
@@ -257,6 +285,7 @@ int main(void)
         cmocka_unit_test(paths_are_themselves),
         cmocka_unit_test(what_is_missing_is_said_with_what_there_is),
         cmocka_unit_test(no_name_leads_out_of_the_store),
+        cmocka_unit_test(a_folder_of_files_is_a_store),
         cmocka_unit_test(names_are_listed_once_and_sorted),
         cmocka_unit_test(out_of_memory_is_survived),
     };

@@ -22,7 +22,10 @@ static void on_ready(void *user, const char *url)
 
 static void serve(void *user)
 {
-    const aerie_places places = { .store = server.store, .share = "recipes/nursery" };
+    const aerie_places places = { .store = server.store,
+                                  .share = "recipes/nursery",
+                                  .ollama = server.ollama,
+                                  .huggingface = server.huggingface };
     const ae_serve_options o = { .port = -1,
                                  .places = &places,
                                  .threads = 2,

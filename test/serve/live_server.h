@@ -6,10 +6,12 @@
 
 /* The one that a test program has. */
 typedef struct {
-    int64_t parallel; /* replies at once; to be set before it starts, 0: 4 */
-    const ae_serve_adapter *adapters; /* the same; borrowed */
+    /* To be set before it starts, 0: the default; borrowed. */
+    int64_t parallel; /* replies at once; 4 */
+    const ae_serve_adapter *adapters;
     size_t n_adapters;
-    int drain;        /* seconds, the same; 0: 30 */
+    int drain;                        /* seconds; 30 */
+    const char *ollama, *huggingface; /* folders of models */
     char url[128], store[64];
     int port;
     ae_monitor monitor;
