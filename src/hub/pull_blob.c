@@ -163,6 +163,16 @@ static aerie_status secure_parts(piece *p, aerie_error *err)
     return status;
 }
 
+/* What came of a server that was caught lying. */
+static void forget_parts(piece *p)
+{
+    fetch *f = p->f;
+
+    memset(f->is_done + p->part, 0, (size_t)p->n_noted);
+    write_notes(f, p->part, p->n_noted, NULL);
+    p->n_noted = 0;
+}
+
 /* What the one who fetches it has noted so far. */
 static int64_t others_bytes(const fetch *f)
 {
@@ -287,29 +297,45 @@ static aerie_status start(fetch *f, piece *p, int64_t first, int64_t n, aerie_er
     return status;
 }
 
+static aerie_status check_whole(const piece *p, const ae_http_done *done, aerie_error *err)
+{
+    aerie_status status = ae_http_expect(&done->response, err);
+
+    if (status || p->at == p->end) return status;
+    return aerie_fail(err, AERIE_BAD_FILE,
+                      "the registry sent %lld of the %lld bytes of sha256:%.12s that its manifest "
+                      "says",
+                      (long long)(p->at - p->from), (long long)(p->end - p->from),
+                      p->f->layer->hex);
+}
+
 /* A request that ended: its run is whole, or will be asked for again, or the sentence. */
 static aerie_status finish(fetch *f, piece *p, const ae_http_done *done, aerie_error *err)
 {
-    aerie_status status = secure_parts(p, done->status ? NULL : err);
+    aerie_status status = done->status;
 
+    if (status)
+        aerie_fail(err, status, "%s", done->error.message);
+    else
+        status = check_whole(p, done, err);
+    if (status == AERIE_BAD_FILE)
+        forget_parts(p);
+    else if (status)
+        secure_parts(p, NULL);
+    else
+        status = secure_parts(p, err);
     memset(f->under_way + p->part, 0, (size_t)p->n_parts);
     f->completed -= p->at - ae_min64(p->from + p->n_noted * f->part_size, p->end);
-    if (!done->status && status) return status;
-    if (done->status) {
-        if (f->no_ranges && done->status == AERIE_UNSUPPORTED) return AERIE_OK;
-        if (p->n_noted && !p->whole) f->n_retries = 0;
-        if (done->status == AERIE_IO && !f->disk_failed && f->n_retries++ < MOST_RETRIES)
-            return AERIE_OK;
-        return aerie_fail(err, done->status, "%s", done->error.message);
-    }
-    status = ae_http_expect(&done->response, err);
-    if (!status && p->at != p->end)
-        status =
-            aerie_fail(err, AERIE_BAD_FILE,
-                       "the registry sent %lld of the %lld bytes of sha256:%.12s that its "
-                       "manifest says",
-                       (long long)(p->at - p->from), (long long)(p->end - p->from), f->layer->hex);
     return status;
+}
+
+/* Whether what ended a request is no reason to give up: err is then as it was. */
+static bool can_go_on(fetch *f, const piece *p, const ae_http_done *done)
+{
+    if (done->status == AERIE_UNSUPPORTED) return f->no_ranges;
+    if (done->status != AERIE_IO || f->disk_failed) return false;
+    if (p->n_noted && !p->whole) f->n_retries = 0;
+    return f->n_retries++ < MOST_RETRIES;
 }
 
 /* As many requests at once as there are pieces; on a failure those under way are waited for, so
@@ -330,8 +356,10 @@ static aerie_status fetch_parts(fetch *f, aerie_error *err)
         }
         if (!ae_http_under_way(f->r->http) || !ae_http_wait(f->r->http, -1, &done)) break;
         piece *p = done.user;
-        aerie_status ended = finish(f, p, &done, status ? NULL : err);
-        if (!status) status = ended;
+        aerie_error why = { 0 };
+        aerie_status ended = finish(f, p, &done, &why);
+        if (ended && !status && !can_go_on(f, p, &done))
+            status = aerie_fail(err, ended, "%s", why.message);
         busy[p - f->pieces] = false;
         ae_http_response_free(&done.response);
         if (status == AERIE_INTERRUPTED) f->r->stop = true;
