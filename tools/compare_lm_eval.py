@@ -5,6 +5,8 @@
   compare_lm_eval.py harness WORK --model HF_FOLDER [--limit N] [--tasks a,b]
   compare_lm_eval.py aerie   WORK --model MODEL [--aerie build/aerie] [--limit N] [--tasks a,b]
   compare_lm_eval.py compare WORK
+  compare_lm_eval.py served  WORK --url http://127.0.0.1:11434/v1 --name MODEL --model HF_FOLDER
+      the harness' own client of completions (local-completions) on ARC-Easy, over `aerie serve`
 
 BENCH holds arc_challenge_test.jsonl.gz, mmlu_{dev,test}.jsonl.gz, truthfulqa_mc_task.json.gz and
 olmo_oe_eval/*. HF_FOLDER is what `aerie convert MODEL --to hf --type f32` writes. The second step
@@ -81,7 +83,7 @@ def prepare(args):
     os.makedirs(data, exist_ok=True)
     os.makedirs(tasks, exist_ok=True)
     put(f"{data}/arc_challenge_test.jsonl", arc_rows(f"{bench}/arc_challenge_test.jsonl.gz"))
-    put(f"{data}/truthfulqa.jsonl", truth_rows(f"{bench}/truthfulqa_mc_task.json.gz"))
+    put(f"{data}/truthfulqa_mc_validation.jsonl", truth_rows(f"{bench}/truthfulqa_mc_task.json.gz"))
     hella = olmes_docs(f"{bench}/olmo_oe_eval/hellaswag_rc_5shot.requests.jsonl.gz",
                        ("ind", "query", "choices", "gold"))
     put(f"{data}/hellaswag_validation.jsonl", list(hella)[:500])
@@ -92,13 +94,14 @@ def prepare(args):
         rows = lines(f"{bench}/mmlu_{split}.jsonl.gz")
         for s in SUBJECTS:
             put(f"{data}/mmlu_{s}_{split}.jsonl", (r for r in rows if r["subject"] == s))
+        put(f"{data}/mmlu_{split}.jsonl", (r for r in rows if r["subject"] in SUBJECTS))
     import lm_eval
     upstream = os.path.dirname(lm_eval.__file__) + "/tasks"
     write_task(tasks, "arc_challenge", f"include: {upstream}/arc/arc_challenge.yaml",
                test=f"{data}/arc_challenge_test.jsonl", drop=("training_split", "validation_split"))
     for name in ("truthfulqa_mc1", "truthfulqa_mc2"):
         write_task(tasks, name, f"include: {upstream}/truthfulqa/{name}.yaml",
-                   validation=f"{data}/truthfulqa.jsonl")
+                   validation=f"{data}/truthfulqa_mc_validation.jsonl")
     write_task(tasks, "winogrande", f"include: {upstream}/winogrande/default.yaml",
                validation=f"{data}/winogrande_validation.jsonl", drop=("training_split",))
     write_task(tasks, "hellaswag",
@@ -106,6 +109,14 @@ def prepare(args):
                'doc_to_text: "{{query}}"\ndoc_to_target: "{{gold}}"\ndoc_to_choice: "choices"\n'
                "metric_list:\n  - metric: acc\n  - metric: acc_norm\n",
                validation=f"{data}/hellaswag_validation.jsonl")
+    easy = olmes_docs(f"{bench}/olmo_oe_eval/arc_easy_rc_0shot.requests.jsonl.gz",
+                      ("id", "query", "choices", "gold"))
+    put(f"{data}/arc_easy.jsonl", easy)
+    write_task(tasks, "arc_easy",
+               "output_type: multiple_choice\ntest_split: test\n"
+               'doc_to_text: "{{query}}"\ndoc_to_target: "{{gold}}"\ndoc_to_choice: "choices"\n'
+               "metric_list:\n  - metric: acc\n  - metric: acc_norm\n",
+               test=f"{data}/arc_easy.jsonl")
     for s in SUBJECTS:
         write_task(tasks, "mmlu_" + s, f"include: {upstream}/mmlu/default/mmlu_{s}.yaml",
                    test=f"{data}/mmlu_{s}_test.jsonl", dev=f"{data}/mmlu_{s}_dev.jsonl")
@@ -124,6 +135,27 @@ def chosen(args):
     return args.tasks.split(",") if args.tasks else list(TASKS)
 
 
+def timed(command, env):
+    """Seconds by the clock, and of processors: the latter say more on a machine that is shared."""
+    before, start = os.times(), time.time()
+    subprocess.run(command, check=True, env=env)
+    after = os.times()
+    return {"clock": round(time.time() - start, 1),
+            "cpu": round(after.children_user + after.children_system - before.children_user
+                         - before.children_system, 1)}
+
+
+def keep_seconds(path, seconds):
+    kept = {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            kept = json.load(file)
+    kept.update({str(shots): value for shots, value in seconds.items()})
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(kept, file)
+    print("seconds by shots:", seconds)
+
+
 def harness(args):
     out = f"{args.work}/harness"
     os.makedirs(out, exist_ok=True)
@@ -137,14 +169,10 @@ def harness(args):
                    "--output_path", out]
         if args.limit:
             command += ["--limit", str(args.limit)]
-        start = time.time()
-        subprocess.run(command, check=True, env={**os.environ, "HF_HUB_OFFLINE": "1",
-                                                 "HF_DATASETS_OFFLINE": "1",
-                                                 "TOKENIZERS_PARALLELISM": "false"})
-        seconds[shots] = time.time() - start
-    with open(f"{args.work}/harness_seconds.json", "w", encoding="utf-8") as file:
-        json.dump(seconds, file)
-    print("seconds:", seconds)
+        seconds[shots] = timed(command, {**os.environ, "HF_HUB_OFFLINE": "1",
+                                         "HF_DATASETS_OFFLINE": "1",
+                                         "TOKENIZERS_PARALLELISM": "false"})
+    keep_seconds(f"{args.work}/harness_seconds.json", seconds)
 
 
 def aerie(args):
@@ -157,12 +185,22 @@ def aerie(args):
                    "--out", f"{args.work}/aerie", "--fresh", "--json", "--quiet"] + args.extra
         if args.limit:
             command += ["--limit", str(args.limit)]
-        start = time.time()
-        subprocess.run(command, check=True)
-        seconds[shots] = time.time() - start
-    with open(f"{args.work}/aerie_seconds.json", "w", encoding="utf-8") as file:
-        json.dump(seconds, file)
-    print("seconds:", seconds)
+        seconds[shots] = timed(command, None)
+    keep_seconds(f"{args.work}/aerie_seconds.json", seconds)
+
+
+def served(args):
+    out = f"{args.work}/served"
+    os.makedirs(out, exist_ok=True)
+    command = [sys.executable, "-c", HARNESS, "--model", "local-completions", "--model_args",
+               f"model={args.name},base_url={args.url}/completions,tokenizer={args.model},"
+               "num_concurrent=8,max_retries=3,timeout=600", "--tasks", "local_arc_easy",
+               "--include_path", f"{args.work}/tasks", "--num_fewshot", "0", "--log_samples",
+               "--output_path", out]
+    if args.limit:
+        command += ["--limit", str(args.limit)]
+    print("seconds:", timed(command, {**os.environ, "HF_HUB_OFFLINE": "1",
+                                      "HF_DATASETS_OFFLINE": "1", "OPENAI_API_KEY": "none"}))
 
 
 def samples(pattern):
@@ -215,22 +253,27 @@ def compare(args):
         path = f"{args.work}/{who}_seconds.json"
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
-                print(who, "seconds by shots:", json.load(file))
+                for shots, took in json.load(file).items():
+                    print(f"{who}, {shots} shots: {took['clock']} s by the clock, "
+                          f"{took['cpu']} s of processors")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("step", choices=["prepare", "harness", "aerie", "compare"])
+    parser.add_argument("step", choices=["prepare", "harness", "aerie", "compare", "served"])
     parser.add_argument("work")
     parser.add_argument("--data", default="../shared/data/bench")
     parser.add_argument("--model")
+    parser.add_argument("--url", default="http://127.0.0.1:11434/v1")
+    parser.add_argument("--name", help="of the model, as the server calls it")
     parser.add_argument("--aerie", default="build/aerie")
     parser.add_argument("--limit", type=int, default=0)
     parser.add_argument("--batch", default="16")
     parser.add_argument("--tasks", default="")
     parser.add_argument("extra", nargs="*", help="for aerie, after --")
     args = parser.parse_args()
-    {"prepare": prepare, "harness": harness, "aerie": aerie, "compare": compare}[args.step](args)
+    {"prepare": prepare, "harness": harness, "aerie": aerie, "compare": compare,
+     "served": served}[args.step](args)
 
 
 if __name__ == "__main__":

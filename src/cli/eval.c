@@ -173,7 +173,7 @@ static aerie_status print_result(const eval_call *c, const char *json, aerie_err
     if (!root) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for results");
     if (c->common.json)
         puts(json);
-    else if (!c->per_item)
+    else
         print_table(root);
     json_decref(root);
     return AERIE_OK;

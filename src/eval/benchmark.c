@@ -36,7 +36,7 @@ static aerie_status count_requests(ae_bench *b, aerie_error *err)
 aerie_status ae_bench_build(ae_bench *b, json_t *docs, int shots, aerie_error *err)
 {
     const ae_benchmark_options *o = b->options;
-    const ae_task_options options = { .data = o->data,
+    const ae_task_options options = { .data = b->data,
                                       .docs = docs,
                                       .shots = shots,
                                       .limit = o->limit,
@@ -107,10 +107,22 @@ static aerie_status find_kept(ae_bench *b, aerie_error *err)
     return status;
 }
 
+/* The folder that a file is in; the arena's. */
+static const char *folder_of(ae_bench *b, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder =
+        ae_arena_strndup(&b->arena, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+
+    return folder ? folder : ".";
+}
+
 static aerie_status ask_task(ae_bench *b, aerie_error *err)
 {
     aerie_status status;
 
+    b->data = b->options->data;
+    if (!b->data && b->options->rescore) b->data = folder_of(b, b->options->rescore);
     if (b->options->rescore) return ae_bench_read_samples(b, err);
     if (!b->who)
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "there is nobody to answer: give a model");

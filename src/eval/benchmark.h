@@ -57,7 +57,7 @@ typedef struct {
     const char *const *tasks; /* names, groups, paths of YAML files */
     size_t n_tasks;
     const char *protocol; /* NULL: "lm-eval" */
-    const char *data;     /* folder or file */
+    const char *data;     /* folder or file; NULL: where `rescore` is */
     int shots;            /* -1: as the task says */
     size_t limit;         /* documents of each task; 0: all */
     const char *system;   /* message of chat protocols */

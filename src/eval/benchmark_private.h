@@ -35,6 +35,7 @@ typedef struct {
     const ae_answerer *who; /* NULL: rescoring */
     const ae_protocol *protocol;
     const char *name;
+    const char *data; /* where its files are looked for */
     ae_task *task;
     ae_task_set *set;
     ae_arena arena;

@@ -171,11 +171,19 @@ static aerie_status take_responses(ae_bench *b, const json_t *by_prompt, aerie_e
     return AERIE_OK;
 }
 
+/* Rows that are their own documents. */
+static bool is_whole(const json_t *row)
+{
+    return response_of(row) && json_object_get(row, "instruction_id_list") &&
+           json_object_get(row, "kwargs");
+}
+
 /* Documents that nobody answered are left out. */
-static aerie_status read_responses(ae_bench *b, const json_t *rows, aerie_error *err)
+static aerie_status read_responses(ae_bench *b, json_t *rows, aerie_error *err)
 {
     json_t *by_prompt = index_rows(rows), *docs = json_array();
-    aerie_status status = ae_bench_build(b, NULL, b->options->shots, err);
+    json_t *own = is_whole(json_array_get(rows, 0)) ? rows : NULL;
+    aerie_status status = ae_bench_build(b, own, b->options->shots, err);
 
     for (int64_t i = 0; i < b->n_items && !status; i++) {
         const ae_item *it = ae_task_set_at(b->set, (size_t)i);
