@@ -63,10 +63,11 @@ static void set_number(wants *w, size_t i, double value)
 static uint64_t seed_of(const json_t *value)
 {
     struct timespec now;
-    double n = json_number_value(value);
-    if (!json_is_number(value) || fabs(n) > 9e15) return 42;
+    int64_t n = json_is_real(value) ? (int64_t)fmin(json_real_value(value), 9e15)
+                                    : json_integer_value(value);
+    if (!json_is_number(value)) return 42;
     if (n > 0) return (uint64_t)n;
-    if (n > -1) return ae_mix64(1) | 1;
+    if (n == 0) return ae_mix64(1) | 1;
     clock_gettime(CLOCK_REALTIME, &now);
     return ae_mix64((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) | 1;
 }

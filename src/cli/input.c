@@ -7,9 +7,11 @@
 #include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -35,19 +37,75 @@ static char *prompt_of(EditLine *edit)
     return of(edit)->prompt;
 }
 
+static volatile sig_atomic_t changed;
+
+static void on_change(int signal_number)
+{
+    (void)signal_number;
+    changed = 1;
+}
+
+/* The terminal has another size, or was the shell's meanwhile (Ctrl-Z). */
+static void catch_changes(void)
+{
+    struct sigaction action = { .sa_handler = on_change };
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGCONT, &action, NULL);
+    sigaction(SIGWINCH, &action, NULL);
+}
+
+static void ask_for_paste(const cli_input *in, bool on)
+{
+    if (!in->pastes) return;
+    fputs(on ? "\033[?2004h" : "\033[?2004l", stdout);
+    fflush(stdout);
+}
+
+static void look_for_changes(EditLine *edit)
+{
+    if (!changed) return;
+    changed = 0;
+    el_set(edit, EL_PREP_TERM, 0);
+    el_set(edit, EL_PREP_TERM, 1);
+    ask_for_paste(of(edit), true);
+    el_resize(edit);
+    el_set(edit, EL_REFRESH);
+}
+
+/* Waits for a byte. False: a signal came first, be it just before. */
+static bool wait_for_byte(void)
+{
+    sigset_t ours, before;
+    fd_set from;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGCONT);
+    sigaddset(&ours, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &ours, &before);
+    FD_ZERO(&from);
+    FD_SET(STDIN_FILENO, &from);
+    int n = changed || cli_interrupted()
+                ? 0
+                : pselect(STDIN_FILENO + 1, &from, NULL, NULL, NULL, &before);
+    bool there = n > 0 || (n < 0 && errno != EINTR); /* what is wrong reading tells */
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return there;
+}
+
 /* A character, as libedit wants it: 1; 0 at the end; -1 after Ctrl-C. */
 static int read_key(EditLine *edit, wchar_t *out)
 {
     mbstate_t state = { 0 };
     for (;;) {
         char byte;
+        bool there = wait_for_byte();
+        look_for_changes(edit);
+        of(edit)->interrupted = cli_interrupted();
+        if (of(edit)->interrupted) return -1;
+        if (!there) continue;
         ssize_t n = read(STDIN_FILENO, &byte, 1);
-        if (n == 0) return 0;
-        if (n < 0 && errno == EINTR && !cli_interrupted()) continue;
-        if (n < 0) {
-            of(edit)->interrupted = cli_interrupted();
-            return -1;
-        }
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return 0;
         size_t len = mbrtowc(out, &byte, 1, &state);
         if (len == (size_t)-2) continue;
         if (len == (size_t)-1) *out = 0xFFFD;
@@ -165,6 +223,7 @@ aerie_status cli_input_open(cli_input **out, const char *path, aerie_error *err)
     cli_input *in = *out = ae_alloc(1, sizeof *in);
     if (!in) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a conversation");
     take_locale();
+    catch_changes();
     in->keeps = true;
     in->pastes = is_able(getenv("TERM"));
     in->path = path ? ae_strdup(path) : NULL;
@@ -195,13 +254,6 @@ void cli_input_close(cli_input *in)
     if (in->history) history_end(in->history);
     ae_free(in->path);
     ae_free(in);
-}
-
-static void ask_for_paste(const cli_input *in, bool on)
-{
-    if (!in->pastes) return;
-    fputs(on ? "\033[?2004h" : "\033[?2004l", stdout);
-    fflush(stdout);
 }
 
 cli_input_kind cli_input_read(cli_input *in, const char *prompt, ae_bytes *line)

@@ -57,7 +57,9 @@ static void print_help(FILE *to)
         if (commands[i].about) fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].about);
     fputs("\nA MODEL is a .gguf file, a Hugging Face folder, or a name in the store ($AERIE_HOME, "
           "default\n"
-          "~/.aerie). `aerie COMMAND --help` tells a command's options. Try: aerie run nursery\n",
+          "~/.aerie). run, ps and stop talk to the server at $AERIE_HOST (default 127.0.0.1:11434) "
+          "when one runs.\n"
+          "`aerie COMMAND --help` tells a command's options. Try: aerie run nursery\n",
           to);
 }
 

@@ -4,6 +4,7 @@
 #include "cli/server.h"
 #include "cli/wrap.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -141,6 +142,8 @@ aerie_status cli_repl(cli_chat *chat, cli_talk *talk, aerie_error *err)
     ae_bytes message = { 0 };
     char *path = history_path();
     aerie_status status = cli_input_open(&r.input, path, err);
+    /* Ctrl-C drops a line or a reply; who wants the program to end is to have that. */
+    signal(SIGTERM, SIG_DFL);
     if (!status) greet(chat);
     if (!status) cli_repl_show_past(chat);
     for (bool go_on = !status; go_on;) {

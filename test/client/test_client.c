@@ -254,6 +254,45 @@ static void test_stop(void **state)
     aerie_client_close(c);
 }
 
+static bool any_line(void *user, const char *line, size_t len)
+{
+    (void)user, (void)line, (void)len;
+    return true;
+}
+
+static aerie_status do_all(const world *w, aerie_error *err)
+{
+    const aerie_client_options o = { .host = w->host, .api_key = "secret" };
+    aerie_client *c;
+    char *reply = NULL;
+    aerie_status status = aerie_client_open(&c, &o, err);
+    if (!status) status = aerie_client_ask(c, "POST", "/echo", "{}", &reply, err);
+    if (!status) status = aerie_client_stream(c, "/lines", "{}", any_line, NULL, err);
+    ae_free(reply);
+    aerie_client_close(c);
+    return status;
+}
+
+/* The n-th allocation fails, n = 1, 2, ...: a sentence, and nothing is lost. */
+static void test_no_memory(void **state)
+{
+    for (long n = 1;; n++) {
+        aerie_error err = { 0 };
+        size_t before = ae_alloc_bytes();
+        ae_alloc_fail_at(n);
+        aerie_status status = do_all(*state, &err);
+        bool failed = ae_alloc_has_failed();
+        ae_alloc_fail_at(0);
+        assert_int_equal(ae_alloc_bytes(), before);
+        if (status && !*err.message) fail_msg("allocation %ld: no sentence", n);
+        if (!status && !failed) {
+            assert_true(n > 5);
+            break;
+        }
+        if (n > 1000) fail_msg("it never works: %s", err.message);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +303,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ask, start, stop),
         cmocka_unit_test_setup_teardown(test_lines, start, stop),
         cmocka_unit_test_setup_teardown(test_stop, start, stop),
+        cmocka_unit_test_setup_teardown(test_no_memory, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,8 @@
  * A line of the script is one of
  *     see TEXT     wait until the program has shown this, after what was seen last
  *     type TEXT    type it
+ *     size N       the terminal is N columns wide from now on
+ *     kill NAME    send a signal: TERM, STOP, CONT
  *     end          wait until the program has ended
  * with \r, \n, \e, \\ and \xHH in TEXT. All that was shown goes to stdout. The exit code is the
  * program's, or 99 with a sentence when something was not seen in time: a limit against hanging,
@@ -116,6 +118,14 @@ static int follow(char *line)
     size_t len = text ? unescape(text) : 0;
     if (!strcmp(line, "see")) return see(text, len) ? 0 : give_up("never seen:", text);
     if (!strcmp(line, "type")) return write(terminal.fd, text, len) == (ssize_t)len ? 0 : FAILED;
+    if (!strcmp(line, "size")) {
+        struct winsize size = { .ws_row = 40, .ws_col = (unsigned short)atoi(text) };
+        return ioctl(terminal.fd, TIOCSWINSZ, &size) ? FAILED : 0;
+    }
+    if (!strcmp(line, "kill")) {
+        int number = !strcmp(text, "TERM") ? SIGTERM : !strcmp(text, "STOP") ? SIGSTOP : SIGCONT;
+        return kill(terminal.pid, number) ? FAILED : 0;
+    }
     if (!strcmp(line, "end")) {
         time_t end = time(NULL) + LIMIT_SECONDS;
         while (!terminal.gone && time(NULL) < end) take_more(200);
