@@ -10,6 +10,11 @@ aerie_status ae_chat_open(ae_talk *t, const ae_chat_voice *voice, int64_t n_repl
 {
     ae_chat *c = t->state;
     uint64_t seed = (uint64_t)(t->began * 1e9) ^ ae_exchange_id(t->x);
+    aerie_status status = ae_best_check(&c->best, t, err);
+    if (status) return status;
+    if (c->best.n && n_replies != 1)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "the best of several is one: n must be 1");
+    if (c->best.n) n_replies = c->best.n;
     c->voice = voice;
     c->replies = ae_alloc((size_t)n_replies, sizeof *c->replies);
     if (!c->replies) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the replies");
@@ -44,6 +49,10 @@ aerie_status ae_chat_ask(ae_talk *t, json_t *messages, aerie_ask *ask, aerie_ask
     char *text = json_dumps(plain, JSON_COMPACT),
          *tools = c->tools.list ? json_dumps(c->tools.list, JSON_COMPACT) : NULL,
          *vars = ae_thinking_vars(&c->thinking);
+    if (c->best.n) {
+        c->best.messages = json_incref(plain);
+        ask->n_replies = c->best.n;
+    }
     ask->messages = text;
     ask->tools = tools;
     ask->template_vars = vars;
@@ -71,6 +80,7 @@ void ae_chat_free(ae_chat *c)
         json_decref(r->stop);
     }
     ae_free(c->replies);
+    ae_best_free(&c->best);
     ae_tools_free(&c->tools);
     *c = (ae_chat){ 0 };
 }
@@ -94,13 +104,14 @@ static void give(ae_talk *t, int64_t reply, stretch *s, json_t *chances)
                                   .n_before = r->n_calls,
                                   .chances = chances };
     r->n_calls += json_array_size(s->calls);
-    if (!t->stream) {
+    bool is_kept = !t->stream || c->best.n;
+    if (is_kept) {
         ae_bytes_add(&r->thinking, s->thinking.data, s->thinking.len);
         ae_bytes_add(&r->text, s->text.data, s->text.len);
         json_array_extend(r->calls, s->calls);
         if (chances) json_array_extend(r->chances, chances);
     }
-    c->voice->more(t, &piece);
+    if (!c->best.n) c->voice->more(t, &piece);
     ae_bytes_free(&s->thinking);
     ae_bytes_free(&s->said);
     ae_bytes_free(&s->text);
@@ -129,13 +140,16 @@ static void on_finished(ae_talk *t, const aerie_event *e)
     ae_tool_reader_add(&r->reader, ae_span_of(&s.said), &s.text, s.calls);
     ae_tool_reader_end(&r->reader, &s.text);
     give(t, e->reply, &s, NULL);
-    if (c->voice->finished) c->voice->finished(t, e->reply);
+    if (c->voice->finished && !c->best.n) c->voice->finished(t, e->reply);
 }
 
 void ae_chat_event(ae_talk *t, size_t n, const aerie_event *e)
 {
     ae_chat *c = t->state;
-    (void)n;
+    if (c->best.n && n > 0) {
+        ae_best_event(t, n, e);
+        return;
+    }
     switch (e->kind) {
     case AERIE_EVENT_STARTED:
         c->prompt_tokens = e->prompt_tokens;
@@ -150,7 +164,10 @@ void ae_chat_event(ae_talk *t, size_t n, const aerie_event *e)
         on_finished(t, e);
         break;
     case AERIE_EVENT_END:
-        c->voice->end(t, &e->stats);
+        if (c->best.n)
+            ae_best_judge(t, &e->stats);
+        else
+            c->voice->end(t, &e->stats);
         break;
     default:
         break;

@@ -4,6 +4,7 @@
 #ifndef AE_CHAT_H
 #define AE_CHAT_H
 
+#include "serve/best.h"
 #include "serve/talk.h"
 #include "serve/thinking.h"
 #include "serve/tool_reader.h"
@@ -42,13 +43,15 @@ typedef struct {
 /* What a talk's state begins with. Zeroed it is closed. */
 typedef struct {
     const ae_chat_voice *voice;
-    ae_tools tools;       /* whoever opens it reads them, */
-    ae_thinking thinking; /* and this */
-    ae_chat_reply *replies;
+    ae_tools tools;         /* whoever opens it reads them, */
+    ae_thinking thinking;   /* and this */
+    ae_best best;           /* and this, before ae_chat_open() */
+    ae_chat_reply *replies; /* [n_replies]; where one is chosen it is the first, when it is told */
     int64_t n_replies;
     int64_t prompt_tokens, reused_tokens, dropped_messages; /* known when it has started */
 } ae_chat;
 
+/* n_replies: as many as are told. */
 aerie_status ae_chat_open(ae_talk *t, const ae_chat_voice *voice, int64_t n_replies, bool logprobs,
                           aerie_error *err);
 /* Asks with these messages, and the tools and wishes that were read, where `ask` has the rest. A

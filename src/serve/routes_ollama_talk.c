@@ -99,6 +99,7 @@ static void end(ae_talk *t, const aerie_ask_stats *stats)
     json_t *o = object(t, t->stream ? NULL : &all, true);
     json_object_set_new(o, "done_reason",
                         json_string(one->why == AERIE_FINISH_LENGTH ? "length" : "stop"));
+    if (r->chat.best.told) json_object_set(o, "best_of", r->chat.best.told);
     if (r->chat.dropped_messages)
         json_object_set_new(o, "dropped_messages", json_integer(r->chat.dropped_messages));
     if (generates(t)) json_object_set_new(o, "context", json_array());
@@ -248,8 +249,11 @@ static aerie_status begin_chat(ae_talk *t, aerie_error *err)
     const json_t *messages = json_object_get(t->request, "messages");
     ae_ollama_options o;
     json_t *parameters;
+    ae_best *best = &((ollama_reply *)t->state)->chat.best;
     if (json_array_size(messages) == 0) return AERIE_OK;
     aerie_status status = read_options(t, &o, &parameters, err);
+    if (!status) status = ae_best_read(best, t->request, err);
+    if (!status) status = ae_best_read(best, json_object_get(t->request, "options"), err);
     if (!status) status = ask_messages(t, all_messages(t, messages), &o, err);
     json_decref(parameters);
     return status;

@@ -4,9 +4,11 @@
 static json_t *envelope(const ae_talk *t, const char *object, json_t *choices)
 {
     const ae_openai_chat *c = t->state;
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o}", "id", c->id, "object", object, "created",
-                     (json_int_t)c->created, "model", t->model, "system_fingerprint",
-                     "aerie-" AERIE_VERSION, "choices", choices);
+    json_t *whole = json_pack("{s:s, s:s, s:I, s:s, s:s, s:o}", "id", c->id, "object", object,
+                              "created", (json_int_t)c->created, "model", t->model,
+                              "system_fingerprint", "aerie-" AERIE_VERSION, "choices", choices);
+    if (c->chat.best.told) json_object_set(whole, "best_of", c->chat.best.told);
+    return whole;
 }
 
 /* Takes chances (or NULL) over. */
@@ -95,7 +97,7 @@ static json_t *whole_message(const ae_chat_reply *r)
 static json_t *whole_choices(const ae_chat *c)
 {
     json_t *choices = json_array();
-    for (int64_t i = 0; i < c->n_replies; i++) {
+    for (int64_t i = 0; i < (c->best.n ? 1 : c->n_replies); i++) {
         const ae_chat_reply *r = &c->replies[i];
         json_array_append_new(choices, json_pack("{s:I, s:o, s:o, s:s}", "index", (json_int_t)i,
                                                  "message", whole_message(r), "logprobs",
@@ -136,6 +138,8 @@ static aerie_status begin(ae_talk *t, aerie_error *err)
     ae_openai_chat *c = t->state;
     aerie_ask ask = { 0 };
     c->request = json_incref(t->request);
+    aerie_status status = ae_best_read(&c->chat.best, c->request, err);
+    if (status) return status;
     return ae_openai_ask(t, &voice, "chatcmpl-", &ask, NULL, err);
 }
 

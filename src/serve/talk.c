@@ -25,6 +25,7 @@ typedef struct talk_ask {
 struct talk {
     ae_talk open; /* what forms see; first, so that either is the other */
     uint64_t lease_ticket;
+    aerie_status (*next)(ae_talk *t, aerie_error *err); /* NULL: the form's begin() */
     bool awaits_lease, done;
     ae_post lease_post;
     aerie_lease *given;
@@ -213,7 +214,7 @@ static void on_end(void *user)
         ae_talk_fail(&t->open, status, a->end.message);
     } else if (t->open.x) {
         t->open.form->event(&t->open, a->number, &a->end);
-        if (t->open.x && t->n_live == 0) {
+        if (t->open.x && at_rest(t)) {
             t->open.form->finish(&t->open);
             t->open.x = NULL;
         }
@@ -279,7 +280,7 @@ static void fail(talk *t, const aerie_error *err)
 static void begin(talk *t)
 {
     aerie_error err = { 0 };
-    aerie_status status = t->open.form->begin(&t->open, &err);
+    aerie_status status = (t->next ? t->next : t->open.form->begin)(&t->open, &err);
     if (status && t->open.x) fail(t, &err);
     if (t->open.x) {
         const ae_exchange_watcher watcher = { on_gone, on_drained, t };
@@ -322,14 +323,14 @@ static void on_lease(void *user, aerie_lease *lease, aerie_status status, const 
     ae_loop_post(t->open.server->loop, &t->lease_post);
 }
 
-static aerie_status take_lease(talk *t, aerie_error *err)
+/* Of a model, with the adapters that `request` (or NULL) wants over it. */
+static aerie_status take_lease(talk *t, const char *model, const json_t *request, aerie_error *err)
 {
     ae_server *s = t->open.server;
     const ae_exchange_watcher watcher = { on_gone, NULL, t };
     ae_model_place p = { 0 };
-    aerie_status status = ae_models_find(s, t->open.model, &t->open.stored, err);
-    if (!status)
-        status = ae_models_place(&p, s, t->open.stored, t->open.model, t->open.request, err);
+    aerie_status status = ae_models_find(s, model, &t->open.stored, err);
+    if (!status) status = ae_models_place(&p, s, t->open.stored, model, request, err);
     t->awaits_lease = true;
     if (!status)
         status =
@@ -339,6 +340,19 @@ static aerie_status take_lease(talk *t, aerie_error *err)
     t->awaits_lease = !status && !t->open.lease;
     if (t->awaits_lease) ae_exchange_watch(t->open.x, &watcher);
     return status;
+}
+
+aerie_status ae_talk_move(ae_talk *open, const char *model,
+                          aerie_status (*next)(ae_talk *t, aerie_error *err), aerie_error *err)
+{
+    talk *t = (talk *)open;
+    aerie_lease_release(open->lease);
+    aerie_stored_free(open->stored);
+    open->lease = NULL;
+    open->stored = NULL;
+    t->next = next;
+    aerie_status status = take_lease(t, model, NULL, err);
+    return status || !open->lease ? status : next(open, err);
 }
 
 /* Whether a request is one for this form; of `open` its model and what is said of its stay. */
@@ -413,7 +427,7 @@ void ae_talk_answer(ae_server *s, ae_exchange *x, const ae_talk_form *form)
         ae_reply_error(x, form->face, 503, "no memory for one more request");
     else if (wants_to_let_go(&t->open))
         unload(t);
-    else if (take_lease(t, &err)) {
+    else if (take_lease(t, t->open.model, t->open.request, &err)) {
         fail(t, &err);
         release(t);
     } else if (t->open.lease)

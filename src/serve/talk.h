@@ -60,6 +60,12 @@ void ae_talk_answer(ae_server *s, ae_exchange *x, const ae_talk_form *form);
 /* In begin(): another ask, whose events have the next number, from 0. */
 aerie_status ae_talk_ask(ae_talk *t, const aerie_ask *ask, aerie_asked *asked, aerie_error *err);
 
+/* In event(), when every ask has ended: the model is given back, and the talk goes on with another,
+ * whose `lease` and `stored` it has when next() is called: at once, or when that is open. A failure
+ * there is replied with. */
+aerie_status ae_talk_move(ae_talk *t, const char *model,
+                          aerie_status (*next)(ae_talk *t, aerie_error *err), aerie_error *err);
+
 /* In begin(), event() or finish(): the reply is complete, whatever else comes: `json` (taken over)
  * is all of it, or its stream ends; or an error ends it. */
 void ae_talk_reply(ae_talk *t, json_t *json);

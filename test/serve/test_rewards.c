@@ -148,6 +148,123 @@ static void a_reward_model_writes_nothing(void **state)
                 "it scores texts and writes none");
 }
 
+#define FOX                                                                                        \
+    "'model':'nursery','messages':[{'role':'user','content':'Tell me of a fox.'}],'seed':3,"       \
+    "'max_tokens':20,'temperature':1.2"
+
+/* Text of all deltas of a stream. */
+static void gather(ae_bytes *out, const char *stream)
+{
+    ae_bytes_add_text(out, "");
+    for (const char *line = stream; (line = strstr(line, "data: {")); line++) {
+        json_t *one = json_loads(line + 6, JSON_DISABLE_EOF_CHECK, NULL);
+        const json_t *text = at(one, "choices.0.delta.content");
+        if (json_is_string(text)) ae_bytes_add_text(out, json_string_value(text));
+        json_decref(one);
+    }
+}
+
+/* The best of four is one of the four that n gives, the one that scores highest. */
+static void the_best_is_told(void **state)
+{
+    (void)state;
+    json_t *all = ask_json("/v1/chat/completions", "{" FOX ",'n':4}", 200);
+    json_t *responses = json_array(),
+           *request = json_pack("{s:s, s:[{s:s, s:s}]}", "model", "judge", "messages", "role",
+                                "user", "content", "Tell me of a fox.");
+    for (int i = 0; i < 4; i++) {
+        char path[48];
+        snprintf(path, sizeof path, "choices.%d.message.content", i);
+        json_array_append_new(responses, json_string(text_at(all, path)));
+    }
+    json_object_set(request, "responses", responses);
+    char *body = json_dumps(request, 0);
+    char *reply = send_bytes("POST", "/v1/score", body, strlen(body), 200);
+    json_t *scores = json_loads(reply, 0, NULL);
+    ae_free(reply);
+
+    json_t *best =
+        ask_json("/v1/chat/completions", "{" FOX ",'best_of':4,'reward_model':'judge'}", 200);
+    size_t chosen = (size_t)json_integer_value(at(best, "best_of.index"));
+    assert_int_equal(json_array_size(at(best, "choices")), 1);
+    assert_int_equal(json_array_size(at(best, "best_of.scores")), 4);
+    assert_string_equal(text_at(best, "best_of.reward_model"), "judge");
+    assert_string_equal(text_at(best, "choices.0.message.content"),
+                        json_string_value(json_array_get(responses, chosen)));
+    for (size_t i = 0; i < 4; i++) {
+        double score = json_number_value(json_array_get(at(best, "best_of.scores"), i));
+        const json_t *one = json_array_get(at(scores, "data"), i);
+        assert_true(score == json_number_value(at(one, "score")));
+        assert_true(score <= json_number_value(json_array_get(at(best, "best_of.scores"), chosen)));
+    }
+    /* All that was drawn counts, and all that was request. */
+    assert_int_equal(json_integer_value(at(best, "usage.completion_tokens")),
+                     json_integer_value(at(all, "usage.completion_tokens")));
+    assert_int_equal(json_integer_value(at(best, "usage.prompt_tokens")),
+                     json_integer_value(at(all, "usage.prompt_tokens")) +
+                         json_integer_value(at(scores, "usage.prompt_tokens")));
+
+    char *stream = ask("POST", "/v1/chat/completions",
+                       "{" FOX ",'best_of':4,'reward_model':'judge','stream':true}", 200);
+    ae_bytes text = { 0 };
+    gather(&text, stream);
+    assert_string_equal(text.data, text_at(best, "choices.0.message.content"));
+    assert_non_null(strstr(stream, "\"best_of\":{"));
+    assert_non_null(strstr(stream, "\n\ndata: [DONE]\n\n"));
+    ae_bytes_free(&text);
+    ae_free(stream);
+
+    json_decref(best);
+    json_decref(scores);
+    json_decref(request);
+    json_decref(responses);
+    json_decref(all);
+    free(body);
+}
+
+static void ollamas_best_is_told(void **state)
+{
+    (void)state;
+    static const char chat[] =
+        "{'model':'nursery','messages':[{'role':'user','content':'Tell me of a fox.'}],"
+        "'options':{'seed':7,'num_predict':15,'best_of':3},'reward_model':'judge'%s}";
+    char body[512];
+    snprintf(body, sizeof body, chat, ",'stream':false");
+    expect_text("/api/chat", body, 400, "best_of wants a reward_model");
+    json_t *whole = ask_json("/api/chat",
+                             "{'model':'nursery','messages':[{'role':'user','content':'Tell me of "
+                             "a fox.'}],'stream':false,'options':{'seed':7,'num_predict':15,"
+                             "'best_of':3,'reward_model':'judge'}}",
+                             200);
+    assert_int_equal(json_array_size(at(whole, "best_of.scores")), 3);
+    char *lines = ask("POST", "/api/chat",
+                      "{'model':'nursery','messages':[{'role':'user','content':'Tell me of a "
+                      "fox.'}],'best_of':3,'reward_model':'judge','options':{'seed':7,"
+                      "'num_predict':15}}",
+                      200);
+    json_t *first = json_loads(lines, JSON_DISABLE_EOF_CHECK, NULL);
+    assert_string_equal(text_at(first, "message.content"), text_at(whole, "message.content"));
+    json_decref(first);
+    ae_free(lines);
+    json_decref(whole);
+}
+
+static void wrong_wishes_for_the_best_are_sentences(void **state)
+{
+    (void)state;
+    expect_text("/v1/chat/completions", "{" FOX ",'best_of':0,'reward_model':'judge'}", 400,
+                "best_of must be");
+    expect_text("/v1/chat/completions", "{" FOX ",'best_of':2}", 400, "wants a reward_model");
+    expect_text("/v1/chat/completions", "{" FOX ",'best_of':2,'reward_model':'no'}", 404,
+                "model 'no' not found");
+    expect_text("/v1/chat/completions", "{" FOX ",'best_of':2,'n':2,'reward_model':'judge'}", 400,
+                "n must be 1");
+    expect_text("/v1/chat/completions", "{" FOX ",'best_of':2,'reward_model':'nursery'}", 400,
+                "no head that scores");
+    expect_text("/v1/chat/completions", "{" FOX ",'best_of':60,'reward_model':'judge'}", 400,
+                "the most at once");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +272,9 @@ int main(void)
         cmocka_unit_test(documents_are_ranked),
         cmocka_unit_test(many_are_scored),
         cmocka_unit_test(a_reward_model_writes_nothing),
+        cmocka_unit_test(the_best_is_told),
+        cmocka_unit_test(ollamas_best_is_told),
+        cmocka_unit_test(wrong_wishes_for_the_best_are_sentences),
     };
     return cmocka_run_group_tests(tests, start, live_server_stop);
 }
