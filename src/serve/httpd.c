@@ -68,6 +68,18 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     ae_httpd_accept(user, fd, from, len);
 }
 
+/* The oldest connections that were answered and have asked nothing since: a client must be ready
+ * for that at any time (RFC 9112, 9.5). */
+static void close_idle(ae_httpd *h)
+{
+    enum { AT_ONCE = 16 };
+    ae_exchange *idle[AT_ONCE];
+    int n = 0;
+    for (ae_exchange *x = h->first; x; x = x->next) /* the newest comes first */
+        if (ae_exchange_is_idle(x)) idle[n++ % AT_ONCE] = x;
+    for (int i = 0; i < n && i < AT_ONCE; i++) ae_exchange_close(idle[i]);
+}
+
 /* No descriptors are left: who waits in the backlog is served when some come free. */
 static void on_accept_failed(struct evconnlistener *l, void *user)
 {
@@ -79,6 +91,7 @@ static void on_accept_failed(struct evconnlistener *l, void *user)
     evconnlistener_disable(l);
     event_add(h->pause, &soon);
     h->counts.starved++;
+    close_idle(h);
     if (h->complained > 0 && now - h->complained < SAID_AGAIN) return;
     h->complained = now;
     ae_log(

@@ -65,6 +65,12 @@ void ae_exchange_close(ae_exchange *x)
     if (h->draining && !h->first && h->drained) h->drained(h->drained_user);
 }
 
+bool ae_exchange_is_idle(const ae_exchange *x)
+{
+    enum { REQUESTS = (1 << 20) - 1 }; /* the part of the id that counts them */
+    return x->state == AE_READING_HEAD && x->seen == 0 && (x->id & REQUESTS) > 0;
+}
+
 void ae_exchange_vanish(ae_exchange *x)
 {
     ae_exchange_watcher watcher = x->watcher;

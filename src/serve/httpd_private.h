@@ -59,7 +59,9 @@ struct ae_exchange {
 
 /* httpd_exchange.c */
 void ae_httpd_accept(ae_httpd *h, evutil_socket_t fd, const struct sockaddr *from, int from_len);
-void ae_exchange_close(ae_exchange *x);  /* frees it; nobody is told */
+void ae_exchange_close(ae_exchange *x); /* frees it; nobody is told */
+/* Whether it was answered, and has not begun to ask again. */
+bool ae_exchange_is_idle(const ae_exchange *x);
 void ae_exchange_vanish(ae_exchange *x); /* tells whoever waits, then closes */
 /* Refuses with a sentence and closes the connection after it. */
 void ae_exchange_refuse(ae_exchange *x, int status, const char *why);

@@ -317,30 +317,86 @@ static void count_warning(void *user, aerie_log_level level, const char *message
         atomic_fetch_add(&warnings, 1);
 }
 
+static void tell_connections(void *user)
+{
+    atomic_store((atomic_int *)user, (int)ae_httpd_count(s.http).connections);
+}
+
+/* Until the server has closed its side of those that are gone. */
+static void await_connections(int count)
+{
+    atomic_int now;
+    do {
+        ae_post post = { .fn = tell_connections, .user = &now };
+        atomic_store(&now, -1);
+        ae_loop_post(s.loop, &post);
+        while (atomic_load(&now) < 0) usleep(1000);
+    } while (atomic_load(&now) != count);
+}
+
+enum { PLUGS = 32 };
+
+/* Takes all descriptors but one, which is a client's. */
+static void take_descriptors(int *plugs, struct rlimit *before)
+{
+    for (int i = 0; i < PLUGS; i++) plugs[i] = dup(0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
+    struct rlimit tight = *before;
+    tight.rlim_cur = (rlim_t)plugs[PLUGS - 1] + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    close(plugs[PLUGS - 1]);
+}
+
+static void give_descriptors_back(const int *plugs, const struct rlimit *before)
+{
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, before), 0);
+    for (int i = 0; i < PLUGS - 1; i++) close(plugs[i]);
+}
+
 /* Who comes when the process has no descriptor left waits, and is answered when there is one. */
 static void without_descriptors_clients_wait(void **state)
 {
-    struct rlimit before, tight;
+    int plugs[PLUGS];
+    struct rlimit before;
     (void)state;
     aerie_log_set(count_warning, NULL);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    int next = dup(0); /* what the client's socket will be, the last */
-    close(next);
-    tight = before;
-    tight.rlim_cur = (rlim_t)next + 1;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    await_connections(0);
+    take_descriptors(plugs, &before);
     int fd = dial();
-    assert_int_equal(fd, next);
     say(fd, "GET /stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     wait_for(&warnings, 1);
     usleep(300000);
     assert_int_equal(atomic_load(&warnings), 1); /* said once, not at each try */
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    give_descriptors_back(plugs, &before);
     char *reply = hear(fd, NULL);
     assert_non_null(strstr(reply, "two"));
     ae_free(reply);
     close(fd);
     aerie_log_set(NULL, NULL);
+}
+
+/* A connection that was answered and rests gives its descriptor up for one that asks. */
+static void without_descriptors_idle_connections_go(void **state)
+{
+    int plugs[PLUGS];
+    struct rlimit before;
+    (void)state;
+    await_connections(0);
+    int idle = dial();
+    say(idle, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    char *first = hear(idle, "two\r\n0\r\n\r\n");
+    take_descriptors(plugs, &before);
+    int fd = dial();
+    say(fd, "GET /stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    char *second = hear(fd, NULL), *nothing = hear(idle, NULL);
+    give_descriptors_back(plugs, &before);
+    if (!strstr(second, "two")) fail_msg("%s", second);
+    assert_string_equal(nothing, "");
+    ae_free(first);
+    ae_free(second);
+    ae_free(nothing);
+    close(fd);
+    close(idle);
 }
 
 int main(void)
@@ -355,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_makes_the_writer_rest),
         cmocka_unit_test(there_is_a_most_of_connections),
         cmocka_unit_test(without_descriptors_clients_wait),
+        cmocka_unit_test(without_descriptors_idle_connections_go),
     };
     return cmocka_run_group_tests(tests, start, end);
 }
