@@ -40,7 +40,8 @@ typedef struct {
     double price_hour;                /* of the machine that answers */
 } aerie_contender;
 
-/* Answers a line of JSON {"id", "messages", "reply", "expected"} with {"pass": true or false}. */
+/* Answers a line of JSON {"command", "id", "messages", "reply", "expected", "row"} with {"pass":
+ * true or false} or a number; "row" is the prompt's row of the data. */
 typedef aerie_judge_fn aerie_check_fn;
 
 /* What is being done, for a progress line; false stops with AERIE_INTERRUPTED. */

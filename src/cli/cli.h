@@ -137,8 +137,8 @@ typedef int cli_command_fn(int argc, char **argv);
 cli_command_fn cli_align, cli_merge, cli_runs, cli_serve;
 cli_command_fn cli_copy, cli_create, cli_pull, cli_push, cli_models, cli_processes, cli_remove,
     cli_show, cli_stop, cli_verify;
-cli_command_fn cli_bench, cli_compare, cli_convert, cli_eval, cli_imatrix, cli_inspect, cli_judge,
-    cli_lint, cli_logits, cli_perplexity, cli_quantize, cli_render, cli_run, cli_score,
+cli_command_fn cli_arena, cli_bench, cli_compare, cli_convert, cli_eval, cli_imatrix, cli_inspect,
+    cli_judge, cli_lint, cli_logits, cli_perplexity, cli_quantize, cli_render, cli_run, cli_score,
     cli_selftest, cli_tokenize, cli_train;
 
 #endif

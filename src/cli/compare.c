@@ -20,6 +20,7 @@ typedef struct {
     const char *checks_file, *folder, *html;
     const char *judge, *judge_model, *judge_command, *judge_prompt, *judge_template, *judge_key;
     const char *reward;
+    cli_list reward_adapters;
     int64_t judge_context;
     /* What these options point to. */
     ae_bytes folder_text, check_text, words, key, chat_template;
@@ -191,7 +192,7 @@ static aerie_status reward_with(compare_call *c, aerie_compare *compare, aerie_e
     aerie_model *model = NULL;
     aerie_status status;
 
-    common.adapters.n = 0;
+    common.adapters = c->reward_adapters;
     status = cli_open(&model, c->reward, &common, err);
     if (!status) status = aerie_compare_reward(compare, model, NULL, err);
     aerie_model_close(model);
@@ -335,6 +336,7 @@ int cli_compare(int argc, char **argv)
         { "--judge-ctx", 0, CLI_INT, &c.judge_context, "N",
           "of a model here: tokens of a question" },
         { "--reward", 0, CLI_TEXT, &c.reward, "MODEL", "a reward model that scores the replies" },
+        { "--reward-adapter", 0, CLI_LIST, &c.reward_adapters, "FILE[=SCALE]", "over that model" },
         { "--decide-by", 0, CLI_TEXT, &c.with.decide_by, "WORD",
           "judge, reward, checks or similarity; default: the first there is" },
         { "--ctx", 'c', CLI_INT, &c.sides.context, "N", "tokens of a prompt and its reply" },

@@ -28,6 +28,7 @@ static const command commands[] = {
     { "logits", cli_logits, "a text's logits, for parity checks" },
     { "eval", cli_eval, "benchmarks, as published tables ask them" },
     { "compare", cli_compare, "models on your own prompts, and which of them is better" },
+    { "arena", cli_arena, "blind votes on two models' replies, and ratings of them" },
     { "judge", cli_judge, "training data made by asking a judge" },
     { "score", cli_score, "a reward model's scores of replies" },
     { "tokenize", cli_tokenize, "text to token ids" },

@@ -432,27 +432,30 @@ bool ae_check_wants_expected(const ae_check *c)
 
 typedef struct {
     const char *command;
+    double least; /* a number passes from here on */
     bool passed, answered;
 } program_answer;
 
 static void take_answer(void *to, const char *text, size_t len)
 {
     program_answer *a = to;
-    json_t *answer = json_loadb(text, len, 0, NULL);
+    json_t *answer = json_loadb(text, len, JSON_DECODE_ANY, NULL);
     const json_t *pass = json_object_get(answer, "pass");
 
-    a->answered = json_is_boolean(pass);
-    a->passed = json_is_true(pass);
+    a->answered = json_is_boolean(pass) || json_is_number(answer);
+    a->passed = json_is_number(answer) ? json_number_value(answer) >= a->least : json_is_true(pass);
     json_decref(answer);
 }
 
 static aerie_status ask_program(const ae_check *c, const ae_check_of *of, const char *reply,
                                 size_t len, bool *passed, aerie_error *err)
 {
-    program_answer answer = { .command = word(c, "command") };
-    json_t *line =
-        json_pack("{s:s, s:s, s:O, s:s%, s:s?}", "command", answer.command, "id", of->id,
-                  "messages", of->messages, "reply", reply, len, "expected", of->expected);
+    const json_t *min = json_object_get(c->spec, "min");
+    program_answer answer = { .command = word(c, "command"),
+                              .least = json_is_number(min) ? json_number_value(min) : 1 };
+    json_t *line = json_pack("{s:s, s:s, s:O, s:s%, s:s?, s:O?}", "command", answer.command, "id",
+                             of->id, "messages", of->messages, "reply", reply, len, "expected",
+                             of->expected, "row", of->row);
     char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
     aerie_status status;
 
@@ -466,8 +469,8 @@ static aerie_status ask_program(const ae_check *c, const ae_check_of *of, const 
     free(text);
     if (!status && !answer.answered)
         status = aerie_fail(err, AERIE_BAD_TEXT,
-                            "'%.100s' answers a line with {\"pass\": true} or {\"pass\": false}, "
-                            "and did not",
+                            "'%.100s' answers a line with {\"pass\": true}, {\"pass\": false} or "
+                            "a number, and did not",
                             answer.command);
     *passed = answer.passed;
     return status;

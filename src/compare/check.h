@@ -13,6 +13,7 @@ typedef struct {
     const char *id;
     const json_t *messages;
     const char *expected; /* NULL: none */
+    const json_t *row;    /* of the data; NULL: none */
     /* For checks by program; see aerie_check_fn. */
     aerie_status (*program)(void *user, const char *line,
                             void (*answer)(void *to, const char *text, size_t len), void *to,

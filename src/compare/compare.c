@@ -206,8 +206,8 @@ static aerie_status check_reply(const aerie_compare *c, size_t row, ae_compare_r
                                 aerie_error *err)
 {
     const ae_compare_item *item = &c->data.items[ae_compare_item_of(c, row)];
-    const ae_check_of of = { item->id, item->messages, item->expected, c->with.check,
-                             c->with.check_user };
+    const ae_check_of of = { item->id,  item->messages, item->expected,
+                             item->row, c->with.check,  c->with.check_user };
     aerie_status status = AERIE_OK;
 
     for (size_t k = 0; k < item->n_checks && !status && !r->failed; k++)

@@ -19,6 +19,7 @@ typedef struct {
     char hash[17];                    /* of its messages: what replies are kept by */
     json_t *messages;                 /* a list of {"role", "content"} */
     char *expected;                   /* a text; NULL: none */
+    json_t *row;                      /* as the data has it */
     json_t *tags;                     /* or NULL */
     size_t checks[AE_COMPARE_CHECKS]; /* indices of the comparison's checks */
     size_t n_checks;

@@ -150,6 +150,7 @@ static void free_item(ae_compare_item *item)
     json_decref(item->messages);
     ae_free(item->expected);
     json_decref(item->tags);
+    json_decref(item->row);
 }
 
 static bool hash_messages(ae_compare_item *item)
@@ -163,7 +164,7 @@ static bool hash_messages(ae_compare_item *item)
     return true;
 }
 
-static aerie_status fill_item(ae_compare_items *items, ae_compare_item *item, const json_t *row,
+static aerie_status fill_item(ae_compare_items *items, ae_compare_item *item, json_t *row,
                               json_t *common_checks, aerie_error *err)
 {
     json_t *id = json_object_get(row, "id");
@@ -182,13 +183,14 @@ static aerie_status fill_item(ae_compare_items *items, ae_compare_item *item, co
              json_is_integer(id) ? (long long)json_integer_value(id) : (long long)items->n + 1);
     item->id = ae_strdup(json_is_string(id) ? json_string_value(id) : number);
     item->tags = json_incref(json_object_get(row, "tags"));
+    item->row = json_incref(row);
     if (!item->id || !hash_messages(item))
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a prompt");
     status = add_checks(items, item, json_object_get(row, "checks"), err);
     return status ? status : add_checks(items, item, common_checks, err);
 }
 
-static aerie_status add_row(ae_compare_items *items, const json_t *row, json_t *common_checks,
+static aerie_status add_row(ae_compare_items *items, json_t *row, json_t *common_checks,
                             aerie_error *err)
 {
     ae_compare_item *item;

@@ -171,6 +171,8 @@ static aerie_status take_reply(aerie_compare *c, ae_compare_model *m, const json
             .reply_tokens = json_integer_value(json_object_get(line, "reply_tokens")),
             .first_seconds = number_at(line, "first_seconds"),
             .seconds = number_at(line, "seconds"),
+            .similarity = NAN,
+            .reward = NAN,
         };
         if (!r->text) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for kept replies");
     }

@@ -19,11 +19,15 @@ static aerie_status answer_by_length(void *user, const char *line,
 {
     json_t *o = json_loads(line, 0, NULL);
     bool is_short = json_string_length(json_object_get(o, "reply")) < 4;
-    const char *text = is_short ? "{\"pass\": true}" : "{\"pass\": false}";
+    const char *command = json_string_value(json_object_get(o, "command"));
+    const char *text = !strcmp(command, "length") ? (is_short ? "3" : "4.0")
+                       : is_short                 ? "{\"pass\": true}"
+                                                  : "{\"pass\": false}";
 
     (void)user;
     (void)err;
     assert_non_null(json_object_get(o, "messages"));
+    assert_non_null(json_object_get(json_object_get(o, "row"), "own"));
     json_decref(o);
     answer(to, text, strlen(text));
     return AERIE_OK;
@@ -32,9 +36,12 @@ static aerie_status answer_by_length(void *user, const char *line,
 static void check_one(const check_case *c)
 {
     json_t *spec = json_loads(c->spec, JSON_DECODE_ANY, NULL), *messages = json_array();
-    ae_check_of of = {
-        .id = "1", .messages = messages, .expected = c->expected, .program = answer_by_length
-    };
+    json_t *row = json_pack("{s:i}", "own", 1);
+    ae_check_of of = { .id = "1",
+                       .messages = messages,
+                       .expected = c->expected,
+                       .program = answer_by_length,
+                       .row = row };
     aerie_error err = { 0 };
     ae_check *check;
     bool passed = false;
@@ -47,6 +54,7 @@ static void check_one(const check_case *c)
     if (passed != c->passes) fail_msg("%s of '%s' is %d", c->spec, c->reply, passed);
     ae_check_close(check);
     json_decref(messages);
+    json_decref(row);
     json_decref(spec);
 }
 
@@ -106,6 +114,7 @@ static void replies_are_held_to_checks(void **state)
         { "\"similar:0.9\"", "the cat sat on the mat", "The cat sat.", false },
         { "\"program:anything\"", "abc", NULL, true },
         { "\"program:anything\"", "abcd", NULL, false },
+        { "{\"type\": \"program\", \"command\": \"length\", \"min\": 4}", "abcd", NULL, true },
     };
 
     (void)state;

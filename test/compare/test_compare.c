@@ -3,6 +3,7 @@
 #include "http/server.h"
 #include "scratch.h"
 
+#include "aerie/arena.h"
 #include "aerie/compare.h"
 
 #include <jansson.h>
@@ -407,6 +408,66 @@ static void models_here_answer(void **state)
     end(&w);
 }
 
+static void votes_become_ratings_and_pairs(void **state)
+{
+    char *folder = scratch_make(), *path = ae_path_join(folder, "a.db"), *json = NULL;
+    char *pairs = ae_path_join(folder, "pairs.jsonl"), messages[64];
+    aerie_arena *a = NULL;
+    ae_bytes text = { 0 };
+    int64_t n = 0;
+    bool has = true;
+
+    (void)state;
+    assert_int_equal(aerie_arena_open(&a, path, NULL), AERIE_OK);
+    for (int i = 0; i < 12; i++) {
+        aerie_vote v = { "me",
+                         messages,
+                         i % 2 ? "good" : "bad",
+                         i % 2 ? "bad" : "good",
+                         i % 2 ? "yes" : "no",
+                         i % 2 ? "no" : "yes",
+                         AERIE_VOTE_TIE };
+        snprintf(messages, sizeof messages, "[{\"role\":\"user\",\"content\":\"%d\"}]", i);
+        if (i < 9) v.vote = i % 2 ? AERIE_VOTE_A : AERIE_VOTE_B;
+        if (i == 11) v.vote = AERIE_VOTE_BOTH_BAD;
+        assert_int_equal(aerie_arena_has(a, &v, &has, NULL), AERIE_OK);
+        assert_false(has);
+        assert_int_equal(aerie_arena_vote(a, &v, NULL), AERIE_OK);
+        aerie_vote turned = { "me", messages, v.model_b, v.model_a, v.reply_b, v.reply_a, v.vote };
+        assert_int_equal(aerie_arena_has(a, &turned, &has, NULL), AERIE_OK);
+        assert_true(has);
+        turned.voter = "you";
+        assert_int_equal(aerie_arena_has(a, &turned, &has, NULL), AERIE_OK);
+        assert_false(has);
+    }
+    aerie_arena_close(a);
+    assert_int_equal(aerie_arena_open(&a, path, NULL), AERIE_OK);
+    assert_int_equal(aerie_arena_ratings(a, &json, NULL), AERIE_OK);
+    json_t *standing = json_loads(json, 0, NULL);
+    is_number(standing, "votes", 12);
+    is_text(standing, "models.0.model", "good");
+    is_number(standing, "models.0.wins", 9);
+    is_number(standing, "models.1.ties", 3);
+    assert_true(json_number_value(at(standing, "models.0.interval.0")) > 1000);
+    assert_int_equal(aerie_arena_export(a, pairs, &n, NULL), AERIE_OK);
+    assert_int_equal(n, 9);
+    assert_int_equal(ae_file_read(&text, pairs, 0, NULL), AERIE_OK);
+    assert_non_null(strstr(text.data,
+                           "{\"prompt\":[{\"role\":\"user\",\"content\":\"0\"}],"
+                           "\"chosen\":[{\"role\":\"assistant\",\"content\":\"yes\"}],"
+                           "\"rejected\":[{\"role\":\"assistant\",\"content\":\"no\"}]}"));
+    aerie_arena_close(a);
+    assert_int_equal(ae_file_write(path, "no database, but long enough to be looked at", 44, NULL),
+                     AERIE_OK);
+    assert_int_equal(aerie_arena_open(&a, path, NULL), AERIE_BAD_FILE);
+    json_decref(standing);
+    aerie_free(json);
+    ae_bytes_free(&text);
+    ae_free(path);
+    ae_free(pairs);
+    scratch_remove(folder);
+}
+
 int main(void)
 {
     setenv("NO_PROXY", "*", 1);
@@ -419,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_refused_prompt_is_one_prompt),
         cmocka_unit_test(mistakes_are_sentences),
         cmocka_unit_test(models_here_answer),
+        cmocka_unit_test(votes_become_ratings_and_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
