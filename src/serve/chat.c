@@ -37,33 +37,46 @@ const char *ae_chat_template(const ae_talk *t, const aerie_ask *ask)
                               : aerie_model_chat_template(aerie_lease_model(t->lease));
 }
 
+aerie_status ae_chat_prompt_write(ae_chat_prompt *out, const ae_talk *t, json_t *messages,
+                                  const ae_tools *tools, const ae_thinking *thinking,
+                                  aerie_ask *ask, aerie_error *err)
+{
+    out->traits = aerie_chat_traits_of(ae_chat_template(t, ask));
+    out->list = ae_tool_words(messages, tools, &out->traits);
+    ask->messages = out->messages = json_dumps(out->list, JSON_COMPACT);
+    ask->tools = out->tools = tools->list ? json_dumps(tools->list, JSON_COMPACT) : NULL;
+    ask->template_vars = out->vars = ae_thinking_vars(thinking);
+    return out->messages ? AERIE_OK
+                         : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
+}
+
+void ae_chat_prompt_free(ae_chat_prompt *p)
+{
+    json_decref(p->list);
+    free(p->messages);
+    free(p->tools);
+    free(p->vars);
+    *p = (ae_chat_prompt){ 0 };
+}
+
 aerie_status ae_chat_ask(ae_talk *t, json_t *messages, aerie_ask *ask, aerie_asked *asked,
                          aerie_error *err)
 {
     ae_chat *c = t->state;
     aerie_asked own;
-    aerie_chat_traits traits = aerie_chat_traits_of(ae_chat_template(t, ask));
+    ae_chat_prompt prompt = { 0 };
     if (!asked) asked = &own;
     if (ask->grammar && c->thinking.wish == AE_THINK_UNSAID) c->thinking.wish = AE_THINK_NO;
-    json_t *plain = ae_tool_words(messages, &c->tools, &traits);
-    char *text = json_dumps(plain, JSON_COMPACT),
-         *tools = c->tools.list ? json_dumps(c->tools.list, JSON_COMPACT) : NULL,
-         *vars = ae_thinking_vars(&c->thinking);
+    aerie_status status =
+        ae_chat_prompt_write(&prompt, t, messages, &c->tools, &c->thinking, ask, err);
     if (c->best.n) {
-        c->best.messages = json_incref(plain);
+        c->best.messages = json_incref(prompt.list);
         ask->n_replies = c->best.n;
     }
-    ask->messages = text;
-    ask->tools = tools;
-    ask->template_vars = vars;
-    aerie_status status = text ? ae_talk_ask(t, ask, asked, err)
-                               : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
-    for (int64_t i = 0; !status && traits.thinking && !ask->grammar && i < c->n_replies; i++)
+    if (!status) status = ae_talk_ask(t, ask, asked, err);
+    for (int64_t i = 0; !status && prompt.traits.thinking && !ask->grammar && i < c->n_replies; i++)
         ae_think_begin(&c->replies[i].thoughts, asked->opens_thought);
-    free(text);
-    free(tools);
-    free(vars);
-    json_decref(plain);
+    ae_chat_prompt_free(&prompt);
     return status;
 }
 

@@ -58,6 +58,17 @@ aerie_status ae_chat_open(ae_talk *t, const ae_chat_voice *voice, int64_t n_repl
  * reply of a form has no thoughts: they would not fit it. `asked` may be NULL. */
 aerie_status ae_chat_ask(ae_talk *t, json_t *messages, aerie_ask *ask, aerie_asked *asked,
                          aerie_error *err);
+/* What an ask borrows of a conversation, as texts of JSON. */
+typedef struct {
+    char *messages, *tools, *vars;
+    json_t *list;             /* the messages */
+    aerie_chat_traits traits; /* of the template */
+} ae_chat_prompt;
+/* Writes them, as ask's template has a place for them, and lends them to it. */
+aerie_status ae_chat_prompt_write(ae_chat_prompt *out, const ae_talk *t, json_t *messages,
+                                  const ae_tools *tools, const ae_thinking *thinking,
+                                  aerie_ask *ask, aerie_error *err);
+void ae_chat_prompt_free(ae_chat_prompt *p);
 /* The template that an ask's messages are written by; NULL: the model has none. */
 const char *ae_chat_template(const ae_talk *t, const aerie_ask *ask);
 void ae_chat_free(ae_chat *c);

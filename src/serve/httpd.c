@@ -17,6 +17,7 @@ static ae_httpd_limits defaults(ae_httpd_limits l)
     if (l.body_seconds <= 0) l.body_seconds = 30;
     if (l.write_seconds <= 0) l.write_seconds = 60;
     if (l.idle_seconds <= 0) l.idle_seconds = 75;
+    if (l.silent_seconds <= 0) l.silent_seconds = 15;
     return l;
 }
 

@@ -25,6 +25,7 @@ typedef struct {
     int body_seconds;    /* without a byte of the body, and on top of 1 s a KiB in all; 30 */
     int write_seconds;   /* in which a client reads nothing of what waits for it; 60 */
     int idle_seconds;    /* between two requests; 75 */
+    int silent_seconds;  /* of a reply under way, until its watcher hears of it; 15 */
 } ae_httpd_limits;
 
 /* Both are called with whole heads; the exchange's functions below may be called inside. */
@@ -73,10 +74,11 @@ typedef struct {
 } ae_body_sink;
 void ae_exchange_sink(ae_exchange *x, const ae_body_sink *sink, uint64_t most);
 
-/* Who wants to know what happens while a reply is under way. Either may be NULL. */
+/* Who wants to know what happens while a reply is under way. Any may be NULL. */
 typedef struct {
     void (*gone)(void *user, ae_exchange *x);    /* the client left; the exchange ends here */
     void (*drained)(void *user, ae_exchange *x); /* little waits to be sent: go on */
+    void (*silent)(void *user, ae_exchange *x);  /* nothing was sent for limits.silent_seconds */
     void *user;
 } ae_exchange_watcher;
 void ae_exchange_watch(ae_exchange *x, const ae_exchange_watcher *watcher);

@@ -39,15 +39,21 @@ void ae_exchange_sink(ae_exchange *x, const ae_body_sink *sink, uint64_t most)
     x->body_most = most;
 }
 
-void ae_exchange_watch(ae_exchange *x, const ae_exchange_watcher *watcher)
-{
-    x->watcher = *watcher;
-}
-
 static void set_timer(ae_exchange *x, int seconds)
 {
     struct timeval t = { .tv_sec = seconds };
     event_add(x->timer, &t);
+}
+
+void ae_exchange_watch(ae_exchange *x, const ae_exchange_watcher *watcher)
+{
+    x->watcher = *watcher;
+    ae_exchange_spoke(x);
+}
+
+void ae_exchange_spoke(ae_exchange *x)
+{
+    if (x->state == AE_WAITING && x->watcher.silent) set_timer(x, x->http->limits.silent_seconds);
 }
 
 void ae_exchange_close(ae_exchange *x)
@@ -322,6 +328,11 @@ static void on_time(evutil_socket_t fd, short what, void *user)
 {
     ae_exchange *x = user;
     (void)fd, (void)what;
+    if (x->state == AE_WAITING) {
+        ae_exchange_spoke(x);
+        if (x->watcher.silent) x->watcher.silent(x->watcher.user, x);
+        return;
+    }
     bool asking = (x->state == AE_READING_HEAD && x->seen > 0) ||
                   (x->state == AE_READING_BODY && !x->has_sink);
     if (asking)

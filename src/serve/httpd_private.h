@@ -65,6 +65,8 @@ bool ae_exchange_is_idle(const ae_exchange *x);
 void ae_exchange_vanish(ae_exchange *x); /* tells whoever waits, then closes */
 /* Refuses with a sentence and closes the connection after it. */
 void ae_exchange_refuse(ae_exchange *x, int status, const char *why);
+/* Something was sent, or is about to be: silence begins anew. */
+void ae_exchange_spoke(ae_exchange *x);
 /* After a reply's last byte was handed over. */
 void ae_exchange_ended(ae_exchange *x);
 

@@ -122,6 +122,7 @@ void ae_exchange_write(ae_exchange *x, ae_span bytes)
     }
     put(x, bytes.data, bytes.len);
     if (x->chunked) put(x, "\r\n", 2);
+    ae_exchange_spoke(x);
 }
 
 void ae_exchange_end(ae_exchange *x)

@@ -93,7 +93,7 @@ static bool listen_to(ae_job *j, ae_exchange *x, bool stream)
     if (!l) return false;
     *l = (listener){ .next = j->listeners, .of = j, .x = x, .stream = stream };
     j->listeners = l;
-    const ae_exchange_watcher watcher = { on_gone, NULL, l };
+    const ae_exchange_watcher watcher = { .gone = on_gone, .user = l };
     ae_exchange_watch(x, &watcher);
     if (j->last.status[0]) tell(l, &j->last, true);
     return true;

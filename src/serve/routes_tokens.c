@@ -128,27 +128,24 @@ static aerie_status detokenize(ae_talk *t, aerie_error *err)
 
 static aerie_status apply_template(ae_talk *t, aerie_error *err)
 {
-    const json_t *vars = json_object_get(t->request, "chat_template_kwargs"),
-                 *tools = json_object_get(t->request, "tools");
-    json_t *messages = ae_openai_messages(t, t->request, err);
-    if (!messages) return AERIE_BAD_ARGUMENT;
-    char *messages_text = json_dumps(messages, JSON_COMPACT), *text = NULL;
-    char *tools_text = tools ? json_dumps(tools, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    char *vars_text = vars ? json_dumps(vars, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    aerie_ask ask = { .chat_template = t->stored->chat_template,
+                      .no_generation_prompt = !flag(t->request, "add_generation_prompt", true) };
+    ae_tools tools = { 0 };
+    ae_thinking thinking = { 0 };
+    ae_chat_prompt prompt = { 0 };
+    char *text = NULL;
     size_t len = 0;
-    const aerie_ask ask = { .messages = messages_text,
-                            .tools = tools_text,
-                            .template_vars = vars_text,
-                            .chat_template = t->stored->chat_template,
-                            .no_generation_prompt =
-                                !flag(t->request, "add_generation_prompt", true) };
-    aerie_status status = aerie_engine_render(aerie_lease_engine(t->lease), &ask, &text, &len, err);
+    json_t *messages = ae_openai_messages(t, t->request, err);
+    aerie_status status =
+        messages ? ae_tools_read(&tools, t->request, err) : (aerie_status)AERIE_BAD_ARGUMENT;
+    if (!status) status = ae_thinking_of_openai(&thinking, t->request, err);
+    if (!status) status = ae_chat_prompt_write(&prompt, t, messages, &tools, &thinking, &ask, err);
+    if (!status) status = aerie_engine_render(aerie_lease_engine(t->lease), &ask, &text, &len, err);
     if (!status)
         ae_talk_reply(t, json_pack("{s:o}", "prompt", ae_text_json((ae_span){ text, len })));
     aerie_free(text);
-    free(messages_text);
-    free(tools_text);
-    free(vars_text);
+    ae_chat_prompt_free(&prompt);
+    ae_tools_free(&tools);
     json_decref(messages);
     return status;
 }

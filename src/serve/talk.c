@@ -126,6 +126,16 @@ static void on_drained(void *user, ae_exchange *x)
     go_on(user);
 }
 
+/* A long prompt is being read, or the reply waits its turn: whoever stands between must not think
+ * the connection dead. Streams of lines have nothing that clients pass over. */
+static void on_silent(void *user, ae_exchange *x)
+{
+    const talk *t = user;
+    if (!t->open.stream || t->open.form->face == AE_FACE_OLLAMA || ae_exchange_waiting(x)) return;
+    ae_stream_begin(x, AE_EVENTS);
+    ae_stream_text(x, ": ping\n\n");
+}
+
 /* ---- events, from the engine's thread to the loop's */
 
 typedef struct {
@@ -283,7 +293,7 @@ static void begin(talk *t)
     aerie_status status = (t->next ? t->next : t->open.form->begin)(&t->open, &err);
     if (status && t->open.x) fail(t, &err);
     if (t->open.x) {
-        const ae_exchange_watcher watcher = { on_gone, on_drained, t };
+        const ae_exchange_watcher watcher = { on_gone, on_drained, on_silent, t };
         ae_exchange_watch(t->open.x, &watcher);
     }
     if (at_rest(t)) {
@@ -327,7 +337,7 @@ static void on_lease(void *user, aerie_lease *lease, aerie_status status, const 
 static aerie_status take_lease(talk *t, const char *model, const json_t *request, aerie_error *err)
 {
     ae_server *s = t->open.server;
-    const ae_exchange_watcher watcher = { on_gone, NULL, t };
+    const ae_exchange_watcher watcher = { .gone = on_gone, .user = t };
     ae_model_place p = { 0 };
     aerie_status status = ae_models_find(s, model, &t->open.stored, err);
     if (!status) status = ae_models_place(&p, s, t->open.stored, model, request, err);

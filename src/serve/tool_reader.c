@@ -1,10 +1,15 @@
 /* tool_reader.c -- tells calls of tools from text, as it comes. */
 #include "serve/tool_reader.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static const char close_mark[] = "</tool_call>";
-static const char *const marks[] = { "<tool_call>", "<|python_tag|>", "[TOOL_CALLS]" };
+/* Fences begin replies, and may hold other JSON: the last three. */
+enum { MISTRAL = 2, FENCES = 3, LONGEST_NAME = 256 };
+static const char *const marks[] = { "<tool_call>",    "<|python_tag|>", "[TOOL_CALLS]",
+                                     "```tool_call\n", "```json\n",      "```\n" };
+static const char fence[] = "```";
 
 static bool is_space(char c)
 {
@@ -137,6 +142,10 @@ static bool take_value(ae_tool_reader *r, size_t end, json_t *calls)
     aerie_error ignored = { 0 };
     ae_span span = { r->held.data + r->value, end - r->value };
     json_t *value = ae_json_of(span, &ignored), *found = json_array(), *one;
+    if (value && r->name_len)
+        value = json_pack("{s:o, s:o}", "name",
+                          ae_text_json((ae_span){ r->held.data + r->name, r->name_len }),
+                          "arguments", value);
     size_t i, n = r->n_calls;
     bool ok = json_is_array(value) ? json_array_size(value) > 0 : add_call(r, value, found);
     json_array_foreach(value, i, one) ok = ok && add_call(r, one, found);
@@ -153,16 +162,16 @@ static bool take_value(ae_tool_reader *r, size_t end, json_t *calls)
 /* ---- text and marks */
 
 /* The place of the first mark, of a value that may be a call, or of what may become one of them;
- * held.len: none. *mark: the whole one that is there, or NULL. */
-static size_t find_start(const ae_tool_reader *r, const char **mark)
+ * held.len: none. *mark: the whole one that is there, or none. */
+static size_t find_start(const ae_tool_reader *r, size_t *mark)
 {
     ae_span s = ae_span_of(&r->held);
     size_t first = skip_space(s, 0);
-    *mark = NULL;
+    *mark = AE_COUNT(marks);
     for (size_t at = first; at < s.len; at++) {
         for (size_t i = 0; i < AE_COUNT(marks); i++) {
-            if (!may_begin(s, at, marks[i])) continue;
-            if (begins(s, at, marks[i])) *mark = marks[i];
+            if (!may_begin(s, at, marks[i]) || (i >= FENCES && (at != first || r->said))) continue;
+            if (begins(s, at, marks[i])) *mark = i;
             return at;
         }
         bool opens = s.data[at] == '{' || s.data[at] == '[';
@@ -181,17 +190,21 @@ static bool skip_after_call(ae_tool_reader *r)
             at++;
         else if (begins(s, at, close_mark))
             at += sizeof close_mark - 1;
-        else
+        else if (r->fenced && begins(s, at, fence)) {
+            at += sizeof fence - 1;
+            r->fenced = false;
+        } else
             break;
     }
     drop(r, at);
-    return r->held.len == 0 || may_begin(ae_span_of(&r->held), 0, close_mark);
+    s = ae_span_of(&r->held);
+    return s.len == 0 || may_begin(s, 0, close_mark) || (r->fenced && may_begin(s, 0, fence));
 }
 
 /* One step in text. True: go on. */
 static bool read_text(ae_tool_reader *r, ae_bytes *text)
 {
-    const char *mark;
+    size_t mark;
     if (r->after_call && skip_after_call(r)) return false;
     size_t start = find_start(r, &mark), before = without_space(ae_span_of(&r->held), start);
     /* Spaces wait: before a call they are not said. */
@@ -199,12 +212,41 @@ static bool read_text(ae_tool_reader *r, ae_bytes *text)
     start -= before;
     if (start == r->held.len) return false;
     char c = r->held.data[start];
-    bool part = c == '<' || (c == '[' && may_begin(ae_span_of(&r->held), start, marks[2]));
-    if (!mark && part) return false;
+    bool part = c == '<' || c == '`' ||
+                (c == '[' && may_begin(ae_span_of(&r->held), start, marks[MISTRAL])),
+         whole = mark < AE_COUNT(marks);
+    if (!whole && part) return false;
     r->in_value = true;
-    r->marked = mark != NULL;
-    r->value = start + (mark ? strlen(mark) : 0);
+    r->mark = mark;
+    r->marked = mark < FENCES;
+    r->value = start + (whole ? strlen(marks[mark]) : 0);
+    r->name_len = 0;
     r->scan = (ae_json_scan){ 0 };
+    return true;
+}
+
+static size_t skip_word(ae_span s, size_t at)
+{
+    while (at < s.len && (isalnum((unsigned char)s.data[at]) || strchr("_-.", s.data[at]))) at++;
+    return at;
+}
+
+/* Mistral's newer form, name[ARGS]{...} or name[CALL_ID]id[ARGS]{...}: the value begins after it.
+ * Without such a name nothing changes. False: more must come first. */
+static bool read_name(ae_tool_reader *r, ae_span s)
+{
+    static const char id_mark[] = "[CALL_ID]", args_mark[] = "[ARGS]";
+    size_t end = skip_word(s, r->value), at = end, len = end - r->value;
+    if (r->mark != MISTRAL || r->name_len || len == 0 || len > LONGEST_NAME) return true;
+    if (at < s.len && begins(s, at, id_mark)) at = skip_word(s, at + sizeof id_mark - 1);
+    if (at == s.len ||
+        (s.data[at] == '[' && s.len - at < sizeof id_mark - 1 &&
+         (may_begin(s, at, id_mark) || may_begin(s, at, args_mark)) && !begins(s, at, args_mark)))
+        return false;
+    if (!begins(s, at, args_mark)) return true;
+    r->name = r->value;
+    r->name_len = len;
+    r->value = at + sizeof args_mark - 1;
     return true;
 }
 
@@ -213,6 +255,7 @@ static bool read_value(ae_tool_reader *r, ae_bytes *text, json_t *calls)
 {
     ae_span s = ae_span_of(&r->held);
     if (r->scan.at == 0) r->value = skip_space(s, r->value);
+    if (r->value >= s.len || !read_name(r, s)) return false;
     if (r->value >= s.len) return false;
     bool opens = s.data[r->value] == '{' || s.data[r->value] == '[';
     bool hopeless = !opens || (!r->marked && !may_be_call(s, r->value));
@@ -222,6 +265,7 @@ static bool read_value(ae_tool_reader *r, ae_bytes *text, json_t *calls)
     if (end && take_value(r, end, calls)) {
         drop(r, end);
         r->after_call = true;
+        r->fenced = r->mark >= FENCES && r->mark < AE_COUNT(marks);
     } else
         /* No call: text up to where a mark may stand again. */
         say(r, end ? end : r->value + !r->marked, text);

@@ -70,10 +70,20 @@ static void flood(void *user, ae_exchange *x)
     if (s.flooded >= FLOOD) ae_exchange_end(x);
 }
 
+/* Two pings, and the end. */
+static void ping(void *user, ae_exchange *x)
+{
+    static int n;
+    (void)user;
+    ae_exchange_write(x, ae_span_text("ping "));
+    if (++n == 2) ae_exchange_end(x);
+}
+
 static void on_request(void *user, ae_exchange *x)
 {
-    static const ae_exchange_watcher watcher = { on_gone, NULL, NULL },
-                                     flooder = { on_gone, flood, NULL };
+    static const ae_exchange_watcher watcher = { .gone = on_gone },
+                                     flooder = { .gone = on_gone, .drained = flood },
+                                     pinger = { .gone = on_gone, .silent = ping };
     ae_span path = ae_exchange_head(x)->path;
     (void)user;
     if (ae_span_is(path, "/echo")) {
@@ -94,6 +104,9 @@ static void on_request(void *user, ae_exchange *x)
         ae_exchange_begin(x, 200, "text/plain");
         ae_exchange_watch(x, &flooder);
         flood(NULL, x);
+    } else if (ae_span_is(path, "/silent")) {
+        ae_exchange_begin(x, 200, "text/plain");
+        ae_exchange_watch(x, &pinger);
     } else
         ae_exchange_watch(x, &watcher); /* never answered */
 }
@@ -117,7 +130,8 @@ static int start(void **state)
                                      .max_connections = 3,
                                      .head_seconds = 1,
                                      .body_seconds = 1,
-                                     .idle_seconds = 20 };
+                                     .idle_seconds = 20,
+                                     .silent_seconds = 1 };
     const ae_httpd_handler handler = { NULL, on_head, on_request };
     (void)state;
     return ae_loop_open(&s.loop, NULL) || ae_httpd_open(&s.http, s.loop, &limits, &handler, NULL) ||
@@ -299,6 +313,19 @@ static void a_slow_reader_makes_the_writer_rest(void **state)
     close(fd);
 }
 
+static void silence_is_told(void **state)
+{
+    char all[1000] = "";
+    size_t len = 0;
+    ssize_t n;
+    int fd = dial();
+    (void)state;
+    say(fd, "GET /silent HTTP/1.0\r\nHost: a\r\n\r\n");
+    while ((n = recv(fd, all + len, sizeof all - 1 - len, 0)) > 0) len += (size_t)n;
+    assert_non_null(strstr(all, "\r\n\r\nping ping "));
+    close(fd);
+}
+
 static void there_is_a_most_of_connections(void **state)
 {
     int fds[3];
@@ -409,6 +436,7 @@ int main(void)
         cmocka_unit_test(a_body_goes_where_it_is_wanted),
         cmocka_unit_test(a_client_that_leaves_is_noticed),
         cmocka_unit_test(a_slow_reader_makes_the_writer_rest),
+        cmocka_unit_test(silence_is_told),
         cmocka_unit_test(there_is_a_most_of_connections),
         cmocka_unit_test(without_descriptors_clients_wait),
         cmocka_unit_test(without_descriptors_idle_connections_go),

@@ -1,7 +1,10 @@
 """with_openai.py -- PyPI's openai."""
 
 import asyncio
+import http.server
 import json
+import threading
+import urllib.request
 from typing import List, Literal
 
 import openai
@@ -170,6 +173,34 @@ def asynchronous():
         return [r.choices[0].message.content for r in await asyncio.gather(*asks)]
 
     same(asyncio.run(several()), [HELLO] * 8, "eight at once")
+
+
+class Between(http.server.BaseHTTPRequestHandler):
+    """Hands requests on, and puts a ping before every event of the reply."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with urllib.request.urlopen(urllib.request.Request(URL + self.path, body)) as answer:
+            self.send_response(200)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.end_headers()
+            for event in answer.read().split(b"\n\n"):
+                self.wfile.write(b": ping\n\n" + event + b"\n\n")
+
+    def log_message(self, *_):
+        pass
+
+
+@feature
+def pings():
+    between = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Between)
+    threading.Thread(target=between.serve_forever, daemon=True).start()
+    pinged = openai.OpenAI(base_url=f"http://127.0.0.1:{between.server_port}/v1", api_key="none", max_retries=0)
+    chunks = list(pinged.chat.completions.create(model=SPEAKER, messages=says("hello"), temperature=0, stream=True))
+    same(content(chunks), HELLO, "chats")
+    with pinged.responses.stream(model=SPEAKER, input="hello", temperature=0) as stream:
+        same(stream.get_final_response().output_text, HELLO, "responses")
+    between.shutdown()
 
 
 @feature
