@@ -1,5 +1,6 @@
 /* clean.c -- the functions that mend a data set's texts before they are asked: what HellaSwag's and
- * WikiText's markup becomes in the harness (their utils.py and preprocess_wikitext.py). */
+ * WikiText's markup becomes in the harness (their utils.py and preprocess_wikitext.py, less its rule
+ * for "/' 5/"). */
 #include "task/task_private.h"
 
 #include <string.h>

@@ -21,15 +21,15 @@ static aerie_status at(const ae_task *t, const char *key, aerie_error *err, aeri
 
     if (!status) return status;
     if (line)
-        aerie_error_prefix(err, "%s:%d: '%s'", t->file, (int)json_integer_value(line), key);
+        aerie_error_prefix(err, "%s:%d", t->file, (int)json_integer_value(line));
     else
-        aerie_error_prefix(err, "%s: '%s'", t->file, key);
+        aerie_error_prefix(err, "%s", t->file);
     return status;
 }
 
 static aerie_status wanted(const ae_task *t, const char *key, const char *what, aerie_error *err)
 {
-    return at(t, key, err, aerie_fail(err, AERIE_BAD_TEXT, "must be %s", what));
+    return at(t, key, err, aerie_fail(err, AERIE_BAD_TEXT, "'%s' must be %s", key, what));
 }
 
 static aerie_status no_memory(const ae_task *t, aerie_error *err)
@@ -109,7 +109,10 @@ static aerie_status read_texts(ae_task *t, const char *const **out, size_t *n, j
 static aerie_status read_field(const ae_task *t, ae_field *out, json_t *map, const char *key,
                                aerie_error *err)
 {
-    return at(t, key, err, ae_field_open(out, get(map, key), err));
+    aerie_status status = ae_field_open(out, get(map, key), err);
+
+    if (status) aerie_error_prefix(err, "'%s'", key);
+    return at(t, key, err, status);
 }
 
 /* ---- how rows are written ---- */
@@ -537,7 +540,7 @@ static aerie_status check_keys(const ae_task *t, aerie_error *err)
         if (known) continue;
         near = ae_nearest(key, known_keys, AE_COUNT(known_keys));
         return at(t, key, err,
-                  aerie_fail(err, AERIE_BAD_TEXT, "is no key of a task%s%s%s",
+                  aerie_fail(err, AERIE_BAD_TEXT, "'%s' is no key of a task%s%s%s", key,
                              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : ""));
     }
     return AERIE_OK;

@@ -217,6 +217,12 @@ static void write_value(writer *w, jinja_value v, int depth)
     case JINJA_DICT:
         write_nested(w, v, depth);
         break;
+    case JINJA_UNDEFINED:
+        if (w->j->strict) {
+            jinja_fail(w->j, "'%.*s' is undefined", (int)v.len, v.as.text);
+            break;
+        }
+        /* fall through */
     default:
         jinja_fail(w->j, "Object of type %s is not JSON serializable", jinja_type_name(v.kind));
     }
