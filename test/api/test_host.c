@@ -254,8 +254,8 @@ static char *make_adapter(const char *folder)
 {
     const ae_lora_options o = { .rank = 2, .alpha = 2, .targets = { true } };
     aerie_error err = { 0 };
-    ae_model *m;
-    ae_adapter *a;
+    ae_model *m = NULL;
+    ae_adapter *a = NULL;
     char *path = ae_path_join(folder, "adapter.gguf");
     if (ae_model_open(&m, MODEL, &err) || ae_adapter_new(&a, m, &o, 1, &err) ||
         ae_adapter_save(a, path, m, &err))

@@ -3,6 +3,7 @@
 #include "ask.h"
 #include "live_server.h"
 #include "scratch.h"
+#include "wire.h"
 
 #include "aerie/score.h"
 #include "model/model.h"
@@ -265,6 +266,36 @@ static void wrong_wishes_for_the_best_are_sentences(void **state)
                 "the most at once");
 }
 
+/* Clients that leave while replies are drawn, while the reward model is waited for, and while it
+ * reads: whoever comes next is answered, and the server's end finds nothing under way. Seed 4. */
+static void clients_that_leave_are_forgotten(void **state)
+{
+    static const char *const bodies[] = {
+        "{" FOX ",'best_of':4,'reward_model':'judge','keep_alive':0}",
+        "{" FOX ",'best_of':3,'reward_model':'judge','stream':true}",
+        "{'model':'judge','text_1':'Who?','text_2':['a','b','c','d','e','f'],'keep_alive':0}"
+    };
+    ae_rng rng;
+    (void)state;
+    ae_rng_seed(&rng, 4);
+    for (int i = 0; i < 60; i++) {
+        ae_bytes body = { 0 }, request = { 0 };
+        for (const char *c = bodies[i % 3]; *c; c++)
+            ae_bytes_add_char(&body, *c == '\'' ? '"' : *c);
+        wire_request(&request, "POST", i % 3 == 2 ? "/v1/score" : "/v1/chat/completions",
+                     ae_span_of(&body), true);
+        int fd = wire_dial();
+        wire_say(fd, ae_span_of(&request));
+        usleep((useconds_t)ae_rng_below(&rng, 40000));
+        close(fd);
+        ae_bytes_free(&body);
+        ae_bytes_free(&request);
+    }
+    expect_text("/v1/chat/completions", "{" FOX ",'best_of':2,'reward_model':'judge'}", 200,
+                "\"index\"");
+    wire_await_rest();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +306,7 @@ int main(void)
         cmocka_unit_test(the_best_is_told),
         cmocka_unit_test(ollamas_best_is_told),
         cmocka_unit_test(wrong_wishes_for_the_best_are_sentences),
+        cmocka_unit_test(clients_that_leave_are_forgotten),
     };
     return cmocka_run_group_tests(tests, start, live_server_stop);
 }
