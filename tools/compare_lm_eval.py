@@ -3,7 +3,8 @@
 
   compare_lm_eval.py prepare WORK --data BENCH      task files and data that need no network
   compare_lm_eval.py harness WORK --model HF_FOLDER [--limit N] [--tasks a,b]
-  compare_lm_eval.py aerie   WORK --model MODEL [--aerie build/aerie] [--limit N] [--tasks a,b]
+  compare_lm_eval.py aerie   WORK --model MODEL [--aerie build/aerie] [--options=--exact] [--limit N]
+                             [--tasks a,b]
   compare_lm_eval.py compare WORK
   compare_lm_eval.py served  WORK --url http://127.0.0.1:11434/v1 --name MODEL --model HF_FOLDER
       the harness' own client of completions (local-completions) on ARC-Easy, over `aerie serve`
@@ -16,6 +17,7 @@ import glob
 import gzip
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -182,7 +184,7 @@ def aerie(args):
         names = [t for t in chosen(args) if TASKS[t] == shots]
         command = [args.aerie, "eval", args.model, "--tasks", ",".join(names), "--protocol",
                    "lm-eval", "--data", f"{args.work}/data", "--num-fewshot", str(shots),
-                   "--out", f"{args.work}/aerie", "--fresh", "--json", "--quiet"] + args.extra
+                   "--out", f"{args.work}/aerie", "--fresh", "--json", "--quiet"] + shlex.split(args.options)
         if args.limit:
             command += ["--limit", str(args.limit)]
         seconds[shots] = timed(command, None)
@@ -270,7 +272,7 @@ def main():
     parser.add_argument("--limit", type=int, default=0)
     parser.add_argument("--batch", default="16")
     parser.add_argument("--tasks", default="")
-    parser.add_argument("extra", nargs="*", help="for aerie, after --")
+    parser.add_argument("--options", default="", help="more of them for aerie eval: '--exact'")
     args = parser.parse_args()
     {"prepare": prepare, "harness": harness, "aerie": aerie, "compare": compare,
      "served": served}[args.step](args)
