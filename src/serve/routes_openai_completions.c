@@ -279,6 +279,9 @@ static aerie_status ask_one(ae_talk *t, size_t n, const json_t *prompt, aerie_er
     ask.logprobs = c->wants_logprobs;
     ask.prompt_logprobs = c->echo && c->wants_logprobs;
     ask.top_logprobs = c->top;
+    /* Who asks what a text is worth asks for one token more and leaves the last out, as
+     * lm-evaluation-harness does: it must be there, though it be one that ends a reply. */
+    ask.ignore_eog = ask.prompt_logprobs && c->options.max_tokens == 1;
     aerie_status status =
         c->echo && !c->wants_logprobs ? echo_text(t, n, text, ids, ask.n_ids, err) : AERIE_OK;
     if (!status) status = ae_talk_ask(t, &ask, NULL, err);

@@ -333,6 +333,14 @@ static void completions_echo_log_probabilities(void **state)
     assert_true(json_is_null(at(r, "choices.0.logprobs.token_logprobs.0")));
     assert_true(json_real_value(at(r, "choices.0.logprobs.token_logprobs.1")) < 0);
     json_decref(r);
+    /* One token more, which is there though it is the nursery's EOS (2), which ends a reply. */
+    r = ask_json("/v1/completions",
+                 "{'model':'nursery','prompt':'A fox ran','max_tokens':1,'echo':true,'logprobs':1,"
+                 "'logit_bias':{'2':100}}",
+                 200);
+    assert_int_equal(json_array_size(at(r, "choices.0.logprobs.token_logprobs")), n + 1);
+    assert_string_equal(text_at(r, "choices.0.finish_reason"), "length");
+    json_decref(r);
 }
 
 static void texts_become_tokens_and_back(void **state)
