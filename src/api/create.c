@@ -237,6 +237,7 @@ static aerie_status add_messages(ae_making *m)
 
 /* ---- config and manifest ---- */
 
+/* The request's, or those of the model that it is made from. */
 static aerie_status add_config_texts(const ae_making *m, json_t *o)
 {
     static const char *const keys[] = { "renderer", "parser", "requires" };
@@ -245,6 +246,7 @@ static aerie_status add_config_texts(const ae_making *m, json_t *o)
         const char *text;
         aerie_status status = text_of(m, keys[i], &text);
         if (status) return status;
+        if (!text) text = json_string_value(json_object_get(m->parent_config, keys[i]));
         if (text && *text) json_object_set_new(o, keys[i], json_string(text));
     }
     return AERIE_OK;
@@ -324,6 +326,7 @@ aerie_status aerie_store_create(const aerie_places *places, const char *model, c
     if (!status) status = ae_store_open(&m.store, places, err);
     if (!status) status = make(&m, &name);
     json_decref(m.parameters);
+    json_decref(m.parent_config);
     json_decref(o);
     ae_store_close(&m.store);
     ae_arena_free(&m.arena);

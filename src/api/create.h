@@ -13,7 +13,8 @@ typedef struct {
     ae_layer *layers; /* growing, in the arena */
     size_t n, cap;
     ae_layer config;
-    json_t *parameters; /* those of the model it is made from */
+    json_t *parameters;    /* those of the model it is made from */
+    json_t *parent_config; /* its config; owned, as they are; NULL: none */
     char parent[AE_NAME_TEXT];
     aerie_error *err;
 } ae_making;

@@ -126,13 +126,13 @@ static aerie_status add_gguf(ae_making *m, const char *path, const ae_layer *lay
 
 /* ---- from another model ---- */
 
-static aerie_status take_parameters(ae_making *m, const ae_manifest *parent)
+/* What a layer says as JSON; *out stays NULL without one, or when it is none. */
+static aerie_status take_json(ae_making *m, json_t **out, const ae_layer *layer)
 {
-    const ae_layer *layer = ae_manifest_layer(parent, "params", 0);
     ae_bytes text = { 0 };
     aerie_status status = layer ? ae_layer_text(&text, layer, &m->store.places, m->err) : AERIE_OK;
 
-    if (!status && layer) m->parameters = json_loadb(text.data ? text.data : "", text.len, 0, NULL);
+    if (!status && layer) *out = json_loadb(text.data ? text.data : "", text.len, 0, NULL);
     ae_bytes_free(&text);
     return status;
 }
@@ -142,7 +142,9 @@ static aerie_status take_layers(ae_making *m, const ae_hub_entry *parent, const 
 {
     const ae_manifest *p = parent->manifest;
     char text[AE_HEX + 32];
-    aerie_status status = take_parameters(m, p);
+    aerie_status status = take_json(m, &m->parameters, ae_manifest_layer(p, "params", 0));
+
+    if (!status && p->config.hex[0]) status = take_json(m, &m->parent_config, &p->config);
 
     snprintf(m->parent, sizeof m->parent, "%s", parent->name);
     for (size_t i = 0; !status && i < p->n; i++) {
@@ -376,6 +378,19 @@ static aerie_status take_adapter_paths(ae_making *m)
     return status;
 }
 
+/* PEFT's folder, file by file. */
+static aerie_status take_adapter_folder(ae_making *m, const json_t *files)
+{
+    ae_bytes folder = { 0 };
+    aerie_status status = ae_blob_scratch(&folder, &m->store.places, m->err);
+
+    if (!status) status = link_files(m, files, folder.data);
+    if (!status) status = add_adapter(m, folder.data);
+    if (folder.data) unlink_files(files, folder.data);
+    ae_bytes_free(&folder);
+    return status;
+}
+
 static aerie_status take_adapter_blobs(ae_making *m)
 {
     const json_t *files = json_object_get(m->request, "adapters");
@@ -386,9 +401,13 @@ static aerie_status take_adapter_blobs(ae_making *m)
 
     json_object_foreach((json_t *)files, name, digest)
     {
+        if (!is_file_name(name))
+            return aerie_fail(m->err, AERIE_BAD_ARGUMENT, "file path must be relative");
+    }
+    if (json_object_get(files, "adapter_config.json")) return take_adapter_folder(m, files);
+    json_object_foreach((json_t *)files, name, digest)
+    {
         ae_layer layer = { .media = AE_MEDIA "adapter" };
-        if (!status && !is_file_name(name))
-            status = aerie_fail(m->err, AERIE_BAD_ARGUMENT, "file path must be relative");
         if (!status) status = find_blob(m, &path, &layer, digest);
         if (!status) status = check_adapter(m, path.data);
         if (!status) status = ae_making_add(m, &layer);
