@@ -50,7 +50,7 @@ static void label(aerie_compare *c, size_t at)
         n += !strcmp(other, name);
     }
     if (n > 1)
-        snprintf(m->label, sizeof m->label, "%.80s (%zu)", name, n);
+        snprintf(m->label, sizeof m->label, "%.70s (%zu)", name, n);
     else
         snprintf(m->label, sizeof m->label, "%.90s", name);
 }
