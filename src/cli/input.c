@@ -212,7 +212,8 @@ static void bind_keys(cli_input *in)
         { "\\e[200~", "aerie-paste" },
     };
     el_set(in->edit, EL_EDITOR, "emacs");
-    el_set(in->edit, EL_ADDFN, "aerie-paste", "take text that is pasted", paste);
+    /* The narrow call keeps copies of both texts for ever. */
+    el_wset(in->edit, EL_ADDFN, L"aerie-paste", L"take text that is pasted", paste);
     for (size_t i = 0; i < AE_COUNT(keys); i++)
         el_set(in->edit, EL_BIND, keys[i][0], keys[i][1], NULL);
 }
