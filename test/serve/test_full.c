@@ -183,8 +183,7 @@ static void what_cannot_be_written_changes_nothing(void **state)
         "{'model':'fox','from':'nursery','quantize':'q4_k_m','stream':false}",
         "{'model':'fox','from':'fox','system':'You are a bird.'}",
         "{'model':'other','from':'fox','parameters':{'temperature':0}}",
-        "{'model':'other','from':'fox','messages':[{'role':'user','content':'Hi.'}],'stream':"
-        "false}",
+        "{'model':'other','from':'fox','messages':[{'role':'user','content':'Hi.'}]}",
     };
     (void)state;
     need_disk();
