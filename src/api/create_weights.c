@@ -46,11 +46,9 @@ static bool tell_quantizing(void *user, double part, const aerie_quantized_tenso
     return !ae_making_tell(q->m, q->text, NULL, q->total, (int64_t)(part * (double)q->total));
 }
 
-/* The model at `path` (a GGUF file or a folder) as a layer of this type. */
-static aerie_status add_quantized(ae_making *m, const char *path, const char *from,
-                                  const char *type)
+/* The model at `path` (a GGUF file or a folder) as a layer of this type; `text` is told. */
+static aerie_status add_as(ae_making *m, const char *path, const char *type, const char *text)
 {
-    char text[96];
     ae_bytes scratch = { 0 };
     quantizing q = { m, text, 0 };
     const aerie_quantize_options options = { .threads = m->options.threads,
@@ -60,7 +58,7 @@ static aerie_status add_quantized(ae_making *m, const char *path, const char *fr
     aerie_status status = ae_blob_scratch(&scratch, &m->store.places, m->err);
 
     q.total = stat(path, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : 0;
-    snprintf(text, sizeof text, "quantizing %s model to %s", from, ae_mix_find(type)->name);
+    if (!status) status = ae_making_tell(m, text, NULL, q.total, 0);
     if (!status) status = aerie_quantize(path, scratch.data, type, &options, NULL, m->err);
     if (!status) status = ae_making_file(m, "model", scratch.data, true);
     if (scratch.data) unlink(scratch.data);
@@ -68,19 +66,20 @@ static aerie_status add_quantized(ae_making *m, const char *path, const char *fr
     return status;
 }
 
+static aerie_status add_quantized(ae_making *m, const char *path, const char *from,
+                                  const char *type)
+{
+    char text[96];
+
+    snprintf(text, sizeof text, "quantizing %s model to %s", from, ae_mix_find(type)->name);
+    return add_as(m, path, type, text);
+}
+
+/* Through the quantizer in any case: it can be stopped. */
 static aerie_status add_folder(ae_making *m, const char *folder, const char *type)
 {
-    ae_bytes scratch = { 0 };
-    aerie_status status;
-
-    if (type) return add_quantized(m, folder, "safetensors", type);
-    status = ae_making_tell(m, "converting model", NULL, 0, 0);
-    if (!status) status = ae_blob_scratch(&scratch, &m->store.places, m->err);
-    if (!status) status = aerie_convert(folder, scratch.data, "gguf", "f16", m->err);
-    if (!status) status = ae_making_file(m, "model", scratch.data, true);
-    if (scratch.data) unlink(scratch.data);
-    ae_bytes_free(&scratch);
-    return status;
+    return type ? add_quantized(m, folder, "safetensors", type)
+                : add_as(m, folder, "F16", "converting model");
 }
 
 /* "F16"; fails for weights that are not read, and (with `type`) for such as are quantized already.
