@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_JOBS = 32 };
+enum { MOST_LONG = 32 };
 static const double step_seconds = 0.06; /* between two steps that differ in a number alone */
 
 typedef struct {
@@ -187,17 +187,24 @@ static ae_job *find(const ae_server *s, const char *key)
     return NULL;
 }
 
-static size_t count(const ae_server *s)
+/* Those that tell steps; the others are over soon, and a blob that has come whole is not refused.
+ */
+static bool is_long(const ae_job_call *call)
+{
+    return !call->done_status;
+}
+
+static size_t count_long(const ae_server *s)
 {
     size_t n = 0;
-    for (const ae_job *j = s->jobs; j; j = j->next) n++;
+    for (const ae_job *j = s->jobs; j; j = j->next) n += is_long(&j->call);
     return n;
 }
 
 /* NULL: there is no room for another one, now. */
 static ae_job *make(ae_server *s, const ae_job_call *call)
 {
-    ae_job *j = count(s) < MOST_JOBS ? ae_alloc(1, sizeof *j) : NULL;
+    ae_job *j = !is_long(call) || count_long(s) < MOST_LONG ? ae_alloc(1, sizeof *j) : NULL;
     if (!j) return NULL;
     *j = (ae_job){ .server = s, .call = *call, .end_post = { .fn = on_end, .user = j } };
     j->key = call->key ? ae_strdup(call->key) : NULL;
