@@ -353,16 +353,19 @@ static void name_check(ae_check *c)
 {
     const char *own = word(c, "name"), *not = c->turned ? "not " : "";
     const json_t *value = c->kind->word ? json_object_get(c->spec, c->kind->word) : NULL;
+    char begin[51];
 
+    snprintf(begin, sizeof begin, "%s", json_is_string(value) ? json_string_value(value) : "");
+    ae_reply_cut(begin);
     if (own)
         snprintf(c->name, sizeof c->name, "%s", own);
     else if (json_is_string(value))
-        snprintf(c->name, sizeof c->name, "%s%s '%.50s'", not, c->kind->type,
-                 json_string_value(value));
+        snprintf(c->name, sizeof c->name, "%s%s '%s'", not, c->kind->type, begin);
     else if (json_is_number(value))
         snprintf(c->name, sizeof c->name, "%s%s %g", not, c->kind->type, json_number_value(value));
     else
         snprintf(c->name, sizeof c->name, "%s%s", not, c->kind->type);
+    ae_reply_cut(c->name);
 }
 
 static aerie_status read_spec(ae_check *c, const json_t *spec, aerie_error *err)

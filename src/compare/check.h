@@ -49,6 +49,8 @@ aerie_status ae_check_schema_open(const json_t *schema, aerie_error *err);
 json_t *ae_reply_json_of(const char *reply, size_t len);
 /* The last number in a text ("1,234.50" is 1234.5); false: there is none. */
 bool ae_reply_number(const char *text, size_t len, double *out);
+/* Takes a character that was cut in two off a text's end. */
+void ae_reply_cut(char *text);
 /* Whether a reply declines what it was asked, by the words such replies begin with. */
 bool ae_reply_refuses(const char *reply, size_t len);
 /* The language of a text, by its script and its commonest words: "en", "de", "fr", "es", "it",

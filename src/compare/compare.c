@@ -49,10 +49,13 @@ static void label(aerie_compare *c, size_t at)
         const char *other = o->label ? o->label : o->path ? last_part(o->path) : o->model;
         n += !strcmp(other, name);
     }
+    char begin[64];
+    snprintf(begin, sizeof begin, "%s", name);
+    ae_reply_cut(begin);
     if (n > 1)
-        snprintf(m->label, sizeof m->label, "%.70s (%zu)", name, n);
+        snprintf(m->label, sizeof m->label, "%s (%zu)", begin, n);
     else
-        snprintf(m->label, sizeof m->label, "%.90s", name);
+        snprintf(m->label, sizeof m->label, "%s", begin);
 }
 
 static aerie_status open_model(aerie_compare *c, size_t at, aerie_error *err)
@@ -194,7 +197,8 @@ static aerie_status share_replies(aerie_compare *c, size_t at, aerie_error *err)
             to->replies[row].text = ae_strdup(from->replies[row].text);
             if (from->replies[row].failed)
                 to->replies[row].failed = ae_strdup(from->replies[row].failed);
-            if (!to->replies[row].text) return aerie_fail(err, AERIE_NO_MEMORY, "no memory");
+            if (!to->replies[row].text || (from->replies[row].failed && !to->replies[row].failed))
+                return aerie_fail(err, AERIE_NO_MEMORY, "no memory for replies");
         }
         to->memory_bytes = from->memory_bytes;
         to->busy_seconds = from->busy_seconds;

@@ -27,7 +27,7 @@ static bool is_message(const json_t *m)
 }
 
 /* An instruction with an input, as Alpaca's data has them, is one text. */
-static json_t *messages_of_texts(const json_t *row)
+static json_t *messages_of_texts(const json_t *row, bool *no_memory)
 {
     static const char *const prompts[] = { "prompt", "instruction", "question", NULL };
     const char *prompt = text_of(row, prompts);
@@ -38,6 +38,7 @@ static json_t *messages_of_texts(const json_t *row)
     if (!list) return NULL;
     ae_bytes_add_text(&text, prompt);
     if (input && *input) ae_bytes_printf(&text, "\n\n%s", input);
+    *no_memory = text.failed;
     if (text.failed || json_array_append_new(list, said("user", text.data))) {
         json_decref(list);
         list = NULL;
@@ -47,14 +48,14 @@ static json_t *messages_of_texts(const json_t *row)
 }
 
 /* A new list that ends with what is to be answered. */
-static json_t *messages_of(const json_t *row)
+static json_t *messages_of(const json_t *row, bool *no_memory)
 {
     const char *system = json_string_value(json_object_get(row, "system"));
     json_t *given = json_object_get(row, "messages"), *list, *one;
     size_t i;
 
     if (!json_is_array(given)) given = json_object_get(row, "prompt");
-    list = json_is_array(given) ? json_copy(given) : messages_of_texts(row);
+    list = json_is_array(given) ? json_copy(given) : messages_of_texts(row, no_memory);
     json_array_foreach(list, i, one) if (!is_message(one))
     {
         json_decref(list);
@@ -72,7 +73,8 @@ static bool ends_with_assistant(const json_t *messages)
     return role && !strcmp(role, "assistant");
 }
 
-static char *expected_of(const json_t *row, const json_t *messages)
+/* NULL: there is none; or *no_memory. */
+static char *expected_of(const json_t *row, const json_t *messages, bool *no_memory)
 {
     static const char *const keys[] = { "expected", "reference", "answer", "output", NULL };
     const json_t *number = json_object_get(row, "expected");
@@ -86,7 +88,9 @@ static char *expected_of(const json_t *row, const json_t *messages)
     if (!text && ends_with_assistant(messages))
         text = json_string_value(
             json_object_get(json_array_get(messages, json_array_size(messages) - 1), "content"));
-    return text ? ae_strdup(text) : NULL;
+    char *copy = text ? ae_strdup(text) : NULL;
+    *no_memory = text && !copy;
+    return copy;
 }
 
 /* ---- checks ---- */
@@ -168,15 +172,18 @@ static aerie_status fill_item(ae_compare_items *items, ae_compare_item *item, js
                               json_t *common_checks, aerie_error *err)
 {
     json_t *id = json_object_get(row, "id");
+    bool no_memory = false;
     char number[32];
     aerie_status status;
 
-    item->messages = messages_of(row);
+    item->messages = messages_of(row, &no_memory);
+    if (no_memory) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a prompt");
     if (!json_array_size(item->messages))
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "there is no prompt in it: 'messages', or 'prompt', 'instruction' or "
                           "'question' is wanted");
-    item->expected = expected_of(row, item->messages);
+    item->expected = expected_of(row, item->messages, &no_memory);
+    if (no_memory) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a prompt");
     if (ends_with_assistant(item->messages))
         json_array_remove(item->messages, json_array_size(item->messages) - 1);
     snprintf(number, sizeof number, "%lld",

@@ -178,7 +178,8 @@ aerie_status aerie_compare_judge(aerie_compare *c, aerie_judge *judge, const cha
     ae_free(c->judge_name);
     c->judge_name = status ? NULL : ae_strdup(name);
     end(&s);
-    return status;
+    return status || c->judge_name ? status
+                                   : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a name");
 }
 
 /* ---- a reward model ---- */
@@ -206,5 +207,6 @@ aerie_status aerie_compare_reward(aerie_compare *c, aerie_model *reward_model,
     ae_free(c->reward_name);
     c->reward_name = status ? NULL : ae_strdup(info.path);
     end(&s);
-    return status;
+    return status || c->reward_name ? status
+                                    : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a name");
 }

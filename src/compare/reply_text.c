@@ -28,6 +28,18 @@ int64_t ae_reply_characters(const char *text, size_t len)
     return n;
 }
 
+void ae_reply_cut(char *text)
+{
+    size_t len = strlen(text), at = len;
+    unsigned char first;
+
+    while (at > 0 && ((unsigned char)text[at - 1] & 0xc0) == 0x80) at--;
+    if (at == 0) return;
+    first = (unsigned char)text[at - 1];
+    if (len - at < (first >= 0xf0 ? 3u : first >= 0xe0 ? 2u : first >= 0xc0 ? 1u : 0u))
+        text[at - 1] = '\0';
+}
+
 /* ---- JSON, numbers ---- */
 
 static ae_span trimmed(const char *text, size_t len)

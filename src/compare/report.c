@@ -287,11 +287,12 @@ static aerie_status make(json_t **out, const aerie_compare *c, aerie_error *err)
     for (int m = 0; m < AE_MEASURES; m++) correct(pairs, n, (ae_measure)m);
     *out = head_json(c, by);
     for (size_t i = 0; i < n; i++) json_array_append_new(list, pair_json(c, &pairs[i], by));
-    for (size_t i = 0; i < c->n_models; i++)
-        json_array_append_new(models, ae_report_model(c, &c->models[i]));
+    for (size_t i = 0; i < c->n_models && !status; i++)
+        if (json_array_append_new(models, ae_report_model(c, &c->models[i])))
+            status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a report");
     json_object_set(*out, "models", models);
     json_object_set(*out, "pairs", list);
-    if (c->n_models > 2 && c->judge_name) status = add_ratings(*out, c, err);
+    if (!status && c->n_models > 2 && c->judge_name) status = add_ratings(*out, c, err);
     json_object_set_new(*out, "items", items_json(c));
 done:
     json_decref(list);

@@ -185,7 +185,8 @@ json_t *ae_report_model(const aerie_compare *c, const ae_compare_model *m)
 
     if (!room || !o) {
         ae_free(room);
-        return o;
+        json_decref(o);
+        return NULL;
     }
     add_settings(o, m->with);
     add_counts(o, c, m);

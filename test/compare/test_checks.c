@@ -209,7 +209,23 @@ static void schemas_bind(void **state)
 
 static void texts_are_likened(void **state)
 {
+    static const struct {
+        const char *text, *cut;
+    } cuts[] = { { "a\xc3\xa4", "a\xc3\xa4" },
+                 { "a\xc3", "a" },
+                 { "\xe7\x8c", "" },
+                 { "\xf0\x9f\x98", "" },
+                 { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+                 { "", "" },
+                 { "abc", "abc" } };
+
     (void)state;
+    for (size_t i = 0; i < AE_COUNT(cuts); i++) {
+        char text[8];
+        strcpy(text, cuts[i].text);
+        ae_reply_cut(text);
+        assert_string_equal(text, cuts[i].cut);
+    }
     assert_true(ae_reply_similarity("a b c", "A, b; c!") == 1);
     assert_true(ae_reply_similarity("a b c d", "b d") == 2.0 * 2 / 6);
     assert_true(ae_reply_similarity("a", "b") == 0);

@@ -408,6 +408,45 @@ static void models_here_answer(void **state)
     end(&w);
 }
 
+/* The n-th allocation fails, for every n: a sentence, and nothing is lost or leaks. */
+static void memory_may_fail_anywhere(void **state)
+{
+    const aerie_judge_options by = { .program = prefer_longer, .program_name = "longer" };
+    json_t *report;
+    bool failed = true;
+    world w;
+
+    (void)state;
+    begin(&w, 3);
+    json_decref(compare(&w, false)); /* replies are there from now on */
+    for (long n = 1; failed; n++) {
+        aerie_judge_options options = by;
+        aerie_compare *c = NULL;
+        aerie_judge *judge = NULL;
+        aerie_error err = { 0 };
+        char *text = NULL;
+        options.program_user = &w;
+        ae_alloc_fail_at(n);
+        aerie_status status = aerie_judge_open(&judge, &options, &err);
+        if (!status) status = aerie_compare_open(&c, &w.options, &err);
+        if (!status) status = aerie_compare_ask(c, &err);
+        if (!status) status = aerie_compare_judge(c, judge, "longer", NULL, &err);
+        if (!status) status = aerie_compare_report(c, &text, &err);
+        failed = ae_alloc_has_failed();
+        ae_alloc_fail_at(0);
+        if (status && !err.message[0]) fail_msg("no sentence at allocation %ld", n);
+        if (status && status != AERIE_NO_MEMORY) fail_msg("%ld: %s", n, err.message);
+        aerie_free(text);
+        aerie_judge_close(judge);
+        aerie_compare_close(c);
+    }
+    report = compare(&w, true);
+    assert_int_equal(server_count(w.server), 6);
+    is_number(report, "pairs.0.judge.judge.wins_a", 3);
+    json_decref(report);
+    end(&w);
+}
+
 static void votes_become_ratings_and_pairs(void **state)
 {
     char *folder = scratch_make(), *path = ae_path_join(folder, "a.db"), *json = NULL;
@@ -480,6 +519,7 @@ int main(void)
         cmocka_unit_test(a_refused_prompt_is_one_prompt),
         cmocka_unit_test(mistakes_are_sentences),
         cmocka_unit_test(models_here_answer),
+        cmocka_unit_test(memory_may_fail_anywhere),
         cmocka_unit_test(votes_become_ratings_and_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
