@@ -86,6 +86,10 @@ static void write_verdicts(ae_bytes *out, const json_t *report)
         ae_bytes_printf(out, "<p class=\"verdict%s\">", open ? " open" : "");
         put(out, text_of(pair, "verdict"));
         ae_bytes_add_text(out, "</p>\n");
+        if (number(judge, "flip_rate") > 0.5)
+            ae_bytes_add_text(out,
+                              "<p class=\"verdict warn\">Most verdicts of the judge turn with the "
+                              "order: it looks at places, not at replies.</p>\n");
         if (json_is_true(json_object_get(judge, "length_turns_it")))
             ae_bytes_add_text(out, "<p class=\"verdict warn\">At equal length the judge's "
                                    "preference turns to the other side.</p>\n");

@@ -182,6 +182,10 @@ static void print_judge(const json_t *pair)
     if (!isnan(number(of, "length_controlled_b")))
         printf("; at equal length %.1f %%", 100 * number(of, "length_controlled_b"));
     putchar('\n');
+    if (number(of, "flip_rate") > 0.5)
+        printf(
+            "       beware: most verdicts turn with the order; this judge looks at places, not at "
+            "replies\n");
     if (json_is_true(json_object_get(of, "length_turns_it")))
         printf("       beware: at equal length the judge's preference turns to the other side\n");
 }
