@@ -3,7 +3,7 @@
 
   compare_lm_eval.py prepare WORK --data BENCH      task files and data that need no network
   compare_lm_eval.py harness WORK --model HF_FOLDER [--limit N] [--tasks a,b]
-  compare_lm_eval.py aerie   WORK --model MODEL [--aerie build/aerie] [--options=--exact] [--limit N]
+  compare_lm_eval.py aerie   WORK --model MODEL [--aerie build/aerie] [--options=--fast] [--limit N]
                              [--tasks a,b]
   compare_lm_eval.py compare WORK
   compare_lm_eval.py served  WORK --url http://127.0.0.1:11434/v1 --name MODEL --model HF_FOLDER
@@ -272,7 +272,7 @@ def main():
     parser.add_argument("--limit", type=int, default=0)
     parser.add_argument("--batch", default="16")
     parser.add_argument("--tasks", default="")
-    parser.add_argument("--options", default="", help="more of them for aerie eval: '--exact'")
+    parser.add_argument("--options", default="", help="more of them for aerie eval: '--fast'")
     args = parser.parse_args()
     {"prepare": prepare, "harness": harness, "aerie": aerie, "compare": compare,
      "served": served}[args.step](args)

@@ -15,7 +15,7 @@ typedef struct {
     cli_common common;
     const char *tasks, *protocol, *data, *system, *out, *rescore, *template, *url, *remote_model;
     int64_t shots, limit, parallel, in_flight;
-    bool multiturn, fresh, per_item, list;
+    bool multiturn, fresh, per_item, list, fast;
     cli_progress bar;
     const char *task; /* that the bar shows */
     double started;
@@ -257,7 +257,9 @@ int cli_eval(int argc, char **argv)
         { "--system", 0, CLI_TEXT, &c.system, "TEXT", "chat protocols: the system message" },
         { "--multiturn", 0, CLI_FLAG, &c.multiturn, NULL, "chat protocols: shots as turns" },
         { "--list", 0, CLI_FLAG, &c.list, NULL, "the tasks and protocols there are" },
-        CLI_EXACT(&c.common),
+        { "--fast", 0, CLI_FLAG, &c.fast, NULL,
+          "round activations to 8 bits, as `aerie run` does with quantized weights" },
+        { "--exact", 0, CLI_FLAG, &c.common.exact, NULL, "float32 throughout (the default)" },
         CLI_SCORE_KV(&c.common),
         { 0 },
     };
@@ -277,6 +279,8 @@ int cli_eval(int argc, char **argv)
     if (!c.tasks) return cli_misused("give --tasks A,B; `aerie eval --list` names them");
     if (call.n_words == 0 && !c.rescore)
         return cli_misused("give a MODEL, or --rescore FILE; usage: %s", call.usage);
+    if (c.fast && c.common.exact) return cli_misused("--fast and --exact exclude each other");
+    c.common.exact = !c.fast;
     c.bar.off = c.common.quiet;
     cli_catch_interrupt();
     if (evaluate(&c, call.n_words > 0 ? call.words[0] : NULL, &err)) {
