@@ -52,10 +52,16 @@ static int64_t waiting_for(const aerie_host *h, const host_place *p)
     return n;
 }
 
+/* Is lent no more: it, or what it lies over, is to be closed. */
+static bool is_going(const host_place *p)
+{
+    return p->retires || (p->base && p->base->retires);
+}
+
 /* Seconds until nobody's model is closed; negative: never. */
 static double seconds_left(const host_place *p, double now)
 {
-    if (p->retires || (p->base && p->base->retires)) return 0;
+    if (is_going(p)) return 0;
     if (p->keep_alive < 0) return -1;
     if (p->users > 0) return p->keep_alive;
     double left = p->idle_since + p->keep_alive - now;
@@ -92,7 +98,7 @@ static bool tell_one(aerie_host *h)
             tell(h, at, NULL, AERIE_INTERRUPTED, "cancelled while the model was to be loaded");
             return true;
         }
-        if (w->place->state != AERIE_PLACE_OPEN || w->place->retires) continue;
+        if (w->place->state != AERIE_PLACE_OPEN || is_going(w->place)) continue;
         lend(h, w->place, w->lease);
         w->lease->load_seconds = w->place->load_seconds;
         tell(h, at, w->lease, AERIE_OK, "");
@@ -150,7 +156,7 @@ static bool close_one(aerie_host *h, double *next)
     for (host_place *p = h->places; p; p = p->next) {
         if (p->state != AERIE_PLACE_OPEN || p->users > 0) continue;
         /* One that something is about to be laid over stays. */
-        if (!p->retires && !h->closes && waiting_for(h, p) > 0) continue;
+        if (!is_going(p) && !h->closes && waiting_for(h, p) > 0) continue;
         double left = h->closes ? 0 : seconds_left(p, now);
         if (left == 0) {
             close_place(h, p);
@@ -394,7 +400,7 @@ static bool take(aerie_host *h, host_place **p, const double *keep_alive, host_w
     }
     there->is_beneath = false;
     there->keep_alive = keep_alive ? *keep_alive : h->options.keep_alive;
-    if (there->state == AERIE_PLACE_OPEN && !there->retires) {
+    if (there->state == AERIE_PLACE_OPEN && !is_going(there)) {
         lend(h, there, w->lease);
         return true;
     }

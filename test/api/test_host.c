@@ -353,6 +353,46 @@ static void adapters_share_a_base(void **state)
     scratch_remove(folder);
 }
 
+/* Nobody may keep a base for ever by asking for what lies over it again and again. */
+static void what_lies_over_a_base_makes_room_too(void **state)
+{
+    (void)state;
+    const aerie_host_options o = { .max_models = 1 };
+    aerie_host *h = open_host(&o);
+    char *folder = scratch_make(), *path = make_adapter(folder);
+    const char *specs[] = { path };
+    const aerie_place x = over("x", specs, "base"), b = place("b");
+    waiter first, other, again;
+    take(h, &x, NULL, &first);
+    await(&first);
+    if (!first.lease) fail_msg("%s", first.message);
+    take(h, &b, NULL, &other);
+    /* The base is to go; what lies over it is lent no more. */
+    for (int i = 0; i < 1000; i++) {
+        listing l = list(h);
+        int going = 0;
+        for (int k = 0; k < l.n; k++)
+            going += l.infos[k].state == AERIE_PLACE_OPEN && l.infos[k].seconds_left == 0;
+        if (going == 2) break;
+        ae_monitor_enter(&other.monitor);
+        ae_monitor_wait(&other.monitor, 0.01);
+        ae_monitor_leave(&other.monitor);
+    }
+    take(h, &x, NULL, &again);
+    assert_null(again.lease);
+    assert_int_equal(other.n_told, 0);
+    give_back(&first);
+    await(&other);
+    assert_int_equal(other.status, AERIE_OK);
+    give_back(&other);
+    await(&again);
+    assert_int_equal(again.status, AERIE_OK);
+    give_back(&again);
+    aerie_host_close(h);
+    ae_free(path);
+    scratch_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_load_that_fails_fails_for_all),
         cmocka_unit_test(a_model_stays_as_long_as_it_is_to),
         cmocka_unit_test(adapters_share_a_base),
+        cmocka_unit_test(what_lies_over_a_base_makes_room_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
