@@ -166,13 +166,83 @@ static int64_t narrow(const ae_sampler *s, const ae_sampling *how, const float *
     return keep_nucleus(c, n, how, total);
 }
 
+enum { BLOCK = 256 };
+
+/* exp((logits - top) / temperature) of a block, to 3e-7 of itself, 0 below exp(-87): a draw tells
+ * no more. Plain arithmetic in loops without branches, which a compiler turns into vectors and
+ * every machine rounds alike: exp() of the C library took a fifth of a pass of 16 replies. */
+static void weigh(float *weights, const float *logits, int64_t n, float top, float temperature)
+{
+    float scale = 1 / temperature, powers[BLOCK];
+    int32_t bits[BLOCK];
+    for (int64_t i = 0; i < n; i++) {
+        float x = (logits[i] - top) * scale;
+        weights[i] = x > -87 ? x : -87; /* of what is no number, too */
+    }
+    for (int64_t i = 0; i < n; i++) {
+        float y = weights[i];
+        int32_t k = (int32_t)(y * 1.44269504f - 0.5f);
+        float f = y - (float)k * 0.693359375f; /* ln 2 in two parts: k times the first is exact */
+        f += (float)k * 2.12194440e-4f;
+        float e = 1 / 120.0f + f * (1 / 720.0f);
+        e = 1 / 24.0f + f * e;
+        e = 1 / 6.0f + f * e;
+        e = 0.5f + f * e;
+        e = 1 + f * (1 + f * e);
+        weights[i] = e;
+        bits[i] = y > -87 ? (k + 127) * (1 << 23) : 0; /* 2^k, or 0 */
+    }
+    memcpy(powers, bits, (size_t)n * sizeof *bits);
+    for (int64_t i = 0; i < n; i++) weights[i] *= powers[i];
+}
+
+/* The sums of the weights of every block; returns theirs. */
+static double sum_weights(double *sums, const float *logits, int64_t n, float top,
+                          float temperature)
+{
+    float weights[BLOCK];
+    double total = 0;
+    for (int64_t at = 0; at < n; at += BLOCK) {
+        int64_t len = n - at < BLOCK ? n - at : BLOCK;
+        double lanes[LANES] = { 0 }, sum = 0;
+        weigh(weights, logits + at, len, top, temperature);
+        for (int64_t i = len; i < BLOCK; i++) weights[i] = 0;
+        for (int64_t i = 0; i < BLOCK; i += LANES)
+            for (int j = 0; j < LANES; j++) lanes[j] += (double)weights[i + j];
+        for (int j = 0; j < LANES; j++) sum += lanes[j];
+        sums[at / BLOCK] = sum;
+        total += sum;
+    }
+    return total;
+}
+
+/* Draws from the whole vocabulary: which block first, then which of it. */
+static int32_t draw_any(const ae_sampler *s, const float *logits, float temperature, ae_rng *rng)
+{
+    float weights[BLOCK];
+    int64_t n = s->vocab_size, best = most_likely(logits, n), at = 0;
+    double total = sum_weights(s->sums, logits, n, logits[best], temperature);
+    double left = ae_rng_uniform(rng) * total;
+    while (at + BLOCK < n && left >= s->sums[at / BLOCK]) {
+        left -= s->sums[at / BLOCK];
+        at += BLOCK;
+    }
+    int64_t len = n - at < BLOCK ? n - at : BLOCK;
+    weigh(weights, logits + at, len, logits[best], temperature);
+    for (int64_t i = 0; i < len; i++) {
+        left -= (double)weights[i];
+        if (left < 0) return (int32_t)(at + i);
+    }
+    return (int32_t)best; /* rounding left a crumb */
+}
+
 /* Of the whole vocabulary, of which mostly few are kept: sorting it all takes 30 ms for 128,000. */
 static int64_t narrow_all(const ae_sampler *s, const ae_sampling *how, const float *logits)
 {
     int64_t n = s->vocab_size, kept;
-    double total = 0, largest = logits[most_likely(logits, n)];
+    double total = 0;
     if (filters(how->top_p))
-        for (int64_t i = 0; i < n; i++) total += exp(logits[i] - largest);
+        total = sum_weights(s->sums, logits, n, logits[most_likely(logits, n)], 1);
     for (int32_t k = 256;; k *= 8) {
         int64_t sorted = keep_top_k(s->candidates, logits, n, k < n ? k : 0);
         kept = keep_nucleus(s->candidates, sorted, how, total);
@@ -210,7 +280,7 @@ int32_t ae_sampler_draw(const ae_sampler *s, const ae_sampling *how, const float
     else if (filters(how->top_p) || how->min_p > 0)
         n = narrow_all(s, how, logits);
     else
-        for (int64_t i = 0; i < n; i++) s->candidates[i] = (ae_candidate){ (int32_t)i, logits[i] };
+        return draw_any(s, logits, how->temperature, rng);
     return draw(s->candidates, n, how->temperature, rng);
 }
 
@@ -219,8 +289,9 @@ aerie_status ae_sampler_open(ae_sampler *s, int64_t vocab_size, aerie_error *err
     *s = (ae_sampler){ .vocab_size = vocab_size,
                        .logits = ae_alloc((size_t)vocab_size, sizeof *s->logits),
                        .counts = ae_alloc((size_t)vocab_size, sizeof *s->counts),
+                       .sums = ae_alloc((size_t)(vocab_size / BLOCK + 1), sizeof *s->sums),
                        .candidates = ae_alloc((size_t)vocab_size, sizeof *s->candidates) };
-    if (s->logits && s->counts && s->candidates) return AERIE_OK;
+    if (s->logits && s->counts && s->sums && s->candidates) return AERIE_OK;
     ae_sampler_close(s);
     return aerie_fail(err, AERIE_NO_MEMORY, "no memory to choose among %lld tokens",
                       (long long)vocab_size);
@@ -230,6 +301,7 @@ void ae_sampler_close(ae_sampler *s)
 {
     ae_free(s->logits);
     ae_free(s->counts);
+    ae_free(s->sums);
     ae_free(s->candidates);
     *s = (ae_sampler){ 0 };
 }

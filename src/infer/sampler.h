@@ -32,6 +32,7 @@ typedef struct {
     int64_t vocab_size;
     float *logits;            /* [V] with penalties */
     int32_t *counts;          /* [V] zero between draws */
+    double *sums;             /* of blocks of the vocabulary */
     ae_candidate *candidates; /* [V] */
 } ae_sampler;
 
