@@ -65,7 +65,10 @@ AERIE_API void aerie_adapter_close(aerie_adapter *a);
 /* Bytes that it holds. */
 AERIE_API uint64_t aerie_adapter_bytes(const aerie_adapter *a);
 
-/* What an ask wants. */
+/* What an ask wants. All but replies, and replies with prompt_logprobs, is computed with keys and
+ * values in float32 (unless the model was opened with a type): the numbers are those of
+ * aerie_perplexity() and aerie_score() to the last bit, and a position counts for what it then
+ * takes of cache_tokens. */
 typedef enum {
     AERIE_ASK_REPLIES,
     AERIE_ASK_LOG_PROBS, /* of the prompt's own tokens: AERIE_EVENT_PROMPT, and no reply */
