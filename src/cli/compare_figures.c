@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 720, LEFT = 190, RIGHT = 70, ROW = 30, TOP = 34 };
+enum { WIDTH = 720, LEFT = 190, RIGHT = 70, ROW = 30, HIGH_ROW = 46, LONGEST_LABEL = 26, TOP = 34 };
 
 static const char *const colours[] = { "#2563eb", "#c2410c", "#15803d", "#7e22ce",
                                        "#0e7490", "#a16207", "#be123c", "#475569" };
@@ -53,10 +53,19 @@ static void axis(ae_bytes *out, double low, double high, double top, double bott
     }
 }
 
+/* Whether a label would not fit beside its bar: then they stand above. */
+static bool has_long(const compare_bar *bars, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strlen(bars[i].label) > LONGEST_LABEL) return true;
+    return false;
+}
+
 void compare_figure_intervals(ae_bytes *out, const char *title, const compare_bar *bars, size_t n,
                               double low, double high, double middle)
 {
-    int bottom = TOP + ROW * (int)n;
+    bool above = has_long(bars, n);
+    int row = above ? HIGH_ROW : ROW, bottom = TOP + row * (int)n;
     char text[48];
 
     begin(out, title, bottom + 24);
@@ -64,8 +73,9 @@ void compare_figure_intervals(ae_bytes *out, const char *title, const compare_ba
     if (!isnan(middle))
         line(out, across(middle, low, high), TOP - 6, across(middle, low, high), bottom, "middle");
     for (size_t i = 0; i < n; i++) {
-        double y = TOP + ROW * ((double)i + 0.5);
-        words(out, LEFT - 12, y + 4, "end", bars[i].label);
+        double y = TOP + row * ((double)i + (above ? 0.7 : 0.5));
+        words(out, above ? 0 : LEFT - 12, above ? y - 16 : y + 4, above ? "start" : "end",
+              bars[i].label);
         if (isnan(bars[i].value)) continue;
         ae_bytes_printf(out,
                         "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" "
