@@ -16,6 +16,8 @@ typedef struct {
     double total_seconds, load_seconds, prompt_seconds, reply_seconds;
 } cli_figures;
 
+typedef enum { CLI_THINK_UNSAID, CLI_THINK, CLI_THINK_NOT } cli_think;
+
 typedef struct cli_chat cli_chat;
 
 /* Who answers. */
@@ -53,6 +55,8 @@ struct cli_chat {
     json_t *format;         /* what a reply must be: "json" or a schema; NULL: anything */
     char *template_text;    /* Jinja, or a known format's name; NULL: the model's own */
     const char *keep_alive; /* as Ollama's requests have it; NULL: not said. Borrowed */
+    cli_think think;        /* whether the model should think first; a server's to do */
+    bool hide_thoughts;     /* otherwise they go to stderr as they come */
     bool raw;               /* no template: on from the last message's text as it stands */
 };
 

@@ -240,6 +240,10 @@ static aerie_status reply(cli_chat *c, aerie_text_fn *on_text, void *user, cli_f
 {
     local_chat *l = c->state;
     double began = ae_clock_seconds();
+    if (c->think)
+        return aerie_fail(err, AERIE_UNSUPPORTED,
+                          "only a server tells a model whether to think: start one (aerie serve), "
+                          "or leave it to the model");
     json_t *parameters = merged(c);
     const wants w = wants_of(parameters);
     aerie_reply_stats stats = { 0 };

@@ -2,8 +2,10 @@
 #include "cli/chat.h"
 #include "cli/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     aerie_client *server;
@@ -33,7 +35,27 @@ typedef struct {
     void *user;
     cli_figures *figures;
     bool done, stopped;
+    bool shows_thoughts, thinks; /* thinks: a thought's text was the last to come */
 } coming;
+
+/* Thoughts are no part of the reply: they go to stderr, grey on a terminal. */
+static void show_thought(coming *c, const json_t *text)
+{
+    const bool colours = isatty(STDERR_FILENO);
+
+    if (!c->shows_thoughts || !json_string_length(text)) return;
+    if (!c->thinks) fputs(colours ? "\x1b[90mThinking...\n" : "Thinking...\n", stderr);
+    c->thinks = true;
+    fwrite(json_string_value(text), 1, json_string_length(text), stderr);
+}
+
+static void end_thought(coming *c)
+{
+    if (c->thinks)
+        fputs(isatty(STDERR_FILENO) ? "\n...done thinking.\x1b[0m\n\n" : "\n...done thinking.\n\n",
+              stderr);
+    c->thinks = false;
+}
 
 static double seconds_at(const json_t *o, const char *key)
 {
@@ -61,9 +83,12 @@ static bool on_line(void *user, const char *line, size_t len)
     const json_t *text = message ? json_object_get(message, "content") : NULL;
     if (!message) text = json_object_get(o, "response");
     cli_server_says(NULL);
+    show_thought(c, json_object_get(message ? message : o, "thinking"));
+    if (json_string_length(text)) end_thought(c);
     if (json_string_length(text))
         c->stopped = !c->on_text(c->user, json_string_value(text), json_string_length(text));
     c->done = json_is_true(json_object_get(o, "done"));
+    if (c->done) end_thought(c);
     if (c->done) read_figures(c->figures, o);
     json_decref(o);
     return !c->stopped;
@@ -98,6 +123,7 @@ static json_t *request_of(const cli_chat *c)
         json_object_set(o, "prompt", json_object_get(last, "content"));
     } else
         json_object_set_new(o, "messages", messages_of(c));
+    if (c->think) json_object_set_new(o, "think", json_boolean(c->think == CLI_THINK));
     if (c->format) json_object_set(o, "format", c->format);
     if (c->template_text) json_object_set_new(o, "template", json_string(c->template_text));
     if (c->keep_alive) json_object_set_new(o, "keep_alive", json_string(c->keep_alive));
@@ -110,7 +136,10 @@ static aerie_status reply(cli_chat *c, aerie_text_fn *on_text, void *user, cli_f
     server_chat *s = c->state;
     aerie_error why = { 0 };
     *figures = (cli_figures){ .load_seconds = s->load_seconds };
-    coming to = { .on_text = on_text, .user = user, .figures = figures };
+    coming to = { .on_text = on_text,
+                  .user = user,
+                  .figures = figures,
+                  .shows_thoughts = !c->hide_thoughts && !c->how->common.quiet };
     json_t *request = request_of(c);
     char *text = json_dumps(request, JSON_COMPACT);
     json_decref(request);
@@ -119,6 +148,7 @@ static aerie_status reply(cli_chat *c, aerie_text_fn *on_text, void *user, cli_f
     aerie_status status = aerie_client_stream(s->server, c->raw ? "/api/generate" : "/api/chat",
                                               text, on_line, &to, &why);
     cli_server_says(NULL);
+    end_thought(&to);
     free(text);
     s->load_seconds = 0;
     if (status == AERIE_INTERRUPTED) {

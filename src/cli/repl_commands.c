@@ -56,7 +56,8 @@ static void show_set_help(void)
          "  /set format json           Replies that are JSON; or of the JSON schema in a FILE\n"
          "  /set noformat              Replies of any form\n"
          "  /set verbose, quiet        Figures after every reply, or not\n"
-         "  /set think, nothink        Not in this version\n");
+         "  /set think, nothink        Have the model think before it replies, or not (by a "
+         "server)\n");
 }
 
 static void show_parameter_help(void)
@@ -170,6 +171,16 @@ static char *after_word(char *text)
     return rest + strspn(rest, " ");
 }
 
+static void set_thinking(cli_chat *chat, bool on)
+{
+    if (cli_chat_is_here(chat)) {
+        puts("Only a server tells a model whether to think: start one (aerie serve).");
+        return;
+    }
+    chat->think = on ? CLI_THINK : CLI_THINK_NOT;
+    printf("Set '%s' mode.\n", on ? "think" : "nothink");
+}
+
 static void set_word(cli_repl_state *r, const char *word, const char *rest)
 {
     cli_chat *chat = r->chat;
@@ -189,8 +200,7 @@ static void set_word(cli_repl_state *r, const char *word, const char *rest)
         chat->format = NULL;
         puts("Replies may have any form.");
     } else if (!strcmp(word, "think") || !strcmp(word, "nothink"))
-        puts("This version does not tell thinking from replies: they come as the model writes "
-             "them.");
+        set_thinking(chat, *word == 't');
     else
         printf("Unknown command '/set %s'. Type /? for help.\n", word);
 }

@@ -13,6 +13,7 @@ typedef struct {
     double temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty,
         frequency_penalty;
     int64_t top_k, seed, max_tokens, context, repeat_last_n;
+    bool think, no_think;
     cli_talk talk;
 } run_call;
 
@@ -221,6 +222,10 @@ int cli_run(int argc, char **argv)
           "long lines of a conversation are broken by the terminal" },
         { "--keepalive", 0, CLI_TEXT, &c.chat.keep_alive, "TIME",
           "how long a server keeps the model loaded: 10m; 0: not; -1s: for ever" },
+        { "--think", 0, CLI_FLAG, &c.think, NULL,
+          "have the model think before it replies; thoughts go to stderr (by a server)" },
+        { "--nothink", 0, CLI_FLAG, &c.no_think, NULL, "... not to" },
+        { "--hidethinking", 0, CLI_FLAG, &c.chat.hide_thoughts, NULL, "do not show thoughts" },
         { "--local", 0, CLI_FLAG, &c.how.here, NULL, "do not ask a server that runs" },
         { "--verbose", 'v', CLI_FLAG, &c.talk.verbose, NULL, "say how long it took" },
         { 0 },
@@ -243,6 +248,8 @@ int cli_run(int argc, char **argv)
     if (!cli_read(&call, &c.how.common, argc, argv, &code)) return code;
     if (!read_speculate(&c.how.speculate, c.speculate_word))
         return cli_misused("--speculate: '%s' is none of auto, lookup, off", c.speculate_word);
+    if (c.think && c.no_think) return cli_misused("--think and --nothink: give one of them");
+    c.chat.think = c.think ? CLI_THINK : c.no_think ? CLI_THINK_NOT : CLI_THINK_UNSAID;
     return run(&c, call.words[0], call.n_words > 1 ? call.words[1] : NULL, &err) ? cli_fail(&err)
                                                                                  : CLI_DONE;
 }
