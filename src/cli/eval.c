@@ -53,7 +53,7 @@ static bool on_stop(void *user)
 
 /* ---- the table ---- */
 
-static void print_metric(const char *task, const char *name, const json_t *metric, bool is_main)
+static void print_metric(const char *task, const char *name, const json_t *metric, bool starred)
 {
     const json_t *value = json_object_get(metric, "value"),
                  *error = json_object_get(metric, "stderr");
@@ -67,7 +67,15 @@ static void print_metric(const char *task, const char *name, const json_t *metri
         printf("  +- %.4f", json_number_value(error));
     else
         printf("%11s", "");
-    puts(is_main ? "  *" : "");
+    puts(starred ? "  *" : "");
+}
+
+/* "exact_match" is "exact_match,strict-match" too. */
+static bool is_main(const char *main_name, const char *name)
+{
+    size_t n = main_name ? strlen(main_name) : 0;
+
+    return n > 0 && !strncmp(main_name, name, n) && (name[n] == '\0' || name[n] == ',');
 }
 
 static void print_metrics(const char *task, const json_t *result)
@@ -79,7 +87,7 @@ static void print_metrics(const char *task, const json_t *result)
 
     json_object_foreach(metrics, name, metric)
     {
-        print_metric(shown, name, metric, main_name && !strcmp(main_name, name));
+        print_metric(shown, name, metric, is_main(main_name, name));
         shown = "";
     }
 }
