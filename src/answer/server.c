@@ -256,6 +256,8 @@ static aerie_status run(asking *a, aerie_error *err)
     while (!status && ae_http_wait(a->http, -1, &done)) {
         status = take(a, &done, err);
         ae_http_response_free(&done.response);
+        /* A quick server leaves no time to be asked while waiting. */
+        if (!status && !a->work->go_on(a->work->user)) status = ae_answer_stopped(err);
         if (!status) status = fill(a, err);
     }
     return status;

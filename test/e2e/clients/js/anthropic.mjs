@@ -1,6 +1,6 @@
 // anthropic.mjs -- npm's @anthropic-ai/sdk.
 import Anthropic from '@anthropic-ai/sdk';
-import { babbler, cancels, client, endless, fails, fox, hello, key, keyedUrl, ok, rome, same, says, speaker, url } from './suite.mjs';
+import { another, babbler, cancels, client, endless, fails, fox, hello, key, keyedUrl, ok, rome, same, says, speaker, url } from './suite.mjs';
 
 const feature = client('@anthropic-ai/sdk');
 const anthropic = new Anthropic({ baseURL: url, apiKey: 'none', maxRetries: 0 });
@@ -75,8 +75,9 @@ await feature('errors and keys', async () => {
 await feature('abort', async () => {
     await cancels(async () => {
         const tool = { name: 'list', input_schema: { type: 'object', properties: { numbers: endless }, required: ['numbers'] } };
+        const begun = await another();
         const stream = anthropic.messages.stream({ model, messages: fox, max_tokens: 3000, tools: [tool], tool_choice: { type: 'any' } });
-        setTimeout(() => stream.abort(), 100);
+        begun().then(() => stream.abort());
         try {
             await stream.finalMessage();
             ok(false, 'it ends');

@@ -2,7 +2,7 @@
 import OpenAI from 'openai';
 import { zodFunction, zodResponseFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
-import { babbler, cancels, client, endless, fails, fox, hello, key, keyedUrl, ok, rome, same, says, speaker, url } from './suite.mjs';
+import { another, babbler, cancels, client, endless, fails, fox, hello, key, keyedUrl, ok, rome, same, says, speaker, url } from './suite.mjs';
 
 const feature = client('openai (npm)', 'openai');
 const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
@@ -243,9 +243,10 @@ await feature('abort', async () => {
     }, 'a stream that is left');
     await cancels(async () => {
         const controller = new AbortController();
-        setTimeout(() => controller.abort(), 100);
+        const begun = await another();
+        begun().then(() => controller.abort());
         try {
-            await openai.chat.completions.create({ model, messages: fox, ...long }, { signal: controller.signal });
+            await openai.chat.completions.create({ model, messages: fox, n: 16, ...long }, { signal: controller.signal });
             ok(false, 'it ends');
         } catch (error) {
             ok(error instanceof OpenAI.APIUserAbortError, 'APIUserAbortError');

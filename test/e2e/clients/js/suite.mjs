@@ -71,6 +71,14 @@ export async function cancels(leave, what) {
     await comes(async () => (await metric('aerie_requests_cancelled_total')) > before && (await metric('aerie_requests_running')) === 0, what);
 }
 
+// What it gives resolves when the server has begun one more request: a reply may be over in a tenth of a second.
+export async function another() {
+    const before = await metric('aerie_requests_total');
+    return async () => {
+        for (const end = Date.now() + 10000; Date.now() < end; ) if ((await metric('aerie_requests_total')) > before) return;
+    };
+}
+
 export const version = (name) =>
     JSON.parse(readFileSync(new URL(`${name}/package.json`, new URL('file://' + process.env.CLIENTS_MODULES + '/')))).version;
 
