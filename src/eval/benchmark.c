@@ -65,7 +65,7 @@ static void add_text(ae_sha256 *hash, ae_span text)
 /* All that an answer depends on. */
 static void make_key(ae_bench *b, int64_t item, int64_t i)
 {
-    const ae_request *r = ae_bench_request(b, item, i);
+    const ae_task_request *r = ae_bench_request(b, item, i);
     const ae_generation *how = ae_task_generation(b->task);
     int64_t settings[] = { r->kind, b->protocol->bos, ae_task_split(b->task), b->who->max_length };
     ae_sha256 hash;

@@ -92,7 +92,7 @@ static aerie_status ask_texts(ae_bench *b, const int64_t *list, int64_t n, aerie
 
     if (!all) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for requests");
     for (int64_t i = 0; i < n; i++) {
-        const ae_request *r = ae_bench_request(b, item_of(b, list[i]), list[i]);
+        const ae_task_request *r = ae_bench_request(b, item_of(b, list[i]), list[i]);
         all[i] = (ae_scored_text){ r->context, r->continuation };
     }
     if (!b->who->texts)

@@ -50,7 +50,7 @@ typedef struct {
     aerie_error *err;
 } ae_bench;
 
-static inline const ae_request *ae_bench_request(const ae_bench *b, int64_t item, int64_t i)
+static inline const ae_task_request *ae_bench_request(const ae_bench *b, int64_t item, int64_t i)
 {
     return &ae_task_set_at(b->set, (size_t)item)->requests[i - b->first[item]];
 }

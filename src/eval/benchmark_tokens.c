@@ -78,7 +78,7 @@ static aerie_status add_part(cutting *c, int64_t request, const int32_t *ids, si
 }
 
 /* One token spans all of the continuation and some of the context: it is what is scored. */
-static aerie_status cut_merged(ae_pair *pair, const ae_bench *b, const ae_request *r,
+static aerie_status cut_merged(ae_pair *pair, const ae_bench *b, const ae_task_request *r,
                                aerie_error *err)
 {
     ae_bytes both = { 0 };
@@ -94,7 +94,7 @@ static aerie_status cut_merged(ae_pair *pair, const ae_bench *b, const ae_reques
     return status;
 }
 
-static aerie_status cut_pair(cutting *c, int64_t i, const ae_request *r, aerie_error *err)
+static aerie_status cut_pair(cutting *c, int64_t i, const ae_task_request *r, aerie_error *err)
 {
     ae_bench *b = c->bench;
     ae_pair pair = { 0 };
@@ -128,7 +128,7 @@ static aerie_status cut_window(cutting *c, int64_t i, const ae_ids *text, const 
     return status;
 }
 
-static aerie_status cut_rolling(cutting *c, int64_t i, const ae_request *r, aerie_error *err)
+static aerie_status cut_rolling(cutting *c, int64_t i, const ae_task_request *r, aerie_error *err)
 {
     ae_arena arena = { 0 };
     ae_ids ids = { 0 };
@@ -155,7 +155,7 @@ static aerie_status encode_rows(ae_ids *rows, size_t *choice_end, ae_bench *b, c
     aerie_status status = AERIE_OK;
 
     for (size_t i = 0; i < item->n_requests && !status; i++) {
-        const ae_request *r = &item->requests[i];
+        const ae_task_request *r = &item->requests[i];
         ae_bytes both = { 0 };
         ae_ids context = { 0 };
         ae_bytes_add(&both, r->context.data, r->context.len);
@@ -211,7 +211,7 @@ static aerie_status cut_item(cutting *c, int64_t item, aerie_error *err)
         ae_bench_request(b, item, b->first[item])->kind == AE_REQUEST_LIKELIHOOD)
         return cut_together(c, item, err);
     for (int64_t i = b->first[item]; i < b->first[item + 1] && !status; i++) {
-        const ae_request *r = ae_bench_request(b, item, i);
+        const ae_task_request *r = ae_bench_request(b, item, i);
         if (b->answers[i].known) continue;
         if (r->kind == AE_REQUEST_LIKELIHOOD) status = cut_pair(c, i, r, err);
         if (r->kind == AE_REQUEST_ROLLING) status = cut_rolling(c, i, r, err);

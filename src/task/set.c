@@ -147,7 +147,7 @@ static const char *delimiter_of(const builder *b)
     return b->task->protocol->chat ? "" : b->task->ask.target_delimiter;
 }
 
-static aerie_status take_requests(builder *b, ae_item *item, ae_request **out, size_t n)
+static aerie_status take_requests(builder *b, ae_item *item, ae_task_request **out, size_t n)
 {
     *out = ae_arena_take(&b->set->arena, n, sizeof **out);
     item->requests = *out;
@@ -156,7 +156,7 @@ static aerie_status take_requests(builder *b, ae_item *item, ae_request **out, s
 }
 
 /* The choices again after words that say nothing of the question. */
-static aerie_status ask_unconditionally(builder *b, ae_item *item, ae_request *r)
+static aerie_status ask_unconditionally(builder *b, ae_item *item, ae_task_request *r)
 {
     ae_span nothing;
     aerie_status status =
@@ -171,15 +171,16 @@ static aerie_status ask_unconditionally(builder *b, ae_item *item, ae_request *r
 }
 
 /* Each choice is the question, and what follows is the same (winogrande). */
-static aerie_status ask_several(builder *b, ae_item *item, const task_question *q, ae_request *r)
+static aerie_status ask_several(builder *b, ae_item *item, const task_question *q,
+                                ae_task_request *r)
 {
     ae_span same;
     aerie_status status = continuation(b, &same, delimiter_of(b), q->answer);
 
     for (size_t i = 0; i < q->n_choices && !status; i++) {
-        r[i] = (ae_request){ .kind = AE_REQUEST_LIKELIHOOD,
-                             .continuation = same,
-                             .choice = (int32_t)i };
+        r[i] = (ae_task_request){ .kind = AE_REQUEST_LIKELIHOOD,
+                                  .continuation = same,
+                                  .choice = (int32_t)i };
         status = write_context(b, &r[i].context, &item->shots_len, item, q->choices[i]);
     }
     return status;
@@ -188,15 +189,16 @@ static aerie_status ask_several(builder *b, ae_item *item, const task_question *
 static aerie_status ask_choices(builder *b, ae_item *item, const task_question *q)
 {
     bool twice = ae_field_given(&b->task->unconditional);
-    ae_request *r;
+    ae_task_request *r;
     ae_span context = { 0 };
     aerie_status status = take_requests(b, item, &r, q->n_choices * (twice ? 2 : 1));
 
     if (!status && q->several) return ask_several(b, item, q, r);
     if (!status) status = write_context(b, &context, &item->shots_len, item, q->text);
     for (size_t i = 0; i < q->n_choices && !status; i++) {
-        r[i] =
-            (ae_request){ .kind = AE_REQUEST_LIKELIHOOD, .context = context, .choice = (int32_t)i };
+        r[i] = (ae_task_request){ .kind = AE_REQUEST_LIKELIHOOD,
+                                  .context = context,
+                                  .choice = (int32_t)i };
         status = continuation(b, &r[i].continuation, delimiter_of(b), q->choices[i]);
     }
     if (!status && twice) status = ask_unconditionally(b, item, r);
@@ -219,7 +221,7 @@ static int64_t count_words(ae_span text)
 
 static aerie_status ask_one(builder *b, ae_item *item, const task_question *q)
 {
-    ae_request *r;
+    ae_task_request *r;
     ae_span counted = q->answer;
     aerie_status status = take_requests(b, item, &r, 1);
 
@@ -328,7 +330,7 @@ static aerie_status keep_target(builder *b, ae_item *item, const task_question *
 
 static void hash_prompt(ae_item *item)
 {
-    const ae_request *r = &item->requests[0];
+    const ae_task_request *r = &item->requests[0];
     ae_span prompt = r->kind == AE_REQUEST_ROLLING ? r->continuation : r->context;
     ae_sha256 s;
 
@@ -425,7 +427,7 @@ const ae_item *ae_task_set_at(const ae_task_set *s, size_t i)
 
 /* ---- hashes ---- */
 
-static void write_request(ae_bytes *out, const ae_request *r)
+static void write_request(ae_bytes *out, const ae_task_request *r)
 {
     if (r->kind == AE_REQUEST_GENERATE) {
         python_json_text(out, r->context);

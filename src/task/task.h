@@ -165,12 +165,12 @@ typedef struct {
     int32_t choice;     /* which of the item's choices; 0 where there are none */
     bool unconditional; /* the choice after a context that says nothing of the question: what
                            acc_uncond and acc_mutual_info divide by */
-} ae_request;
+} ae_task_request;
 
 typedef struct {
     size_t doc_id; /* row of the split, from 0, whatever the order asked in */
     json_t *doc;   /* the row, after the task's preprocessing; borrowed */
-    const ae_request *requests;
+    const ae_task_request *requests;
     size_t n_requests;
     size_t shots_len;     /* bytes at the beginning of every context that are description and
                              shots, no part of the question; 0 in a conversation */

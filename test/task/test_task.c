@@ -380,7 +380,7 @@ static void test_agieval(void **state)
 static void check_pick(const char *rule, const ae_answer *answers, int32_t want)
 {
     static const int64_t chars[] = { 4, 2, 0 }, bytes[] = { 4, 6, 0 };
-    ae_request requests[6] = { { .kind = AE_REQUEST_LIKELIHOOD } };
+    ae_task_request requests[6] = { { .kind = AE_REQUEST_LIKELIHOOD } };
     ae_item item = { .requests = requests,
                      .n_requests = 6,
                      .n_choices = 3,

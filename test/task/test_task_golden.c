@@ -104,7 +104,7 @@ static void check_tokens(const ae_pair *p, json_t *want)
                          json_integer_value(json_array_get(tokens, i)));
 }
 
-static ae_answer check_request(played *g, const ae_request *r, json_t *want)
+static ae_answer check_request(played *g, const ae_task_request *r, json_t *want)
 {
     int64_t max_length = json_integer_value(get(g->run, "max_length"));
     aerie_error err = { 0 };

@@ -292,7 +292,7 @@ typedef struct {
     const char *separator;
 } dumped;
 
-static void dump(dumped *d, const ae_request *r, const char *second)
+static void dump(dumped *d, const ae_task_request *r, const char *second)
 {
     ae_bytes_add_text(&d->text, d->separator);
     ae_bytes_add_char(&d->text, '[');

@@ -40,7 +40,7 @@ static json_t *requests_of(const char *path)
     return rows;
 }
 
-static void check_request(const ae_item *item, const ae_request *r, json_t *row, size_t nth)
+static void check_request(const ae_item *item, const ae_task_request *r, json_t *row, size_t nth)
 {
     json_t *want = get(row, "request");
 
