@@ -17,7 +17,11 @@ struct ae_http {
     bool (*stop)(void *user);
     void *stop_user;
     transfer *under_way, *done; /* done: the oldest first */
+    bool reached;               /* some server, once */
 };
+
+/* Where nothing was ever reached, waiting helps less often than another address. */
+enum { MOST_RETRIES_UNREACHED = 2 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode global;
@@ -135,8 +139,13 @@ static void begin_due(ae_http *http)
 
 static void end_try(ae_http *http, transfer *t, CURLcode code)
 {
+    bool unreached = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
+
     curl_multi_remove_handle(http->multi, t->easy);
     t->running = false;
+    http->reached |= !unreached;
+    if (!http->reached && t->n_retries >= MOST_RETRIES_UNREACHED)
+        t->request.max_retries = t->n_retries;
     if (!ae_transfer_goes_on(t, code)) finish(http, t);
 }
 

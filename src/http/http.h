@@ -61,8 +61,9 @@ typedef struct {
 
     /* Tries after the first, when the answer is 408, 429, 500, 502, 503 or 504 or the connection
      * fails, and no byte has gone to the sink yet. The wait doubles from retry_seconds (0: half a
-     * second) to 30 seconds; a Retry-After is waited for instead, if it is at most
-     * retry_after_seconds (0: 120), else its answer is the answer. */
+     * second) to 30 seconds (a handle that has reached no server yet tries thrice); a Retry-After
+     * is waited for instead, if it is at most retry_after_seconds (0: 120), else its answer is the
+     * answer. */
     int max_retries;
     double retry_seconds, retry_after_seconds;
 } ae_http_request;
