@@ -109,8 +109,7 @@ aerie_status aerie_generate(aerie_model *model, const aerie_prompt *prompts, siz
                             const aerie_generate_options *options, aerie_reply **replies,
                             aerie_error *err)
 {
-    static const aerie_generate_options defaults = { .sampling = { -1, -1, -1, -1, -1, 0, 0, -2,
-                                                                   0 } };
+    const aerie_generate_options defaults = { .sampling = aerie_sampling_default() };
     const aerie_generate_options *o = options ? options : &defaults;
     int64_t n_replies = o->n_replies > 0 ? o->n_replies : 1;
     size_t total = 0;
