@@ -136,7 +136,12 @@ def write_task(folder, name, head, drop=(), **files):
 
 
 def chosen(args):
-    return args.tasks.split(",") if args.tasks else list(TASKS)
+    """What one run measures together: a benchmark, whose samples stand when the next one begins."""
+    groups = {}
+    for task in args.tasks.split(",") if args.tasks else TASKS:
+        groups.setdefault(task.split("_mc")[0] if "_mc" in task else
+                          "mmlu" if task.startswith("mmlu_") else task, []).append(task)
+    return groups.items()
 
 
 def timed(command, env):
@@ -149,48 +154,46 @@ def timed(command, env):
                          - before.children_system, 1)}
 
 
-def keep_seconds(path, seconds):
-    kept = {}
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            kept = json.load(file)
-    kept.update({str(shots): value for shots, value in seconds.items()})
+def read_seconds(path):
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def keep_seconds(path, group, seconds):
+    kept = {**read_seconds(path), group: seconds}
     with open(path, "w", encoding="utf-8") as file:
         json.dump(kept, file)
-    print("seconds by shots:", seconds)
+    print(f"{group}: {seconds['clock']} s by the clock, {seconds['cpu']} s of processors",
+          flush=True)
 
 
 def harness(args):
     out = f"{args.work}/harness"
     os.makedirs(out, exist_ok=True)
-    seconds = {}
-    for shots in sorted(set(TASKS[t] for t in chosen(args))):
-        names = [t for t in chosen(args) if TASKS[t] == shots]
+    for group, names in chosen(args):
         command = [sys.executable, "-c", HARNESS, "--model", "hf", "--model_args",
                    f"pretrained={args.model},dtype=float32", "--device", "cpu", "--tasks",
                    ",".join("local_" + t for t in names), "--include_path", f"{args.work}/tasks",
-                   "--num_fewshot", str(shots), "--batch_size", str(args.batch), "--log_samples",
+                   "--num_fewshot", str(TASKS[names[0]]), "--batch_size", str(args.batch), "--log_samples",
                    "--output_path", out]
         if args.limit:
             command += ["--limit", str(args.limit)]
-        seconds[shots] = timed(command, {**os.environ, "HF_HUB_OFFLINE": "1",
-                                         "HF_DATASETS_OFFLINE": "1",
-                                         "TOKENIZERS_PARALLELISM": "false"})
-    keep_seconds(f"{args.work}/harness_seconds.json", seconds)
+        seconds = timed(command, {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1",
+                                  "TOKENIZERS_PARALLELISM": "false"})
+        keep_seconds(f"{args.work}/harness_seconds.json", group, seconds)
 
 
 def aerie(args):
     os.makedirs(f"{args.work}/aerie", exist_ok=True)
-    seconds = {}
-    for shots in sorted(set(TASKS[t] for t in chosen(args))):
-        names = [t for t in chosen(args) if TASKS[t] == shots]
+    for group, names in chosen(args):
         command = [args.aerie, "eval", args.model, "--tasks", ",".join(names), "--protocol",
                    "lm-eval", "--data", f"{args.work}/data", "--num-fewshot", str(shots),
                    "--out", f"{args.work}/aerie", "--fresh", "--json", "--quiet"] + shlex.split(args.options)
         if args.limit:
             command += ["--limit", str(args.limit)]
-        seconds[shots] = timed(command, None)
-    keep_seconds(f"{args.work}/aerie_seconds.json", seconds)
+        keep_seconds(f"{args.work}/aerie_seconds.json", group, timed(command, None))
 
 
 def served(args):
@@ -253,13 +256,12 @@ def compare(args):
         total += len(ids)
         same += picks
     print(f"same answer on {same} of {total} items ({same / max(1, total):.2%})")
-    for who in ("harness", "aerie"):
-        path = f"{args.work}/{who}_seconds.json"
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                for shots, took in json.load(file).items():
-                    print(f"{who}, {shots} shots: {took['clock']} s by the clock, "
-                          f"{took['cpu']} s of processors")
+    theirs, ours = (read_seconds(f"{args.work}/{who}_seconds.json") for who in ("harness", "aerie"))
+    for group in [g for g in theirs if g in ours]:
+        print(f"{group:20} " + "; ".join(
+            f"{unit}: harness {theirs[group][key]} s, aerie {ours[group][key]} s, "
+            f"{theirs[group][key] / ours[group][key]:.1f} times faster"
+            for unit, key in (("clock", "clock"), ("processors", "cpu"))))
 
 
 def main():
