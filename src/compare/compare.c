@@ -145,7 +145,6 @@ aerie_status aerie_compare_open(aerie_compare **out, const aerie_compare_options
     *out = NULL;
     if (!c) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a comparison");
     c->with = *options;
-    c->replies_fd = -1;
     fill_in(&c->with);
     status = open_all(c, err);
     if (status)

@@ -5,6 +5,7 @@
 #include "aerie/compare.h"
 #include "base/base.h"
 #include "compare/check.h"
+#include "journal/journal.h"
 #include "stats/stats.h"
 
 #include <jansson.h>
@@ -79,8 +80,7 @@ struct aerie_compare {
     ae_compare_items data;
     ae_compare_model models[AE_COMPARE_MODELS];
     size_t n_models, n_rows; /* rows: items times repeats */
-    int replies_fd;
-    char *replies_path;
+    ae_journal replies;
     /* Judged. */
     ae_compare_outcome *outcomes;
     size_t n_outcomes, cap_outcomes;
@@ -101,7 +101,7 @@ aerie_status ae_compare_replies_open(aerie_compare *c, aerie_error *err);
 /* Keeps a reply, whose texts become the comparison's. */
 aerie_status ae_compare_replies_add(aerie_compare *c, ae_compare_model *m, size_t row,
                                     const ae_compare_reply *reply, aerie_error *err);
-/* Keeps what answering took. */
+/* Keeps what answering took; all that is kept is then on the disk. */
 aerie_status ae_compare_replies_note(aerie_compare *c, ae_compare_model *m, aerie_error *err);
 void ae_compare_replies_close(aerie_compare *c);
 

@@ -3,15 +3,11 @@
  * that other models and prompts may share the file. */
 #include "compare/compare.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- a model's key ---- */
 
@@ -81,28 +77,6 @@ aerie_status ae_compare_key(ae_compare_model *m, aerie_error *err)
 
 /* ---- lines ---- */
 
-static aerie_status write_line(aerie_compare *c, json_t *line, aerie_error *err)
-{
-    char *text = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    ae_bytes bytes = { 0 };
-    aerie_status status;
-
-    json_decref(line);
-    if (text) ae_bytes_add_text(&bytes, text);
-    ae_bytes_add_char(&bytes, '\n');
-    status = text ? ae_bytes_status(&bytes, err)
-                  : aerie_fail(err, AERIE_NO_MEMORY, "no memory to keep a reply");
-    free(text);
-    if (!status) {
-        ssize_t n = write(c->replies_fd, bytes.data, bytes.len);
-        if (n != (ssize_t)bytes.len)
-            status = aerie_fail(err, AERIE_IO, "%s: %s", c->replies_path,
-                                n < 0 ? strerror(errno) : "the disk is full");
-    }
-    ae_bytes_free(&bytes);
-    return status;
-}
-
 aerie_status ae_compare_replies_add(aerie_compare *c, ae_compare_model *m, size_t row,
                                     const ae_compare_reply *reply, aerie_error *err)
 {
@@ -117,16 +91,17 @@ aerie_status ae_compare_replies_add(aerie_compare *c, ae_compare_model *m, size_
 
     m->replies[row] = *reply;
     if (!line) return aerie_fail(err, AERIE_BAD_TEXT, "a reply of %s is no UTF-8", m->label);
-    return write_line(c, line, err);
+    return ae_journal_add(&c->replies, line, AE_JOURNAL_UTF8, err);
 }
 
 aerie_status ae_compare_replies_note(aerie_compare *c, ae_compare_model *m, aerie_error *err)
 {
-    return write_line(c,
-                      json_pack("{s:s, s:s, s:I, s:f}", "of", m->key, "model", m->label,
-                                "memory_bytes", (json_int_t)m->memory_bytes, "busy_seconds",
-                                m->busy_seconds),
-                      err);
+    json_t *line =
+        json_pack("{s:s, s:s, s:I, s:f}", "of", m->key, "model", m->label, "memory_bytes",
+                  (json_int_t)m->memory_bytes, "busy_seconds", m->busy_seconds);
+    aerie_status status = ae_journal_add(&c->replies, line, AE_JOURNAL_UTF8, err);
+
+    return status ? status : ae_journal_sync(&c->replies, err);
 }
 
 /* ---- what is there ---- */
@@ -179,8 +154,9 @@ static aerie_status take_reply(aerie_compare *c, ae_compare_model *m, const json
     return AERIE_OK;
 }
 
-static aerie_status take_line(aerie_compare *c, const json_t *line, aerie_error *err)
+static aerie_status take_line(void *user, const json_t *line, aerie_error *err)
 {
+    aerie_compare *c = user;
     const char *of = text_at(line, "of");
     aerie_status status = AERIE_OK;
 
@@ -195,62 +171,22 @@ static aerie_status take_line(aerie_compare *c, const json_t *line, aerie_error 
     return status;
 }
 
-/* *whole: bytes up to the end of the last whole line. */
-static aerie_status take_all(aerie_compare *c, const ae_bytes *text, size_t *whole,
-                             aerie_error *err)
-{
-    aerie_status status = AERIE_OK;
-    size_t at = 0, n = 0;
-
-    while (!status && at < text->len) {
-        const char *begin = text->data + at, *end = memchr(begin, '\n', text->len - at);
-        if (!end) break; /* the run was killed in the middle of it */
-        json_t *line = json_loadb(begin, (size_t)(end - begin), 0, NULL);
-        n++;
-        if (!json_is_object(line))
-            status = aerie_fail(err, AERIE_BAD_FILE,
-                                "%s:%zu: no reply of `aerie compare`; move the file away to begin "
-                                "anew",
-                                c->replies_path, n);
-        else
-            status = take_line(c, line, err);
-        json_decref(line);
-        at = *whole = (size_t)(end - text->data) + 1;
-    }
-    return status;
-}
-
 aerie_status ae_compare_replies_open(aerie_compare *c, aerie_error *err)
 {
-    ae_bytes text = { 0 };
-    size_t whole = 0;
     aerie_status status = ae_file_make_folder(c->with.folder, err);
+    char *path;
 
     if (status) return status;
-    c->replies_path = ae_path_join(c->with.folder, "replies.jsonl");
-    if (!c->replies_path) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a path");
-    c->replies_fd = open(c->replies_path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (c->replies_fd < 0)
-        return aerie_fail(err, AERIE_IO, "%s: %s", c->replies_path, strerror(errno));
-    if (flock(c->replies_fd, LOCK_EX | LOCK_NB) != 0)
-        return aerie_fail(err, AERIE_IO,
-                          "%s: another process is writing to it; wait for it, or name another "
-                          "folder",
-                          c->replies_path);
-    status = ae_file_read(&text, c->replies_path, 0, err);
-    if (!status) status = take_all(c, &text, &whole, err);
-    if (!status && whole < text.len && ftruncate(c->replies_fd, (off_t)whole) != 0)
-        status = aerie_fail(err, AERIE_IO, "%s: %s", c->replies_path, strerror(errno));
-    ae_bytes_free(&text);
+    path = ae_path_join(c->with.folder, "replies.jsonl");
+    if (!path) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a path");
+    status = ae_journal_open(&c->replies, path, "reply of `aerie compare`", take_line, c, err);
+    ae_free(path);
     return status;
 }
 
 void ae_compare_replies_close(aerie_compare *c)
 {
-    if (c->replies_fd >= 0) close(c->replies_fd);
-    c->replies_fd = -1;
-    ae_free(c->replies_path);
-    c->replies_path = NULL;
+    ae_journal_close(&c->replies);
     for (size_t i = 0; i < c->n_models; i++) {
         ae_compare_model *m = &c->models[i];
         for (size_t row = 0; m->replies && row < c->n_rows; row++) {

@@ -126,7 +126,7 @@ static aerie_status is_kept(labelling *l, uint64_t of, bool *kept, aerie_error *
     return aerie_fail(err, AERIE_BAD_ARGUMENT,
                       "%s: the verdicts there are of other data: row %lld is not what it was; name "
                       "another output or move the file away",
-                      l->journal.path, (long long)l->row.index + 1);
+                      l->journal.lines.path, (long long)l->row.index + 1);
 }
 
 /* A place for a question under way; its index is the question's id. */
@@ -318,10 +318,10 @@ aerie_status ae_label(ae_judge *judge, const ae_label_options *options, ae_label
     labelling l = { .judge = judge, .options = options, .task = options->task };
     aerie_status status = ae_judge_task_check(&l.task, err);
 
-    l.journal.fd = -1;
     if (!status) status = open_journal(&l, err);
     if (!status) status = count_all(&l, err);
     if (!status) status = ask_all(&l, err);
+    if (!status) status = ae_journal_sync(&l.journal.lines, err);
     if (!status) status = write_all(&l, err);
     if (!status) finish(&l.sums, &l.task);
     *out = l.sums;

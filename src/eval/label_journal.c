@@ -1,40 +1,16 @@
 /* label_journal.c -- the verdicts of a run, a line each, as they come: what a killed run leaves. */
 #include "eval/label_private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
+
+static const char a_line[] = "verdict of `aerie judge label`";
 
 static const char *kind_name(const ae_judge_task *task)
 {
     return task->kind == AE_JUDGE_PAIR ? "pair" : "score";
-}
-
-static aerie_status write_line(ae_label_journal *j, json_t *line, aerie_error *err)
-{
-    char *text = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    ae_bytes bytes = { 0 };
-    aerie_status status;
-
-    json_decref(line);
-    if (text) ae_bytes_add_text(&bytes, text);
-    ae_bytes_add_char(&bytes, '\n');
-    status = text ? ae_bytes_status(&bytes, err)
-                  : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a verdict");
-    free(text);
-    if (!status) {
-        ssize_t n = write(j->fd, bytes.data, bytes.len);
-        if (n != (ssize_t)bytes.len)
-            status = aerie_fail(err, AERIE_IO, "%s: %s", j->path,
-                                n < 0 ? strerror(errno) : "the disk is full");
-    }
-    ae_bytes_free(&bytes);
-    return status;
 }
 
 static aerie_status keep(ae_label_journal *j, const ae_label_verdict *v, aerie_error *err)
@@ -50,15 +26,8 @@ static aerie_status keep(ae_label_journal *j, const ae_label_verdict *v, aerie_e
     return AERIE_OK;
 }
 
-static aerie_status bad_line(const ae_label_journal *j, size_t line, aerie_error *err)
-{
-    return aerie_fail(err, AERIE_BAD_FILE,
-                      "%s:%zu: no verdict of `aerie judge label`; move the file away to begin anew",
-                      j->path, line);
-}
-
-static aerie_status check_head(const ae_label_journal *j, const json_t *head, const char *judge,
-                               const ae_judge_task *task, aerie_error *err)
+static aerie_status check_head(const json_t *head, const char *judge, const ae_judge_task *task,
+                               aerie_error *err)
 {
     const char *was_judge = json_string_value(json_object_get(head, "judge"));
     const char *was_kind = json_string_value(json_object_get(head, "kind"));
@@ -67,22 +36,21 @@ static aerie_status check_head(const ae_label_journal *j, const json_t *head, co
     aerie_status status = ae_judge_task_hash(task, words, err);
 
     if (status) return status;
-    if (!was_judge || !was_kind || !was_words) return bad_line(j, 1, err);
+    if (!was_judge || !was_kind || !was_words) return ae_journal_refuse(a_line, err);
     if (strcmp(was_judge, judge) != 0)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                          "%s: the verdicts there are of the judge '%.100s', not of '%.100s'; name "
+                          "the verdicts there are of the judge '%.100s', not of '%.100s'; name "
                           "another output or move the file away",
-                          j->path, was_judge, judge);
+                          was_judge, judge);
     if (strcmp(was_kind, kind_name(task)) != 0 || strcmp(was_words, words) != 0)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                          "%s: the verdicts there answer another question (%.20s); name another "
-                          "output or move the file away",
-                          j->path, was_kind);
+                          "the verdicts there answer another question (%.20s); name another output "
+                          "or move the file away",
+                          was_kind);
     return AERIE_OK;
 }
 
-static aerie_status read_verdict(ae_label_journal *j, const json_t *line, size_t number,
-                                 aerie_error *err)
+static aerie_status read_verdict(ae_label_journal *j, const json_t *line, aerie_error *err)
 {
     const json_t *row = json_object_get(line, "row"), *q = json_object_get(line, "q");
     const char *of = json_string_value(json_object_get(line, "of"));
@@ -94,30 +62,26 @@ static aerie_status read_verdict(ae_label_journal *j, const json_t *line, size_t
                            .score = json_is_number(score) ? json_number_value(score) : NAN };
 
     if (!json_is_integer(row) || !json_is_integer(q) || !of || (choice && !strchr("ABC", *choice)))
-        return bad_line(j, number, err);
+        return ae_journal_refuse(a_line, err);
     v.of = strtoull(of, NULL, 16);
     return keep(j, &v, err);
 }
 
-static aerie_status read_lines(ae_label_journal *j, ae_span text, const char *judge,
-                               const ae_judge_task *task, aerie_error *err)
-{
-    aerie_status status = AERIE_OK;
-    size_t number = 0;
+/* Whose verdicts are wanted, and where they go. */
+typedef struct {
+    ae_label_journal *j;
+    const char *judge;
+    const ae_judge_task *task;
+    bool has_head;
+} opening;
 
-    for (size_t at = 0; at < text.len && !status; number++) {
-        const char *begin = text.data + at, *end = memchr(begin, '\n', text.len - at);
-        json_t *line = json_loadb(begin, (size_t)(end - begin), 0, NULL);
-        if (!line)
-            status = bad_line(j, number + 1, err);
-        else if (number == 0)
-            status = check_head(j, line, judge, task, err);
-        else
-            status = read_verdict(j, line, number + 1, err);
-        json_decref(line);
-        at += (size_t)(end - begin) + 1;
-    }
-    return status;
+static aerie_status read_line(void *user, const json_t *line, aerie_error *err)
+{
+    opening *w = user;
+
+    if (w->has_head) return read_verdict(w->j, line, err);
+    w->has_head = true;
+    return check_head(line, w->judge, w->task, err);
 }
 
 static aerie_status write_head(ae_label_journal *j, const char *judge, const ae_judge_task *task,
@@ -130,39 +94,18 @@ static aerie_status write_head(ae_label_journal *j, const char *judge, const ae_
                : json_pack("{s:s, s:i, s:s, s:s, s:s}", "journal", "aerie judge label", "version",
                            1, "judge", judge, "kind", kind_name(task), "words", words);
 
-    return status ? status : write_line(j, head, err);
-}
-
-/* Everything up to the last end of a line; the rest was cut off with the run, and goes. */
-static aerie_status load(ae_label_journal *j, const char *judge, const ae_judge_task *task,
-                         aerie_error *err)
-{
-    ae_bytes text = { 0 };
-    aerie_status status = ae_file_read(&text, j->path, 0, err);
-    size_t whole = text.len;
-
-    while (!status && whole > 0 && text.data[whole - 1] != '\n') whole--;
-    if (!status && whole < text.len && ftruncate(j->fd, (off_t)whole))
-        status = aerie_fail(err, AERIE_IO, "%s: %s", j->path, strerror(errno));
-    if (!status) status = read_lines(j, (ae_span){ text.data, whole }, judge, task, err);
-    if (!status && whole == 0) status = write_head(j, judge, task, err);
-    ae_bytes_free(&text);
-    return status;
+    return status ? status : ae_journal_add(&j->lines, head, AE_JOURNAL_UTF8, err);
 }
 
 aerie_status ae_label_journal_open(ae_label_journal *j, const char *path, const char *judge,
                                    const ae_judge_task *task, aerie_error *err)
 {
-    aerie_status status = AERIE_OK;
+    opening w = { j, judge, task, false };
+    aerie_status status;
 
-    *j = (ae_label_journal){ .fd = -1, .path = ae_strdup(path) };
-    if (!j->path) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a journal");
-    j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (j->fd < 0)
-        status = aerie_fail(err, AERIE_IO, "%s: %s", path, strerror(errno));
-    else if (flock(j->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-        status = aerie_fail(err, AERIE_IO, "%s: another run is writing to it", path);
-    if (!status) status = load(j, judge, task, err);
+    *j = (ae_label_journal){ 0 };
+    status = ae_journal_open(&j->lines, path, a_line, read_line, &w, err);
+    if (!status && !w.has_head) status = write_head(j, judge, task, err);
     if (status) ae_label_journal_close(j);
     ae_label_journal_sort(j);
     return status;
@@ -170,10 +113,9 @@ aerie_status ae_label_journal_open(ae_label_journal *j, const char *path, const 
 
 void ae_label_journal_close(ae_label_journal *j)
 {
-    if (j->fd >= 0) close(j->fd);
-    ae_free(j->path);
+    ae_journal_close(&j->lines);
     ae_free(j->items);
-    *j = (ae_label_journal){ .fd = -1 };
+    *j = (ae_label_journal){ 0 };
 }
 
 aerie_status ae_label_journal_add(ae_label_journal *j, const ae_judge_task *task,
@@ -190,7 +132,7 @@ aerie_status ae_label_journal_add(ae_label_journal *j, const ae_judge_task *task
     if (line && task->kind == AE_JUDGE_SCORE)
         json_object_set_new(line, "score", isnan(v->score) ? json_null() : json_real(v->score));
     if (line) json_object_set_new(line, "reply", words ? words : json_null());
-    status = write_line(j, line, err);
+    status = ae_journal_add(&j->lines, line, AE_JOURNAL_UTF8, err);
     return status ? status : keep(j, v, err);
 }
 

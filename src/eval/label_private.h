@@ -4,6 +4,7 @@
 
 #include "data/data.h"
 #include "eval/label.h"
+#include "journal/journal.h"
 
 /* ---- label_row.c: a row's questions and what comes of their verdicts ---- */
 
@@ -55,14 +56,13 @@ aerie_status ae_label_row_result(ae_label_result *out, const ae_label_row *row,
 /* ---- label_journal.c ---- */
 
 typedef struct {
-    int fd;
-    char *path;
+    ae_journal lines;
     ae_label_verdict *items; /* of earlier runs and this one */
     size_t n, cap, n_sorted; /* the first n_sorted are in order of (row, q) */
 } ae_label_journal;
 
 /* Opens or begins one; a last line that was cut off goes. Fails when another process has it open,
- * or when it is of another judge or task. A zeroed journal with fd -1 is closed. */
+ * or when it is of another judge or task. A zeroed journal is closed. */
 aerie_status ae_label_journal_open(ae_label_journal *j, const char *path, const char *judge,
                                    const ae_judge_task *task, aerie_error *err);
 void ae_label_journal_close(ae_label_journal *j);

@@ -50,7 +50,9 @@ aerie_pair_outcome ae_pair_outcome_of(char in_order, char turned)
 
     if (!in_order || !turned) return AERIE_PAIR_WITHOUT;
     if (in_order == as_first)
-        return in_order == 'C' ? AERIE_PAIR_TIED : in_order == 'A' ? AERIE_PAIR_FIRST : AERIE_PAIR_SECOND;
+        return in_order == 'C'   ? AERIE_PAIR_TIED
+               : in_order == 'A' ? AERIE_PAIR_FIRST
+                                 : AERIE_PAIR_SECOND;
     return in_order == 'C' || turned == 'C' ? AERIE_PAIR_HALF_TIED : AERIE_PAIR_TURNED;
 }
 

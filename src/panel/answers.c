@@ -12,7 +12,7 @@ typedef struct {
     ae_panel_answers *out;
     const ae_panel_questions *q;
     const aerie_panel_options *with;
-    ae_panel_log log;
+    ae_journal log;
     bool *asked; /* [questions]: its next turn is under way */
     size_t n_done, n_failed;
     char what[160];
@@ -124,8 +124,7 @@ static aerie_status write_row(answering *a, size_t at, aerie_error *err)
     row = json_pack("{s:I, s:s, s:s, s:[{s:i, s:o}], s:I}", "question_id", (json_int_t)q->id,
                     "answer_id", id, "model_id", a->out->label, "choices", "index", 0, "turns",
                     turns, "tstamp", (json_int_t)time(NULL));
-    aerie_status status = ae_panel_log_add(&a->log, row, err);
-    json_decref(row);
+    aerie_status status = ae_journal_add(&a->log, row, AE_JOURNAL_ASCII, err);
     return status;
 }
 
@@ -166,7 +165,7 @@ aerie_status ae_panel_answers_get(ae_panel_answers *out, const aerie_contender *
                                   const ae_panel_questions *q, const aerie_panel_options *with,
                                   aerie_error *err)
 {
-    answering a = { .out = out, .q = q, .with = with, .log.fd = -1 };
+    answering a = { .out = out, .q = q, .with = with };
     ae_bytes path = { 0 };
     aerie_status status;
 
@@ -181,9 +180,11 @@ aerie_status ae_panel_answers_get(ae_panel_answers *out, const aerie_contender *
         status = ae_file_make_folder(path.data, err);
         ae_bytes_printf(&path, "/%s.jsonl", out->label);
         if (!status) status = ae_bytes_status(&path, err);
-        if (!status) status = ae_panel_log_open(&a.log, path.data, take_row, &a, err);
+        if (!status)
+            status = ae_journal_open(&a.log, path.data, "answer to MT-Bench", take_row, &a, err);
         if (!status) status = answer(&a, model, err);
-        ae_panel_log_close(&a.log);
+        if (!status) status = ae_journal_sync(&a.log, err);
+        ae_journal_close(&a.log);
     }
     ae_bytes_free(&path);
     ae_free(a.asked);

@@ -26,7 +26,7 @@ typedef struct {
     size_t baseline; /* of pairs; n_models: marks */
     item *items;
     size_t n, n_known;
-    ae_panel_log log;
+    ae_journal log;
     aerie_grammar *grammar; /* of a judge here */
     char what[160];
 } judging;
@@ -227,8 +227,7 @@ static aerie_status take(void *user, const ae_answer *answer, aerie_error *err)
         if (!x->words[g]) return AERIE_OK;
     prompt_name(j, x, prompt);
     row = is_pairs(j) ? pair_row(j, x, prompt) : single_row(j, x, prompt);
-    aerie_status status = ae_panel_log_add(&j->log, row, err);
-    json_decref(row);
+    aerie_status status = ae_journal_add(&j->log, row, AE_JOURNAL_ASCII, err);
     empty(x);
     x->known = true;
     j->n_known++;
@@ -284,9 +283,7 @@ aerie_status ae_panel_judge(char **path, const ae_panel_answers *answers,
                             const ae_panel_questions *q, const aerie_panel_options *with,
                             aerie_error *err)
 {
-    judging j = {
-        .answers = answers, .q = q, .with = with, .judge = ae_panel_label(with->judge), .log.fd = -1
-    };
+    judging j = { .answers = answers, .q = q, .with = with, .judge = ae_panel_label(with->judge) };
     ae_bytes name = { 0 };
     aerie_status status = find_baseline(&j, err);
 
@@ -298,9 +295,11 @@ aerie_status ae_panel_judge(char **path, const ae_panel_answers *answers,
     if (!status) status = ae_file_make_folder(name.data, err);
     ae_bytes_printf(&name, "/%s_%s.jsonl", j.judge, is_pairs(&j) ? "pair" : "single");
     if (!status) status = ae_bytes_status(&name, err);
-    if (!status) status = ae_panel_log_open(&j.log, name.data, take_row, &j, err);
+    if (!status)
+        status = ae_journal_open(&j.log, name.data, "judgment of MT-Bench", take_row, &j, err);
     if (!status) status = ask(&j, err);
-    ae_panel_log_close(&j.log);
+    if (!status) status = ae_journal_sync(&j.log, err);
+    ae_journal_close(&j.log);
     aerie_grammar_free(j.grammar);
     for (size_t i = 0; i < j.n; i++) empty(&j.items[i]);
     ae_free(j.items);

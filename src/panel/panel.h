@@ -4,25 +4,11 @@
 
 #include "aerie/panel.h"
 #include "answer/answer.h"
+#include "journal/journal.h"
 
 #include <jansson.h>
 
 enum { AE_PANEL_TURNS = 2 };
-
-/* ---- log.c: a file of JSON lines that grows ---- */
-
-typedef struct {
-    char *path; /* owned */
-    int fd;
-} ae_panel_log;
-
-typedef aerie_status ae_panel_row_fn(void *user, const json_t *row, aerie_error *err);
-/* Opens or begins it, and calls fn with each of its rows. A last line that was cut off is taken
- * away. One program at a time. */
-aerie_status ae_panel_log_open(ae_panel_log *log, const char *path, ae_panel_row_fn *fn, void *user,
-                               aerie_error *err);
-aerie_status ae_panel_log_add(ae_panel_log *log, const json_t *row, aerie_error *err);
-void ae_panel_log_close(ae_panel_log *log); /* fine when zeroed */
 
 /* ---- questions.c ---- */
 
