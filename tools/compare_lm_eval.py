@@ -189,7 +189,7 @@ def aerie(args):
     os.makedirs(f"{args.work}/aerie", exist_ok=True)
     for group, names in chosen(args):
         command = [args.aerie, "eval", args.model, "--tasks", ",".join(names), "--protocol",
-                   "lm-eval", "--data", f"{args.work}/data", "--num-fewshot", str(shots),
+                   "lm-eval", "--data", f"{args.work}/data", "--num-fewshot", str(TASKS[names[0]]),
                    "--out", f"{args.work}/aerie", "--fresh", "--json", "--quiet"] + shlex.split(args.options)
         if args.limit:
             command += ["--limit", str(args.limit)]
