@@ -1,60 +1,43 @@
 /* server.c -- answers of a model behind an OpenAI-compatible server, streamed, so that the time to
  * the first text is known; several under way. */
 #include "answer/answer_private.h"
-#include "http/http.h"
+#include "endpoint/endpoint.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 4, RETRIES = 8, MOST_BYTES = 16 << 20, STALL_SECONDS = 300 };
+enum { AT_ONCE = 4, MOST_BYTES = 16 << 20 };
 
 typedef struct {
     bool busy, streamed; /* streamed: a line with data has come */
     ae_bytes line, text; /* line: what has come of the next one; not streamed: all of the body */
-    char *body;
     double begun_at;
     ae_answer answer;
-    ae_http_request request;
+    ae_endpoint_call call;
 } slot;
 
 typedef struct {
     const ae_answerer *who;
     const ae_answer_work *work;
-    ae_http *http;
-    ae_http_header headers[2];
-    char *url, *bearer;
-    json_t *extra;
+    ae_endpoint *server;
     slot *slots;
     size_t n_slots, n_answered;
 } asking;
 
 /* ---- what comes ---- */
 
-static void take_usage(slot *s, const json_t *event)
-{
-    const json_t *usage = json_object_get(event, "usage");
-
-    if (!json_is_object(usage)) return;
-    s->answer.prompt_tokens = json_integer_value(json_object_get(usage, "prompt_tokens"));
-    s->answer.reply_tokens = json_integer_value(json_object_get(usage, "completion_tokens"));
-}
-
 /* A piece of a reply, or all of it: choices[0].delta or .message. */
 static void take_event(slot *s, const json_t *event)
 {
     const json_t *choice = json_array_get(json_object_get(event, "choices"), 0);
-    const json_t *delta = json_object_get(choice, "delta");
-    const json_t *text =
-        json_object_get(delta ? delta : json_object_get(choice, "message"), "content");
+    const json_t *text = ae_endpoint_text(choice);
     const char *why = json_string_value(json_object_get(choice, "finish_reason"));
 
     if (json_string_length(text) && !s->text.len)
         s->answer.first_seconds = ae_clock_seconds() - s->begun_at;
-    ae_bytes_add(&s->text, json_string_value(text) ? json_string_value(text) : "",
-                 json_string_length(text));
+    if (text) ae_bytes_add(&s->text, json_string_value(text), json_string_length(text));
     if (why) s->answer.cut = !strcmp(why, "length");
-    take_usage(s, event);
+    ae_endpoint_usage(event, &s->answer.prompt_tokens, &s->answer.reply_tokens);
 }
 
 static aerie_status take_line(slot *s, const char *line, size_t len, aerie_error *err)
@@ -102,20 +85,6 @@ static aerie_status on_body(void *user, const ae_http_response *so_far, const vo
 
 /* ---- what is asked ---- */
 
-static void lay_over(json_t *body, json_t *extra)
-{
-    const char *key;
-    json_t *value;
-
-    json_object_foreach(extra, key, value)
-    {
-        if (json_is_null(value))
-            json_object_del(body, key);
-        else
-            json_object_set(body, key, value);
-    }
-}
-
 static json_t *body_of(const asking *a, const ae_question *q)
 {
     json_t *messages = json_loads(q->messages, 0, NULL), *body;
@@ -135,40 +104,23 @@ static json_t *body_of(const asking *a, const ae_question *q)
             json_array_append_new(stops, json_string(q->stop[i]));
         json_object_set_new(body, "stop", stops);
     }
-    lay_over(body, a->extra);
     return body;
 }
 
 static aerie_status ask_one(asking *a, slot *s, const ae_question *q, aerie_error *err)
 {
-    json_t *body = body_of(a, q);
-    double stall = a->who->timeout_seconds;
-
-    s->body = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    json_decref(body);
-    if (!s->body) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a prompt");
     s->busy = true;
     s->answer.id = q->id;
     s->begun_at = ae_clock_seconds();
-    s->request = (ae_http_request){ .method = "POST",
-                                    .url = a->url,
-                                    .headers = a->headers,
-                                    .n_headers = a->bearer ? 2 : 1,
-                                    .body = s->body,
-                                    .body_len = strlen(s->body),
-                                    .sink = on_body,
-                                    .sink_user = s,
-                                    .stall_seconds = stall > 0 ? stall : STALL_SECONDS,
-                                    .max_retries = RETRIES,
-                                    .retry_seconds = 1 };
-    return ae_http_start(a->http, &s->request, s, err);
+    return ae_endpoint_send(a->server, &s->call, "chat/completions", body_of(a, q), on_body, s,
+                            err);
 }
 
 static void empty(slot *s)
 {
     ae_bytes_free(&s->line);
     ae_bytes_free(&s->text);
-    free(s->body);
+    ae_endpoint_call_free(&s->call);
     *s = (slot){ 0 };
 }
 
@@ -202,11 +154,7 @@ static aerie_status end_text(asking *a, slot *s, aerie_error *err)
     bool is_one = json_array_size(json_object_get(answer, "choices")) > 0;
     if (is_one) take_event(s, answer);
     json_decref(answer);
-    if (!is_one)
-        return aerie_fail(err, AERIE_BAD_TEXT,
-                          "%s answers, but not as OpenAI's chat/completions do: is the address "
-                          "right? (%.80s)",
-                          a->url, s->line.data ? s->line.data : "");
+    if (!is_one) return ae_endpoint_unlike(a->server, &s->line, err);
     return ae_bytes_status(&s->text, err);
 }
 
@@ -222,11 +170,11 @@ static aerie_status keep(asking *a, slot *s, aerie_error *err)
  * about all. */
 static aerie_status take_refusal(asking *a, slot *s, const ae_http_response *r, aerie_error *err)
 {
-    bool of_one = r->status == 400 || r->status == 413 || r->status == 422;
     aerie_error why = { 0 };
     aerie_status status = ae_http_expect(r, &why);
 
-    if (!of_one || a->n_answered == 0) return aerie_fail(err, status, "%s", why.message);
+    if (!ae_endpoint_refuses_one(r->status) || a->n_answered == 0)
+        return aerie_fail(err, status, "%s", why.message);
     s->answer.failed = why.message;
     ae_bytes_clear(&s->text);
     return keep(a, s, err);
@@ -253,7 +201,7 @@ static aerie_status run(asking *a, aerie_error *err)
     aerie_status status = fill(a, err);
     ae_http_done done;
 
-    while (!status && ae_http_wait(a->http, -1, &done)) {
+    while (!status && ae_endpoint_wait(a->server, &done)) {
         status = take(a, &done, err);
         ae_http_response_free(&done.response);
         /* A quick server leaves no time to be asked while waiting. */
@@ -272,31 +220,16 @@ static bool stop(void *user)
 
 static aerie_status open_asking(asking *a, aerie_error *err)
 {
-    static const char end[] = "/chat/completions";
-    const ae_answerer *who = a->who;
-    const ae_http_options options = { .stop = stop, .stop_user = a };
-    size_t len = strlen(who->url), n = sizeof end - 1;
-    ae_bytes url = { 0 }, bearer = { 0 };
+    const ae_endpoint_options options = { .url = a->who->url,
+                                          .key = a->who->key,
+                                          .request = a->who->request,
+                                          .timeout_seconds = a->who->timeout_seconds,
+                                          .stop = stop,
+                                          .stop_user = a };
 
-    while (len > 0 && who->url[len - 1] == '/') len--;
-    ae_bytes_add(&url, who->url, len);
-    if (len < n || memcmp(who->url + len - n, end, n) != 0) ae_bytes_add_text(&url, end);
-    if (who->key) ae_bytes_printf(&bearer, "Bearer %s", who->key);
-    a->url = url.data;
-    a->bearer = bearer.data;
-    a->headers[0] = (ae_http_header){ "Content-Type", "application/json" };
-    a->headers[1] = (ae_http_header){ "Authorization", a->bearer };
     a->slots = ae_alloc(a->n_slots, sizeof *a->slots);
-    if (url.failed || bearer.failed || !a->slots)
-        return aerie_fail(err, AERIE_NO_MEMORY, "no memory to ask a server");
-    if (who->request) {
-        a->extra = json_loads(who->request, 0, NULL);
-        if (!json_is_object(a->extra))
-            return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                              "what is laid over a request is no JSON object: %.100s",
-                              who->request);
-    }
-    return ae_http_open(&a->http, &options, err);
+    if (!a->slots) return aerie_fail(err, AERIE_NO_MEMORY, "no memory to ask a server");
+    return ae_endpoint_open(&a->server, &options, err);
 }
 
 aerie_status ae_answer_by_server(const ae_answerer *who, const ae_answer_work *work,
@@ -311,11 +244,8 @@ aerie_status ae_answer_by_server(const ae_answerer *who, const ae_answer_work *w
         status = run(&a, err);
         out->seconds = ae_clock_seconds() - begun_at;
     }
-    ae_http_close(a.http); /* before the bodies that it sends */
+    ae_endpoint_close(a.server); /* before the bodies that it sends */
     for (size_t i = 0; a.slots && i < a.n_slots; i++) empty(&a.slots[i]);
     ae_free(a.slots);
-    ae_free(a.url);
-    ae_free(a.bearer);
-    json_decref(a.extra);
     return status;
 }

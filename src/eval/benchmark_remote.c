@@ -1,7 +1,7 @@
 /* benchmark_remote.c -- an OpenAI-compatible server that answers benchmarks: several requests under
  * way, each tried again where the server is busy. */
+#include "endpoint/endpoint.h"
 #include "eval/benchmark.h"
-#include "http/http.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,15 +10,14 @@
 
 /* A request under way. */
 typedef struct {
-    bool busy;
     int64_t index;
-    char *body;
-    ae_http_request request;
+    ae_endpoint_call call;
 } slot;
 
 struct ae_remote {
     ae_remote_options options;
-    char *completions, *chat, *bearer, *identity;
+    char *identity;
+    ae_endpoint *server;
     slot *slots;
     int n_slots;
 };
@@ -26,7 +25,6 @@ struct ae_remote {
 /* One batch of questions. */
 typedef struct {
     ae_remote *remote;
-    ae_http *http;
     const ae_scored_text *texts;      /* or */
     const ae_reply_question *replies; /* of which one is not NULL */
     ae_scored_fn *scored;
@@ -73,31 +71,18 @@ static json_t *reply_body(const batch *b, const ae_reply_question *q)
     return body;
 }
 
-static aerie_status send_next(batch *b, slot *s, const ae_http_header *headers, size_t n_headers,
-                              aerie_error *err)
+static aerie_status send_next(batch *b, slot *s, aerie_error *err)
 {
     int64_t i = b->next++;
     json_t *body = b->texts ? text_body(b, &b->texts[i]) : reply_body(b, &b->replies[i]);
     bool chat = b->replies && is_conversation(b->replies[i].prompt);
 
-    free(s->body);
-    s->body = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    json_decref(body);
-    if (!s->body)
+    if (!body)
         return aerie_fail(err, AERIE_BAD_TEXT, "request %lld is no UTF-8, or there is no memory",
                           (long long)i);
     s->index = i;
-    s->busy = true;
-    s->request = (ae_http_request){ .method = "POST",
-                                    .url = chat ? b->remote->chat : b->remote->completions,
-                                    .headers = headers,
-                                    .n_headers = n_headers,
-                                    .body = s->body,
-                                    .body_len = strlen(s->body),
-                                    .max_bytes = (size_t)64 << 20,
-                                    .stall_seconds = 600,
-                                    .max_retries = 8 };
-    return ae_http_start(b->http, &s->request, s, err);
+    return ae_endpoint_send(b->remote->server, &s->call, chat ? "chat/completions" : "completions",
+                            body, NULL, s, err);
 }
 
 /* ---- what comes back ---- */
@@ -151,14 +136,6 @@ static aerie_status read_scored(ae_scored_answer *out, const ae_scored_text *q,
     return AERIE_OK;
 }
 
-static const char *reply_of(const json_t *choice)
-{
-    const char *text = json_string_value(json_object_get(choice, "text"));
-
-    return text ? text
-                : json_string_value(json_object_get(json_object_get(choice, "message"), "content"));
-}
-
 static aerie_status take(batch *b, const slot *s, const ae_http_response *response,
                          aerie_error *err)
 {
@@ -174,7 +151,7 @@ static aerie_status take(batch *b, const slot *s, const ae_http_response *respon
         status = read_scored(&answer, &b->texts[s->index], choice, err);
         if (!status) more = b->scored(b->user, s->index, &answer);
     } else {
-        const char *text = reply_of(choice);
+        const char *text = json_string_value(ae_endpoint_text(choice));
         if (text)
             more = b->replied(b->user, s->index, ae_span_text(text));
         else
@@ -187,39 +164,28 @@ static aerie_status take(batch *b, const slot *s, const ae_http_response *respon
 
 /* ---- the batch ---- */
 
-static aerie_status wait_one(batch *b, const ae_http_header *headers, size_t n_headers,
-                             aerie_error *err)
+static aerie_status take_one(batch *b, ae_http_done *done, aerie_error *err)
 {
-    ae_http_done done = { 0 };
+    slot *s = done->user;
     aerie_status status;
 
-    if (!ae_http_wait(b->http, -1, &done)) return AERIE_OK;
-    slot *s = done.user;
-    s->busy = false;
-    if (done.status && err) *err = done.error;
-    status = done.status ? done.status : take(b, s, &done.response, err);
-    ae_http_response_free(&done.response);
-    if (!status && b->next < b->n) status = send_next(b, s, headers, n_headers, err);
-    return status;
+    if (done->status && err) *err = done->error;
+    status = done->status ? done->status : take(b, s, &done->response, err);
+    ae_http_response_free(&done->response);
+    return !status && b->next < b->n ? send_next(b, s, err) : status;
 }
 
 static aerie_status run_batch(batch *b, aerie_error *err)
 {
     ae_remote *r = b->remote;
-    const ae_http_header headers[2] = { { "Content-Type", "application/json" },
-                                        { "Authorization", r->bearer } };
-    size_t n_headers = r->bearer ? 2 : 1;
-    const ae_http_options options = { .stop = r->options.stop, .stop_user = r->options.stop_user };
-    aerie_status status = ae_http_open(&b->http, &options, err);
+    aerie_status status = AERIE_OK;
+    ae_http_done done = { 0 };
 
     for (int i = 0; i < r->n_slots && b->next < b->n && !status; i++)
-        status = send_next(b, &r->slots[i], headers, n_headers, err);
-    while (!status && ae_http_under_way(b->http) > 0) status = wait_one(b, headers, n_headers, err);
-    ae_http_close(b->http);
-    for (int i = 0; i < r->n_slots; i++) {
-        free(r->slots[i].body);
-        r->slots[i] = (slot){ 0 };
-    }
+        status = send_next(b, &r->slots[i], err);
+    while (!status && ae_endpoint_wait(r->server, &done)) status = take_one(b, &done, err);
+    ae_endpoint_drop(r->server);
+    for (int i = 0; i < r->n_slots; i++) ae_endpoint_call_free(&r->slots[i].call);
     return status;
 }
 
@@ -249,11 +215,11 @@ static aerie_status write_chat(void *user, json_t *messages, ae_bytes *out, aeri
                 : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a conversation");
 }
 
-static char *joined(const char *a, const char *between, const char *b)
+static char *make_identity(const ae_remote_options *options)
 {
     ae_bytes text = { 0 };
 
-    ae_bytes_printf(&text, "%s%s%s", a, between, b);
+    ae_bytes_printf(&text, "%s %s", options->url, options->model);
     if (text.failed) ae_bytes_free(&text);
     return text.data;
 }
@@ -261,26 +227,33 @@ static char *joined(const char *a, const char *between, const char *b)
 aerie_status ae_remote_open(ae_remote **out, ae_answerer *who, const ae_remote_options *options,
                             aerie_error *err)
 {
-    ae_remote *r = ae_alloc(1, sizeof *r);
+    const ae_endpoint_options server = { .url = options->url,
+                                         .key = options->key,
+                                         .retry_seconds = 0.5,
+                                         .timeout_seconds = 600,
+                                         .max_bytes = (size_t)64 << 20,
+                                         .stop = options->stop,
+                                         .stop_user = options->stop_user };
+    aerie_status status = AERIE_OK;
+    ae_remote *r;
 
     *out = NULL;
-    if (!options->url || !options->model) {
-        ae_free(r);
+    if (!options->url || !options->model)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "there is nobody to answer: give a model, or the address of a server and "
                           "its name for one");
-    }
+    r = ae_alloc(1, sizeof *r);
     if (!r) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a server's address");
     r->options = *options;
     r->n_slots = options->in_flight > 0 ? options->in_flight : 8;
     r->slots = ae_alloc((size_t)r->n_slots, sizeof *r->slots);
-    r->completions = joined(options->url, "/", "completions");
-    r->chat = joined(options->url, "/", "chat/completions");
-    r->identity = joined(options->url, " ", options->model);
-    if (options->key) r->bearer = joined("Bearer", " ", options->key);
-    if (!r->slots || !r->completions || !r->chat || !r->identity || (options->key && !r->bearer)) {
+    r->identity = make_identity(options);
+    if (!r->slots || !r->identity)
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a server's address");
+    if (!status) status = ae_endpoint_open(&r->server, &server, err);
+    if (status) {
         ae_remote_close(r);
-        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a server's address");
+        return status;
     }
     *who = (ae_answerer){ .user = r,
                           .identity = r->identity,
@@ -294,10 +267,8 @@ aerie_status ae_remote_open(ae_remote **out, ae_answerer *who, const ae_remote_o
 void ae_remote_close(ae_remote *r)
 {
     if (!r) return;
-    ae_free(r->completions);
-    ae_free(r->chat);
+    ae_endpoint_close(r->server);
     ae_free(r->identity);
-    ae_free(r->bearer);
     ae_free(r->slots);
     ae_free(r);
 }

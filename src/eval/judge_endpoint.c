@@ -1,7 +1,7 @@
 /* judge_endpoint.c -- a judge behind an OpenAI-compatible server: several questions under way, and
  * each asked again until a reply holds a verdict. */
+#include "endpoint/endpoint.h"
 #include "eval/judge.h"
-#include "http/http.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@
 typedef struct {
     ae_judge judge;
     ae_judge_endpoint with; /* its texts are those below */
-    char *url, *model, *bearer;
-    json_t *extra;
+    char *model;
+    ae_endpoint *server;
 } endpoint_judge;
 
 /* A question under way. */
@@ -20,8 +20,7 @@ typedef struct {
     bool busy;
     int64_t n_asks;
     json_t *messages;
-    char *body;
-    ae_http_request request;
+    ae_endpoint_call call;
 } slot;
 
 typedef struct {
@@ -29,8 +28,6 @@ typedef struct {
     const ae_judge_task *task;
     const ae_judge_work *work;
     ae_judge_counts *counts;
-    ae_http *http;
-    ae_http_header headers[2];
     ae_bytes instruction, text;
     slot *slots;
     int64_t n_slots;
@@ -45,7 +42,7 @@ static const char again_score[] = "There is no mark in what you said. Say it now
 static void empty_slot(slot *s)
 {
     json_decref(s->messages);
-    free(s->body);
+    ae_endpoint_call_free(&s->call);
     *s = (slot){ 0 };
 }
 
@@ -57,50 +54,15 @@ static bool add_message(json_t *messages, const char *role, ae_span content)
            !json_array_append_new(messages, json_pack("{s:s, s:o}", "role", role, "content", text));
 }
 
-/* Keys of `extra` win; null takes one out. */
-static void lay_over(json_t *body, json_t *extra)
+static aerie_status send_slot(asking *a, slot *s, aerie_error *err)
 {
-    const char *key;
-    json_t *value;
-
-    json_object_foreach(extra, key, value)
-    {
-        if (json_is_null(value))
-            json_object_del(body, key);
-        else
-            json_object_set(body, key, value);
-    }
-}
-
-static aerie_status make_body(slot *s, const endpoint_judge *j, aerie_error *err)
-{
+    const endpoint_judge *j = a->j;
     json_t *body = json_pack("{s:s, s:O, s:f, s:I, s:b}", "model", j->model, "messages",
                              s->messages, "temperature", j->with.temperature, "max_tokens",
                              (json_int_t)j->with.max_tokens, "stream", 0);
 
-    if (body) lay_over(body, j->extra);
-    free(s->body);
-    s->body = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    json_decref(body);
-    return s->body ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a question");
-}
-
-static aerie_status send_slot(asking *a, slot *s, aerie_error *err)
-{
-    const endpoint_judge *j = a->j;
-    aerie_status status = make_body(s, j, err);
-
     s->n_asks++;
-    s->request = (ae_http_request){ .method = "POST",
-                                    .url = j->url,
-                                    .headers = a->headers,
-                                    .n_headers = j->bearer ? 2 : 1,
-                                    .body = s->body,
-                                    .body_len = s->body ? strlen(s->body) : 0,
-                                    .stall_seconds = j->with.timeout_seconds,
-                                    .max_retries = (int)j->with.max_retries,
-                                    .retry_seconds = j->with.retry_seconds };
-    return status ? status : ae_http_start(a->http, &s->request, s, err);
+    return ae_endpoint_send(j->server, &s->call, "chat/completions", body, NULL, s, err);
 }
 
 static aerie_status begin(asking *a, slot *s, const ae_judge_case *c, aerie_error *err)
@@ -159,29 +121,21 @@ static aerie_status ask_again(asking *a, slot *s, ae_span said, aerie_error *err
     return send_slot(a, s, err);
 }
 
-static void count_tokens(ae_judge_counts *counts, const json_t *answer)
-{
-    const json_t *usage = json_object_get(answer, "usage");
-
-    counts->prompt_tokens += json_integer_value(json_object_get(usage, "prompt_tokens"));
-    counts->reply_tokens += json_integer_value(json_object_get(usage, "completion_tokens"));
-}
-
 static aerie_status take_reply(asking *a, slot *s, const ae_bytes *body, aerie_error *err)
 {
     json_t *answer = json_loadb(body->data ? body->data : "", body->len, 0, NULL);
     const json_t *choice = json_array_get(json_object_get(answer, "choices"), 0);
-    const json_t *text = json_object_get(json_object_get(choice, "message"), "content");
+    const json_t *text = ae_endpoint_text(choice);
     ae_span said = { json_string_value(text), json_string_length(text) };
     ae_verdict v = ae_judge_parse(a->task, said.data ? said : (ae_span){ "", 0 });
+    int64_t prompt_tokens = 0, reply_tokens = 0;
     aerie_status status;
 
-    count_tokens(a->counts, answer);
+    ae_endpoint_usage(answer, &prompt_tokens, &reply_tokens);
+    a->counts->prompt_tokens += prompt_tokens;
+    a->counts->reply_tokens += reply_tokens;
     if (!choice && a->counts->n_answered == 0 && s->n_asks >= a->j->with.max_asks)
-        status = aerie_fail(err, AERIE_BAD_TEXT,
-                            "%s answers, but not as OpenAI's chat/completions do: there is no "
-                            "'choices' in it; is the address right? (%.80s)",
-                            a->j->url, body->data ? body->data : "");
+        status = ae_endpoint_unlike(a->j->server, body, err);
     else if (!ae_verdict_is_one(a->task, &v) && s->n_asks < a->j->with.max_asks)
         status = ask_again(a, s, said, err);
     else
@@ -197,10 +151,10 @@ static aerie_status take_refusal(asking *a, slot *s, const ae_http_response *r, 
 {
     aerie_error why = { 0 };
     ae_verdict v = { .score = NAN };
-    bool of_one = r->status == 400 || r->status == 413 || r->status == 422;
     aerie_status status = ae_http_expect(r, &why);
 
-    if (!of_one || a->counts->n_answered == 0) return aerie_fail(err, status, "%s", why.message);
+    if (!ae_endpoint_refuses_one(r->status) || a->counts->n_answered == 0)
+        return aerie_fail(err, status, "%s", why.message);
     v.reply = ae_span_text(why.message);
     return end_slot(a, s, &v, err);
 }
@@ -220,7 +174,7 @@ static aerie_status run(asking *a, aerie_error *err)
     aerie_status status = fill(a, err);
     ae_http_done done;
 
-    while (!status && ae_http_wait(a->http, -1, &done)) {
+    while (!status && ae_endpoint_wait(a->j->server, &done)) {
         status = take(a, &done, err);
         ae_http_response_free(&done.response);
         if (!status) status = fill(a, err);
@@ -232,18 +186,15 @@ static aerie_status ask(ae_judge *judge, const ae_judge_task *task, const ae_jud
                         ae_judge_counts *counts, aerie_error *err)
 {
     endpoint_judge *j = (endpoint_judge *)judge;
-    ae_http_options options = { .stop = j->with.stop, .stop_user = j->with.stop_user };
     asking a = { .j = j, .task = task, .work = work, .counts = counts };
-    aerie_status status = ae_http_open(&a.http, &options, err);
+    aerie_status status = AERIE_OK;
 
-    a.headers[0] = (ae_http_header){ "Content-Type", "application/json" };
-    a.headers[1] = (ae_http_header){ "Authorization", j->bearer };
     a.n_slots = j->with.in_flight;
     a.slots = ae_alloc((size_t)a.n_slots, sizeof *a.slots);
-    if (!status && !a.slots) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a judge");
+    if (!a.slots) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a judge");
     if (!status) status = ae_judge_instruction(&a.instruction, task, err);
     if (!status) status = run(&a, err);
-    ae_http_close(a.http); /* before the bodies that it sends */
+    ae_endpoint_drop(j->server); /* before the bodies that it sends */
     for (int64_t i = 0; a.slots && i < a.n_slots; i++) empty_slot(&a.slots[i]);
     ae_free(a.slots);
     ae_bytes_free(&a.instruction);
@@ -255,49 +206,17 @@ static void close_endpoint(ae_judge *judge)
 {
     endpoint_judge *j = (endpoint_judge *)judge;
 
-    ae_free(j->url);
+    ae_endpoint_close(j->server);
     ae_free(j->model);
-    ae_free(j->bearer);
-    json_decref(j->extra);
     ae_free(j);
 }
 
 static void fill_in(ae_judge_endpoint *e)
 {
     if (e->in_flight <= 0) e->in_flight = 4;
-    if (e->in_flight > 256) e->in_flight = 256;
+    if (e->in_flight > AE_ENDPOINT_AT_ONCE) e->in_flight = AE_ENDPOINT_AT_ONCE;
     if (e->max_tokens <= 0) e->max_tokens = 1024;
-    if (e->max_retries == 0) e->max_retries = 8;
-    if (e->max_retries < 0) e->max_retries = 0;
     if (e->max_asks <= 0) e->max_asks = 3;
-    if (e->timeout_seconds <= 0) e->timeout_seconds = 300;
-    if (e->retry_seconds <= 0) e->retry_seconds = 1;
-}
-
-static char *full_url(const char *url)
-{
-    static const char end[] = "/chat/completions";
-    size_t len = strlen(url), n = sizeof end - 1;
-    ae_bytes text = { 0 };
-    char *full = NULL;
-
-    while (len > 0 && url[len - 1] == '/') len--;
-    ae_bytes_add(&text, url, len);
-    if (len < n || memcmp(url + len - n, end, n) != 0) ae_bytes_add_text(&text, end);
-    if (!text.failed) full = ae_strdup(text.data);
-    ae_bytes_free(&text);
-    return full;
-}
-
-static char *bearer_of(const char *key)
-{
-    ae_bytes text = { 0 };
-    char *bearer = NULL;
-
-    ae_bytes_printf(&text, "Bearer %s", key);
-    if (!text.failed) bearer = ae_strdup(text.data);
-    ae_bytes_free(&text);
-    return bearer;
 }
 
 static aerie_status check(const ae_judge_endpoint *e, aerie_error *err)
@@ -312,6 +231,14 @@ static aerie_status check(const ae_judge_endpoint *e, aerie_error *err)
 aerie_status ae_judge_endpoint_open(ae_judge **out, const ae_judge_endpoint *endpoint,
                                     aerie_error *err)
 {
+    const ae_endpoint_options server = { .url = endpoint->url,
+                                         .key = endpoint->key,
+                                         .request = endpoint->extra,
+                                         .max_retries = (int)endpoint->max_retries,
+                                         .retry_seconds = endpoint->retry_seconds,
+                                         .timeout_seconds = endpoint->timeout_seconds,
+                                         .stop = endpoint->stop,
+                                         .stop_user = endpoint->stop_user };
     endpoint_judge *j = NULL;
     aerie_status status = check(endpoint, err);
 
@@ -322,19 +249,10 @@ aerie_status ae_judge_endpoint_open(ae_judge **out, const ae_judge_endpoint *end
     j->judge = (ae_judge){ .ask = ask, .close = close_endpoint };
     j->with = *endpoint;
     fill_in(&j->with);
-    j->url = full_url(endpoint->url);
     j->model = ae_strdup(endpoint->model);
     j->judge.name = j->model;
-    if (endpoint->key) j->bearer = bearer_of(endpoint->key);
-    if (!j->url || !j->model || (endpoint->key && !j->bearer))
-        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a judge");
-    if (!status && endpoint->extra) {
-        j->extra = json_loads(endpoint->extra, 0, NULL);
-        if (!json_is_object(j->extra))
-            status = aerie_fail(err, AERIE_BAD_ARGUMENT,
-                                "what is laid over the judge's request is no JSON object: %.100s",
-                                endpoint->extra);
-    }
+    if (!j->model) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a judge");
+    if (!status) status = ae_endpoint_open(&j->server, &server, err);
     if (status)
         close_endpoint(&j->judge);
     else
