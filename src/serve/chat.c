@@ -9,7 +9,7 @@ aerie_status ae_chat_open(ae_talk *t, const ae_chat_voice *voice, int64_t n_repl
                           aerie_error *err)
 {
     ae_chat *c = t->state;
-    uint64_t seed = (uint64_t)(t->began * 1e9) ^ ae_exchange_id(t->x);
+    uint64_t seed = (uint64_t)(t->began * 1e9) ^ t->id;
     aerie_status status = ae_best_check(&c->best, t, err);
     if (status) return status;
     if (c->best.n && n_replies != 1)

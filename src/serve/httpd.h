@@ -61,9 +61,12 @@ ae_httpd_counts ae_httpd_count(const ae_httpd *h);
 /* ---- The request. Borrowed until the exchange is gone. */
 const ae_httpd_head *ae_exchange_head(const ae_exchange *x);
 ae_span ae_exchange_body(const ae_exchange *x);
+ae_bytes ae_exchange_take_body(ae_exchange *x); /* the caller's; the exchange has none after it */
 const char *ae_exchange_peer(const ae_exchange *x); /* "127.0.0.1:4000" */
 uint64_t ae_exchange_id(const ae_exchange *x);      /* different for every request */
 
+/* Inside head(): a body of more bytes is refused; at most limits.max_body. */
+void ae_exchange_body_most(ae_exchange *x, size_t most);
 /* Inside head(): the body goes to data() as it comes, up to `most` bytes, instead of into memory.
  * false from data(): enough; a reply was given. Exactly one end() follows the last data() unless
  * that is what ended it: `whole` tells whether all was there; if not, the exchange is gone. */

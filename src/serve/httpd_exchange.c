@@ -22,6 +22,18 @@ ae_span ae_exchange_body(const ae_exchange *x)
     return ae_span_of(&x->body);
 }
 
+ae_bytes ae_exchange_take_body(ae_exchange *x)
+{
+    ae_bytes body = x->body;
+    x->body = (ae_bytes){ 0 };
+    return body;
+}
+
+void ae_exchange_body_most(ae_exchange *x, size_t most)
+{
+    if (most < x->body_most) x->body_most = most;
+}
+
 const char *ae_exchange_peer(const ae_exchange *x)
 {
     return x->peer;

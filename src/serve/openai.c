@@ -173,9 +173,9 @@ void ae_openai_fill(aerie_ask *ask, const ae_openai_options *o)
     ask->grammar = o->grammar;
 }
 
-void ae_openai_id(char out[48], const char *prefix, const ae_exchange *x)
+void ae_openai_id(char out[48], const char *prefix, uint64_t exchange)
 {
-    snprintf(out, 48, "%s%016llx%08llx", prefix, (unsigned long long)ae_exchange_id(x),
+    snprintf(out, 48, "%s%016llx%08llx", prefix, (unsigned long long)exchange,
              (unsigned long long)ae_clock_unix_seconds());
 }
 

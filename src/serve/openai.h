@@ -28,7 +28,7 @@ void ae_openai_free(ae_openai_options *o);
 void ae_openai_fill(aerie_ask *ask, const ae_openai_options *o);
 
 /* What is an exchange's own, after `prefix` ("chatcmpl-"). */
-void ae_openai_id(char out[48], const char *prefix, const ae_exchange *x);
+void ae_openai_id(char out[48], const char *prefix, uint64_t exchange);
 json_t *ae_openai_usage(int64_t prompt, int64_t reused, int64_t replies);
 const char *ae_openai_finish(aerie_finish why);
 

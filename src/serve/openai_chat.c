@@ -105,7 +105,7 @@ aerie_status ae_openai_ask(ae_talk *t, const ae_chat_voice *voice, const char *i
                            aerie_ask *ask, aerie_asked *asked, aerie_error *err)
 {
     ae_openai_chat *c = t->state;
-    ae_openai_id(c->id, id_prefix, t->x);
+    ae_openai_id(c->id, id_prefix, t->id);
     c->created = ae_clock_unix_seconds();
     aerie_status status = read_form(t, voice, ask, err);
     json_t *messages = status ? NULL : ae_openai_messages(t, c->request, err);

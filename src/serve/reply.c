@@ -49,23 +49,28 @@ json_t *ae_text_json(ae_span text)
     return json ? json : json_string("\xEF\xBF\xBD");
 }
 
+json_t *ae_json_object_of(ae_span text, aerie_error *err)
+{
+    json_t *json = ae_json_of(text, err);
+    if (!json || json_is_object(json)) return json;
+    aerie_fail(err, AERIE_BAD_ARGUMENT, "the request's body must be a JSON object");
+    json_decref(json);
+    return NULL;
+}
+
 bool ae_read_json(json_t **out, ae_exchange *x, ae_face face)
 {
     ae_span body = ae_exchange_body(x);
     aerie_error err = { 0 };
-    *out = NULL;
-    if (body.len == 0) {
-        ae_reply_error(x, face, 400, "missing request body");
-        return false;
-    }
-    *out = ae_json_of(body, &err);
-    if (*out && !json_is_object(*out)) {
-        aerie_fail(&err, AERIE_BAD_ARGUMENT, "the request's body must be a JSON object");
-        json_decref(*out);
-        *out = NULL;
-    }
-    if (!*out) ae_reply_error(x, face, 400, "%s", err.message);
+    *out = body.len ? ae_json_object_of(body, &err) : NULL;
+    if (!*out) ae_reply_error(x, face, 400, "%s", body.len ? err.message : "missing request body");
     return *out != NULL;
+}
+
+void ae_read_little(ae_server *s, ae_exchange *x, ae_span rest)
+{
+    (void)s, (void)rest;
+    ae_exchange_body_most(x, (size_t)1 << 20);
 }
 
 /* Without the '\0'; "" after a failure. */
@@ -81,9 +86,14 @@ static const char content_type[] = "application/json; charset=utf-8";
 void ae_reply_json(ae_exchange *x, int status, json_t *json)
 {
     char *text;
-    ae_span body = dump(json, &text);
+    dump(json, &text);
+    ae_reply_text(x, status, text);
+}
+
+void ae_reply_text(ae_exchange *x, int status, char *text)
+{
     if (text)
-        ae_exchange_reply(x, status, content_type, body);
+        ae_exchange_reply(x, status, content_type, ae_span_text(text));
     else
         ae_exchange_reply(x, 500, content_type,
                           ae_span_text("{\"error\":\"no memory for the reply\"}"));

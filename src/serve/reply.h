@@ -9,15 +9,22 @@
 /* The body as a JSON object. False when it is none: a reply with 400 was sent. */
 bool ae_read_json(json_t **out, ae_exchange *x, ae_face face);
 
+/* The `head` of routes whose JSON the loop itself reads: 1 MiB at most. */
+void ae_read_little(ae_server *s, ae_exchange *x, ae_span rest);
+
 /* JSON that is not nested deeper than 128: what reads it calls itself for every level. NULL with a
  * sentence in err. Anything but an object or a list is an error. */
 json_t *ae_json_of(ae_span text, aerie_error *err);
+json_t *ae_json_object_of(ae_span text, aerie_error *err); /* a list is an error, too */
 
 /* A text of JSON; U+FFFD where the bytes are no UTF-8, such as part of a character. */
 json_t *ae_text_json(ae_span text);
 
 /* A whole reply of JSON; takes over `json`. */
 void ae_reply_json(ae_exchange *x, int status, json_t *json);
+/* A whole reply of JSON as jansson wrote it; takes over `text`. NULL: there was no memory for it.
+ */
+void ae_reply_text(ae_exchange *x, int status, char *text);
 
 /* An error: the protocol's form, `status`, and a sentence. Before a reply began, with its status;
  * in the midst of one, as the last thing that is said. Ends the exchange. */

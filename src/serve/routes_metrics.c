@@ -105,6 +105,10 @@ static void add_server(ae_bytes *out, ae_server *s)
     value(out, "http_refused_total", (double)c.refused);
     head(out, "clients_vanished_total", "counter", "clients that left before their reply");
     value(out, "clients_vanished_total", (double)c.vanished);
+    head(out, "large_requests_read", "gauge", "large requests being read, beside all others");
+    value(out, "large_requests_read", (double)s->n_away);
+    head(out, "large_requests_bytes", "gauge", "bytes of large requests that are under way");
+    value(out, "large_requests_bytes", (double)s->large_bytes);
     head(out, "received_bytes_total", "counter", "bytes of bodies received");
     value(out, "received_bytes_total", (double)c.bytes_in);
     head(out, "sent_bytes_total", "counter", "bytes of replies sent");

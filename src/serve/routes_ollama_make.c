@@ -119,8 +119,8 @@ static void create(ae_server *s, ae_exchange *x, ae_span rest)
 }
 
 const ae_route ae_routes_ollama_make[] = {
-    { "POST", "/api/create", create, AE_FACE_OLLAMA, false, NULL },
-    { "POST", "/api/pull", pull, AE_FACE_OLLAMA, false, NULL },
-    { "POST", "/api/push", push, AE_FACE_OLLAMA, false, NULL },
+    { "POST", "/api/create", create, AE_FACE_OLLAMA, false, ae_read_little },
+    { "POST", "/api/pull", pull, AE_FACE_OLLAMA, false, ae_read_little },
+    { "POST", "/api/push", push, AE_FACE_OLLAMA, false, ae_read_little },
 };
 const size_t ae_n_routes_ollama_make = AE_COUNT(ae_routes_ollama_make);

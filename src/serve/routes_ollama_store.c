@@ -279,9 +279,9 @@ static void no_blob(ae_server *s, ae_exchange *x, ae_span rest)
 
 const ae_route ae_routes_ollama_store[] = {
     { "GET", "/api/tags", list, AE_FACE_OLLAMA, false, NULL },
-    { "POST", "/api/show", show, AE_FACE_OLLAMA, false, NULL },
-    { "POST", "/api/copy", copy, AE_FACE_OLLAMA, false, NULL },
-    { "DELETE", "/api/delete", delete, AE_FACE_OLLAMA, false, NULL },
+    { "POST", "/api/show", show, AE_FACE_OLLAMA, false, ae_read_little },
+    { "POST", "/api/copy", copy, AE_FACE_OLLAMA, false, ae_read_little },
+    { "DELETE", "/api/delete", delete, AE_FACE_OLLAMA, false, ae_read_little },
     { "GET", "/api/ps", open_models, AE_FACE_OLLAMA, false, NULL },
     { "GET", "/api/blobs/:rest", has_blob, AE_FACE_OLLAMA, false, NULL },
     { "POST", "/api/blobs/:rest", no_blob, AE_FACE_OLLAMA, false, take_blob },

@@ -331,7 +331,7 @@ static aerie_status read_request(ae_talk *t, aerie_error *err)
 static aerie_status begin(ae_talk *t, aerie_error *err)
 {
     completions *c = t->state;
-    ae_openai_id(c->id, "cmpl-", t->x);
+    ae_openai_id(c->id, "cmpl-", t->id);
     c->created = ae_clock_unix_seconds();
     aerie_status status = read_request(t, err);
     for (int64_t i = 0; i < c->n_prompts && !status; i++)

@@ -107,7 +107,7 @@ static void on_end(ae_talk *t, const aerie_event *event)
     j->prompt_tokens += event->stats.prompt_tokens;
     if (++j->n_ended == j->n)
         finish(t);
-    else if (j->n_asked < j->n && ask_next(t, &err))
+    else if (j->n_asked < j->n && ae_talk_then(t, ask_next, &err))
         ae_talk_fail(t, ae_status_of(err.status), err.message);
 }
 
@@ -132,7 +132,7 @@ static aerie_status begin(ae_talk *t, aerie_error *err)
 static aerie_status begin_scores(ae_talk *t, aerie_error *err)
 {
     judging *j = t->state;
-    ae_openai_id(j->id, "score-", t->x);
+    ae_openai_id(j->id, "score-", t->id);
     aerie_status status = ae_scoring_read(&j->what, t->request, err);
     return status ? status : begin(t, err);
 }
@@ -140,7 +140,7 @@ static aerie_status begin_scores(ae_talk *t, aerie_error *err)
 static aerie_status begin_ranking(ae_talk *t, aerie_error *err)
 {
     judging *j = t->state;
-    ae_openai_id(j->id, "rerank-", t->x);
+    ae_openai_id(j->id, "rerank-", t->id);
     aerie_status status = ae_scoring_read_ranking(&j->what, t->request, err);
     return status ? status : begin(t, err);
 }

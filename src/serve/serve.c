@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+enum { WORKERS = 2 }; /* threads that read large requests: one may be the engine's processor */
+
 typedef struct {
     ae_server server;
     struct event *interrupt, *terminate, *deadline;
@@ -119,6 +121,7 @@ static aerie_status open_server(running *r, aerie_error *err)
                                         .n_keys = o->n_keys };
     r->server.began = ae_clock_seconds();
     aerie_status status = ae_loop_open(&r->server.loop, err);
+    if (!status) status = ae_workers_open(&r->server.workers, r->server.loop, WORKERS, err);
     if (!status) status = ae_httpd_open(&r->server.httpd, r->server.loop, &limits, &handler, err);
     if (!status) status = watch_signals(r, err);
     const aerie_host_options host = { .memory_bytes = o->memory_bytes,
@@ -144,6 +147,7 @@ static void close_server(running *r)
     if (r->interrupt) event_free(r->interrupt);
     if (r->terminate) event_free(r->terminate);
     if (r->deadline) event_free(r->deadline);
+    ae_workers_close(r->server.workers);
     ae_loop_close(r->server.loop);
 }
 

@@ -5,6 +5,7 @@
 #include "serve/guard.h"
 #include "serve/reply.h"
 #include "serve/serve.h"
+#include "serve/workers.h"
 
 #include "aerie/host.h"
 
@@ -16,8 +17,11 @@ struct ae_server {
     ae_httpd *httpd;
     ae_guard_rules guard;
     aerie_host *host;
-    size_t n_talks; /* under way, and jobs */
-    ae_job *jobs;   /* job.h */
+    size_t n_talks;      /* under way, and jobs */
+    ae_workers *workers; /* of requests that are large: */
+    size_t n_away;       /* that they have in hand, or that wait for them */
+    size_t large_bytes;  /* of the bodies of all that are under way */
+    ae_job *jobs;        /* job.h */
     bool draining, closing;
     double began; /* ae_clock_seconds() */
 };

@@ -1,64 +1,61 @@
-/* talk.c -- leases, asks and events of requests that models answer. */
-#include "serve/talk.h"
+/* talk.c -- requests that models answer: read, given a lease, asked, and released. */
+#include "serve/talk_private.h"
 
 #include "serve/models.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-typedef struct talk talk;
-
-/* One ask. The engine's thread writes to it until its end is posted; then it is the loop's. */
-typedef struct talk_ask {
-    struct talk_ask *next;
-    talk *of;
-    size_t number;
-    uint64_t ticket;
-    bool ended;
-    /* Its end has its place from the beginning: nothing may keep that from coming. */
-    ae_post end_post;
-    aerie_event end;
-    char message[480];
-} talk_ask;
-
-struct talk {
-    ae_talk open; /* what forms see; first, so that either is the other */
-    uint64_t lease_ticket;
-    aerie_status (*next)(ae_talk *t, aerie_error *err); /* NULL: the form's begin() */
-    bool awaits_lease, done;
-    ae_post lease_post;
-    aerie_lease *given;
-    aerie_status lease_status;
-    char lease_message[480];
-    talk_ask *asks;
-    size_t n_asks, n_live;
-    atomic_size_t carried; /* bytes on their way from the engine to the loop */
-    atomic_size_t unsent;  /* bytes that the client had not read when it was last looked */
-    atomic_bool held;      /* replies rest because of them */
+enum {
+    LARGE = 64 << 10,            /* bytes of a body that are read, and made prompts of, beside the
+                                  * loop: what is smaller takes it two milliseconds at most */
+    MOST_LARGE_BYTES = 512 << 20 /* of large ones that are under way together */
 };
 
-static void release(talk *t)
+/* ---- its end */
+
+/* What a large request was read into takes its time to free, too. */
+static void free_contents(void *user)
 {
+    talk *t = user;
+    json_decref(t->open.request);
+    if (t->open.form->free) t->open.form->free(t->open.state);
+    ae_free(t->open.state);
+    ae_bytes_free(&t->body);
+    free(t->reply);
+}
+
+static void free_talk(void *user)
+{
+    talk *t = user;
     ae_server *s = t->open.server;
+    s->n_talks--;
+    s->large_bytes -= t->large_bytes;
+    ae_free(t);
+    if (s->closing && s->n_talks == 0) ae_loop_stop(s->loop);
+}
+
+void ae_talk_release(talk *t)
+{
     for (talk_ask *a = t->asks, *next; a; a = next) {
         next = a->next;
         ae_free(a);
     }
     aerie_lease_release(t->open.lease);
     aerie_stored_free(t->open.stored);
-    json_decref(t->open.request);
-    if (t->open.form->free) t->open.form->free(t->open.state);
-    ae_free(t->open.state);
-    ae_free(t);
-    s->n_talks--;
-    if (s->closing && s->n_talks == 0) ae_loop_stop(s->loop);
+    t->work = (ae_work){ .run = free_contents, .done = free_talk, .user = t };
+    if (t->is_large) {
+        ae_workers_give(t->open.server->workers, &t->work);
+        return;
+    }
+    free_contents(t);
+    free_talk(t);
 }
 
-/* Nothing is under way any more. */
-static bool at_rest(const talk *t)
+bool ae_talk_at_rest(const talk *t)
 {
-    return !t->awaits_lease && t->n_live == 0;
+    return !t->is_away && !t->awaits_lease && t->n_live == 0;
 }
 
 static void cancel_all(talk *t)
@@ -73,8 +70,12 @@ static void on_gone(void *user, ae_exchange *x)
     talk *t = user;
     (void)x;
     t->open.x = NULL;
+    if (t->is_away) {
+        atomic_store(&t->was_left, true);
+        return;
+    }
     cancel_all(t);
-    if (at_rest(t)) release(t);
+    if (ae_talk_at_rest(t)) ae_talk_release(t);
 }
 
 /* The exchange, which is no longer the talk's. */
@@ -88,6 +89,13 @@ static ae_exchange *let_go(ae_talk *open)
 
 void ae_talk_reply(ae_talk *open, json_t *json)
 {
+    talk *t = (talk *)open;
+    if (t->is_away) {
+        t->has_reply = true;
+        t->reply = json_dumps(json, JSON_COMPACT);
+        json_decref(json);
+        return;
+    }
     ae_exchange *x = let_go(open);
     ae_reply_json(x, 200, json);
 }
@@ -109,21 +117,10 @@ void ae_talk_fail(ae_talk *open, int status, const char *message)
         ae_reply_error(x, open->form->face, status, "%s", message);
 }
 
-/* Replies go on once little waits for the client. */
-static void go_on(talk *t)
-{
-    size_t unsent = t->open.x ? ae_exchange_waiting(t->open.x) : 0;
-    atomic_store(&t->unsent, unsent);
-    if (unsent + atomic_load(&t->carried) > AE_HTTPD_LOW_WATER) return;
-    if (!atomic_exchange(&t->held, false)) return;
-    for (talk_ask *a = t->asks; a; a = a->next)
-        if (!a->ended) aerie_engine_go_on(aerie_lease_engine(t->open.lease), a->ticket);
-}
-
 static void on_drained(void *user, ae_exchange *x)
 {
     (void)x;
-    go_on(user);
+    ae_talk_go_on(user);
 }
 
 /* A long prompt is being read, or the reply waits its turn: whoever stands between must not think
@@ -136,131 +133,12 @@ static void on_silent(void *user, ae_exchange *x)
     ae_stream_text(x, ": ping\n\n");
 }
 
-/* ---- events, from the engine's thread to the loop's */
-
-typedef struct {
-    ae_post post;
-    talk_ask *ask;
-    size_t bytes;
-    aerie_event event; /* what it points to lies behind it */
-} carried_event;
-
-typedef struct {
-    char *at, *end;
-} room;
-
-static void *take(room *r, const void *data, size_t bytes)
-{
-    void *place = r->at;
-    r->at += (bytes + 15) / 16 * 16;
-    if (data && bytes) memcpy(place, data, bytes);
-    return place;
-}
-
-static size_t rounded(size_t bytes)
-{
-    return (bytes + 15) / 16 * 16;
-}
-
-static size_t bytes_of(const aerie_event *e)
-{
-    size_t n = rounded(e->len) + rounded(e->n_tokens * sizeof *e->tokens) +
-               rounded(e->n_numbers * sizeof *e->numbers) +
-               rounded(e->stop ? strlen(e->stop) + 1 : 0);
-    for (size_t i = 0; i < e->n_tokens; i++) {
-        n += rounded(e->tokens[i].token.len) +
-             rounded(e->tokens[i].n_top * sizeof *e->tokens[i].top);
-        for (size_t k = 0; k < e->tokens[i].n_top; k++) n += rounded(e->tokens[i].top[k].len);
-    }
-    return n;
-}
-
-static void copy_token(aerie_reply_token *to, const aerie_reply_token *from, room *r)
-{
-    aerie_choice *top = take(r, from->top, from->n_top * sizeof *top);
-    *to = *from;
-    to->token.bytes = take(r, from->token.bytes, from->token.len);
-    for (size_t k = 0; k < from->n_top; k++)
-        top[k].bytes = take(r, from->top[k].bytes, from->top[k].len);
-    to->top = top;
-}
-
-static carried_event *copy_event(talk_ask *a, const aerie_event *e)
-{
-    size_t bytes = rounded(sizeof(carried_event)) + bytes_of(e);
-    char *memory = ae_alloc(1, bytes);
-    if (!memory) return NULL;
-    room r = { memory + rounded(sizeof(carried_event)), memory + bytes };
-    carried_event *c = (carried_event *)(void *)memory;
-    *c = (carried_event){ .ask = a, .bytes = bytes, .event = *e };
-    c->event.text = take(&r, e->text, e->len);
-    c->event.stop = e->stop ? take(&r, e->stop, strlen(e->stop) + 1) : NULL;
-    c->event.numbers = take(&r, e->numbers, e->n_numbers * sizeof *e->numbers);
-    c->event.message = "";
-    aerie_reply_token *tokens = take(&r, NULL, e->n_tokens * sizeof *tokens);
-    for (size_t i = 0; i < e->n_tokens; i++) copy_token(&tokens[i], &e->tokens[i], &r);
-    c->event.tokens = tokens;
-    return c;
-}
-
-static void on_carried(void *user)
-{
-    carried_event *c = user;
-    talk *t = c->ask->of;
-    atomic_fetch_sub(&t->carried, c->bytes);
-    if (t->open.x) t->open.form->event(&t->open, c->ask->number, &c->event);
-    ae_free(c);
-    go_on(t);
-}
-
-static void on_end(void *user)
-{
-    talk_ask *a = user;
-    talk *t = a->of;
-    a->ended = true;
-    t->n_live--;
-    if (t->open.x && a->end.status) {
-        int status = ae_status_of(a->end.status);
-        ae_talk_fail(&t->open, status, a->end.message);
-    } else if (t->open.x) {
-        t->open.form->event(&t->open, a->number, &a->end);
-        if (t->open.x && at_rest(t)) {
-            t->open.form->finish(&t->open);
-            t->open.x = NULL;
-        }
-    }
-    if (at_rest(t)) release(t);
-}
-
-/* On the engine's thread. */
-static aerie_flow on_event(void *user, const aerie_event *e)
-{
-    talk_ask *a = user;
-    talk *t = a->of;
-    ae_loop *loop = t->open.server->loop;
-    if (e->kind == AERIE_EVENT_END) {
-        a->end = *e;
-        snprintf(a->message, sizeof a->message, "%s", e->message);
-        a->end.message = a->message;
-        a->end_post = (ae_post){ .fn = on_end, .user = a };
-        ae_loop_post(loop, &a->end_post);
-        return AERIE_GO_ON;
-    }
-    carried_event *c = copy_event(a, e);
-    if (!c) return AERIE_STOP; /* no memory: the reply ends here */
-    size_t waiting = atomic_fetch_add(&t->carried, c->bytes) + c->bytes + atomic_load(&t->unsent);
-    bool hold = e->kind == AERIE_EVENT_TEXT && waiting > AE_HTTPD_HIGH_WATER;
-    /* Before it is posted: whoever takes it finds the replies held, and lets them go on. */
-    if (hold) atomic_store(&t->held, true);
-    c->post = (ae_post){ .fn = on_carried, .user = c };
-    ae_loop_post(loop, &c->post);
-    return hold ? AERIE_HOLD : AERIE_GO_ON;
-}
-
 aerie_status ae_talk_ask(ae_talk *open, const aerie_ask *ask, aerie_asked *asked, aerie_error *err)
 {
     talk *t = (talk *)open;
     aerie_asked ignored;
+    if (atomic_load(&t->was_left))
+        return aerie_fail(err, AERIE_INTERRUPTED, "nobody waits for the reply");
     talk_ask *a = ae_alloc(1, sizeof *a);
     if (!a) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for one more request");
     if (!asked) asked = &ignored;
@@ -268,7 +146,7 @@ aerie_status ae_talk_ask(ae_talk *open, const aerie_ask *ask, aerie_asked *asked
     aerie_ask with = *ask;
     with.adapter = aerie_lease_adapter(open->lease);
     aerie_status status =
-        aerie_engine_ask(aerie_lease_engine(open->lease), &with, on_event, a, asked, err);
+        aerie_engine_ask(aerie_lease_engine(open->lease), &with, ae_talk_on_event, a, asked, err);
     if (status) {
         ae_free(a);
         return status;
@@ -280,30 +158,89 @@ aerie_status ae_talk_ask(ae_talk *open, const aerie_ask *ask, aerie_asked *asked
     return AERIE_OK;
 }
 
-/* ---- from a name to a lease */
-
 static void fail(talk *t, const aerie_error *err)
 {
     ae_talk_fail(&t->open, ae_status_of(err->status), err->message);
 }
 
+/* ---- steps, here or on a worker's thread */
+
+static void send_away(talk *t, ae_loop_fn *run, ae_loop_fn *back)
+{
+    t->is_away = true;
+    t->open.server->n_away++;
+    t->work = (ae_work){ .run = run, .done = back, .user = t };
+    ae_workers_give(t->open.server->workers, &t->work);
+}
+
+static void take_back(talk *t)
+{
+    t->is_away = false;
+    t->open.server->n_away--;
+}
+
+static void take_step(void *user)
+{
+    talk *t = user;
+    if (!atomic_load(&t->was_left)) t->status = t->next(&t->open, &t->err);
+}
+
+static void send_reply(talk *t)
+{
+    ae_exchange *x = let_go(&t->open);
+    ae_reply_text(x, 200, t->reply);
+    t->reply = NULL;
+}
+
+/* What a step has come to, told to the client. */
+static void end_step(talk *t)
+{
+    const ae_exchange_watcher watcher = { on_gone, on_drained, on_silent, t };
+    if (t->open.x && t->status)
+        fail(t, &t->err);
+    else if (t->open.x && t->has_reply)
+        send_reply(t);
+    if (t->open.x) ae_exchange_watch(t->open.x, &watcher);
+    if (!ae_talk_at_rest(t)) return;
+    if (t->open.x) {
+        t->open.form->finish(&t->open);
+        t->open.x = NULL;
+    }
+    ae_talk_release(t);
+}
+
+static void on_step_taken(void *user)
+{
+    talk *t = user;
+    take_back(t);
+    if (!t->open.x) cancel_all(t);
+    bool has_events = t->held; /* then there is an ask, and end_step() does not release the talk */
+    end_step(t);
+    if (has_events) ae_talk_let_events_in(t);
+}
+
 static void begin(talk *t)
 {
-    aerie_error err = { 0 };
-    aerie_status status = (t->next ? t->next : t->open.form->begin)(&t->open, &err);
-    if (status && t->open.x) fail(t, &err);
-    if (t->open.x) {
-        const ae_exchange_watcher watcher = { on_gone, on_drained, on_silent, t };
-        ae_exchange_watch(t->open.x, &watcher);
-    }
-    if (at_rest(t)) {
-        if (t->open.x) {
-            t->open.form->finish(&t->open);
-            t->open.x = NULL;
-        }
-        release(t);
+    t->status = AERIE_OK;
+    t->err = (aerie_error){ 0 };
+    if (t->is_large)
+        send_away(t, take_step, on_step_taken);
+    else {
+        take_step(t);
+        end_step(t);
     }
 }
+
+aerie_status ae_talk_then(ae_talk *open, ae_talk_step *step, aerie_error *err)
+{
+    talk *t = (talk *)open;
+    if (!t->is_large) return step(open, err);
+    t->next = step;
+    begin(t);
+    return AERIE_OK;
+}
+
+/* ---- from a name to a lease */
 
 static void on_lease_posted(void *user)
 {
@@ -319,7 +256,7 @@ static void on_lease_posted(void *user)
         aerie_fail(&err, t->lease_status, "%s", t->lease_message);
         fail(t, &err);
     }
-    release(t);
+    ae_talk_release(t);
 }
 
 /* On the host's thread. */
@@ -352,20 +289,19 @@ static aerie_status take_lease(talk *t, const char *model, const json_t *request
     return status;
 }
 
-aerie_status ae_talk_move(ae_talk *open, const char *model,
-                          aerie_status (*next)(ae_talk *t, aerie_error *err), aerie_error *err)
+aerie_status ae_talk_move(ae_talk *open, const char *model, ae_talk_step *step, aerie_error *err)
 {
     talk *t = (talk *)open;
     aerie_lease_release(open->lease);
     aerie_stored_free(open->stored);
     open->lease = NULL;
     open->stored = NULL;
-    t->next = next;
+    t->next = step;
+    t->is_large = true; /* what was asked comes again, with each of its replies */
     aerie_status status = take_lease(t, model, NULL, err);
-    return status || !open->lease ? status : next(open, err);
+    return status || !open->lease ? status : ae_talk_then(open, step, err);
 }
 
-/* Whether a request is one for this form; of `open` its model and what is said of its stay. */
 static aerie_status read_request(ae_talk *open, const json_t *request, aerie_error *err)
 {
     const ae_talk_form *form = open->form;
@@ -381,20 +317,23 @@ static aerie_status read_request(ae_talk *open, const json_t *request, aerie_err
     return form->check ? form->check(request, err) : AERIE_OK;
 }
 
-/* A talk that nothing is under way of yet; takes `request` over. NULL: no memory. */
-static talk *new_talk(ae_server *s, const ae_talk *like, json_t *request)
+/* A talk that nothing is under way of yet. NULL: no memory. */
+static talk *new_talk(ae_server *s, ae_exchange *x, const ae_talk_form *form)
 {
     talk *t = ae_alloc(1, sizeof *t);
-    void *state = ae_alloc(1, like->form->state_bytes);
+    void *state = ae_alloc(1, form->state_bytes);
     if (!t || !state) {
         ae_free(t);
         ae_free(state);
-        json_decref(request);
         return NULL;
     }
-    t->open = *like;
-    t->open.state = state;
-    t->open.request = request;
+    t->open = (ae_talk){ .server = s,
+                         .x = x,
+                         .id = ae_exchange_id(x),
+                         .form = form,
+                         .state = state,
+                         .began = ae_clock_seconds() };
+    t->next = form->begin;
     s->n_talks++;
     return t;
 }
@@ -418,28 +357,81 @@ static void unload(talk *t)
         open->form->finish(open);
     }
     ae_models_place_free(&p);
-    release(t);
+    ae_talk_release(t);
+}
+
+static void find_model(talk *t)
+{
+    aerie_error err = { 0 };
+    if (wants_to_let_go(&t->open))
+        unload(t);
+    else if (take_lease(t, t->open.model, t->open.request, &err)) {
+        fail(t, &err);
+        ae_talk_release(t);
+    } else if (t->open.lease)
+        begin(t);
+}
+
+static void read_text(talk *t, ae_span text)
+{
+    t->open.request = ae_json_object_of(text, &t->err);
+    t->status = t->open.request ? read_request(&t->open, t->open.request, &t->err) : t->err.status;
+}
+
+/* Once it was read. */
+static void go_on(talk *t)
+{
+    if (t->open.x && !t->status) {
+        find_model(t);
+        return;
+    }
+    if (t->open.x) fail(t, &t->err);
+    ae_talk_release(t);
+}
+
+static void read_body(void *user)
+{
+    talk *t = user;
+    if (!atomic_load(&t->was_left)) read_text(t, ae_span_of(&t->body));
+    ae_bytes_free(&t->body);
+}
+
+static void on_body_read(void *user)
+{
+    take_back(user);
+    go_on(user);
+}
+
+static void read_beside(talk *t)
+{
+    const ae_exchange_watcher watcher = { .gone = on_gone, .user = t };
+    t->body = ae_exchange_take_body(t->open.x);
+    t->is_large = true;
+    t->large_bytes = t->body.len;
+    t->open.server->large_bytes += t->large_bytes;
+    ae_exchange_watch(t->open.x, &watcher);
+    send_away(t, read_body, on_body_read);
 }
 
 void ae_talk_answer(ae_server *s, ae_exchange *x, const ae_talk_form *form)
 {
-    aerie_error err = { 0 };
-    json_t *request;
-    ae_talk open = { .server = s, .x = x, .form = form, .began = ae_clock_seconds() };
-    if (!ae_read_json(&request, x, form->face)) return;
-    if (read_request(&open, request, &err)) {
-        ae_reply_failure(x, form->face, &err);
-        json_decref(request);
+    ae_span body = ae_exchange_body(x);
+    if (body.len == 0) {
+        ae_reply_error(x, form->face, 400, "missing request body");
         return;
     }
-    talk *t = new_talk(s, &open, request);
+    if (body.len > LARGE && s->large_bytes && s->large_bytes + body.len > MOST_LARGE_BYTES) {
+        ae_reply_error(x, form->face, 503,
+                       "too many large requests are being answered; please try again");
+        return;
+    }
+    talk *t = new_talk(s, x, form);
     if (!t)
         ae_reply_error(x, form->face, 503, "no memory for one more request");
-    else if (wants_to_let_go(&t->open))
-        unload(t);
-    else if (take_lease(t, t->open.model, t->open.request, &err)) {
-        fail(t, &err);
-        release(t);
-    } else if (t->open.lease)
-        begin(t);
+    else if (body.len > LARGE)
+        read_beside(t);
+    else {
+        read_text(t, body);
+        go_on(t);
+    }
 }

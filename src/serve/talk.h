@@ -14,7 +14,13 @@
 
 typedef struct ae_talk ae_talk;
 
-/* How a protocol asks and replies. All are called on the loop's thread. */
+/* Says what to ask, with ae_talk_ask(), or replies, with ae_talk_reply(); it touches nothing else
+ * of the exchange and the loop, for where the request is large it is called on a worker's thread.
+ * No event comes before it has returned. A failure is replied with. */
+typedef aerie_status ae_talk_step(ae_talk *t, aerie_error *err);
+
+/* How a protocol asks and replies. check(), begin() and free() are called on a worker's thread
+ * where the request is large, one after the other; all others on the loop's. */
 typedef struct {
     ae_face face;
     bool streams;       /* unless the request says not to */
@@ -24,9 +30,8 @@ typedef struct {
     /* Whether a request asks nothing of its model: with a keep_alive of 0 it is let go, not opened.
      * finish() follows, without a lease. NULL: something always is asked. */
     bool (*asks_nothing)(const json_t *request);
-    /* The model is open: say what to ask, with ae_talk_ask(). A failure is replied with. An
-     * exchange that was answered here is done. */
-    aerie_status (*begin)(ae_talk *t, aerie_error *err);
+    /* The model is open: what is to be asked. */
+    ae_talk_step *begin;
     /* An event of the n-th ask, until its end; the exchange is there. */
     void (*event)(ae_talk *t, size_t n, const aerie_event *event);
     /* Every ask has ended well: the reply's end. */
@@ -37,7 +42,8 @@ typedef struct {
 
 struct ae_talk {
     ae_server *server;
-    ae_exchange *x; /* NULL: the client has left, or has its reply */
+    ae_exchange *x; /* the loop's; NULL: the client has left, or has its reply */
+    uint64_t id;    /* the exchange's */
     const ae_talk_form *form;
     void *state;     /* the form's; owned */
     json_t *request; /* owned */
@@ -57,18 +63,18 @@ struct ae_talk {
  * follows, now or when the model is open; or an error has been replied. */
 void ae_talk_answer(ae_server *s, ae_exchange *x, const ae_talk_form *form);
 
-/* In begin(): another ask, whose events have the next number, from 0. */
+/* In a step: another ask, whose events have the next number, from 0. */
 aerie_status ae_talk_ask(ae_talk *t, const aerie_ask *ask, aerie_asked *asked, aerie_error *err);
 
+/* In event(): another step, taken now or soon. */
+aerie_status ae_talk_then(ae_talk *t, ae_talk_step *step, aerie_error *err);
 /* In event(), when every ask has ended: the model is given back, and the talk goes on with another,
- * whose `lease` and `stored` it has when next() is called: at once, or when that is open. A failure
- * there is replied with. */
-aerie_status ae_talk_move(ae_talk *t, const char *model,
-                          aerie_status (*next)(ae_talk *t, aerie_error *err), aerie_error *err);
+ * whose `lease` and `stored` it has when the step is taken: now, or when that is open. */
+aerie_status ae_talk_move(ae_talk *t, const char *model, ae_talk_step *step, aerie_error *err);
 
-/* In begin(), event() or finish(): the reply is complete, whatever else comes: `json` (taken over)
- * is all of it, or its stream ends; or an error ends it. */
+/* In a step, event() or finish(): `json` (taken over) is all of the reply, whatever else comes. */
 void ae_talk_reply(ae_talk *t, json_t *json);
+/* In event() or finish(): a stream is complete; or an error ends the reply. */
 void ae_talk_end(ae_talk *t);
 void ae_talk_fail(ae_talk *t, int status, const char *message);
 

@@ -101,7 +101,7 @@ void wire_await_rest(void)
         ae_free(text);
         assert_int_equal(wire_ask("GET", "/metrics", (ae_span){ 0 }, &text), 200);
         if (metric_in(text, "requests_running") + metric_in(text, "requests_waiting") +
-                    metric_in(text, "cache_tokens") <=
+                    metric_in(text, "cache_tokens") + metric_in(text, "large_requests_bytes") <=
                 0 &&
             metric_in(text, "connections") <= 1) {
             ae_free(text);

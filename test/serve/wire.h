@@ -20,8 +20,8 @@ void wire_reset(int fd);
 int wire_ask(const char *method, const char *path, ae_span body, char **reply);
 /* Of the sum over models: "requests_running"; or of the server: "connections". */
 double wire_metric(const char *name);
-/* Waits until nothing is asked, no position is reserved and nobody else is connected; fails the
- * test after a minute. */
+/* Waits until nothing is asked, no position is reserved, no large request is held and nobody else
+ * is connected; fails the test after a minute. */
 void wire_await_rest(void);
 
 #endif
