@@ -4,7 +4,9 @@
 
 #include "stats/binomial.h"
 #include "stats/bootstrap.h"
+#include "stats/lasso.h"
 #include "stats/length.h"
+#include "stats/length_glm.h"
 #include "stats/logistic.h"
 #include "stats/mean.h"
 #include "stats/paired.h"
