@@ -47,12 +47,14 @@ typedef struct {
     int64_t tokens;
     double kl_mean, kl_median, kl_p99, kl_max; /* KL(reference || model) of a token, natural */
     double same_top; /* share of the tokens for which both have the same most likely one */
-    double cosine;   /* mean over the tokens, of the logits */
+    double cosine;   /* mean over the tokens, of the logits. These three are NaN where the file has
+                      * probabilities */
     double logit_max, logit_mean; /* |difference| of a logit: the largest, and the mean */
     double ppl, reference_ppl, ppl_ratio;
 } aerie_divergence_result;
 
-/* How far a model is from the reference whose logits lie in `path`, over the same tokens. */
+/* How far a model is from the reference whose logits lie in `path`, over the same tokens.
+ * llama.cpp's files (llama-perplexity --save-all-logits) are read too. */
 AERIE_API aerie_status aerie_divergence(aerie_model *m, const char *path,
                                         aerie_token_score_fn *each, void *user,
                                         aerie_divergence_result *out, aerie_error *err);

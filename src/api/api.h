@@ -36,6 +36,8 @@ aerie_status ae_api_give(ae_bytes *from, char **text, size_t *len, aerie_error *
 /* A JSON value as text, the caller's. */
 struct json_t;
 aerie_status ae_api_give_json(const struct json_t *value, char **text, aerie_error *err);
+/* The same with as many digits as tell every number from its neighbours. */
+aerie_status ae_api_give_exact_json(const struct json_t *value, char **text, aerie_error *err);
 
 /* Fails when the model came without a tokenizer. */
 aerie_status ae_api_need_tokenizer(const aerie_model *m, aerie_error *err);
@@ -79,6 +81,12 @@ aerie_status ae_api_check_memory(aerie_model *m, const aerie_model_options *o,
  * what was planned. `draft` may be NULL. */
 aerie_status ae_api_check_use(aerie_model *m, aerie_model *draft, const aerie_memory_plan *plan,
                               aerie_error *err);
+
+/* divergence.c: an ae_answerer's `diverge` of a model. */
+struct ae_saved_logits;
+aerie_status ae_api_diverge(aerie_model *m, const struct ae_saved_logits *file,
+                            const int64_t *windows, int64_t n, ae_diverged_fn *fn, void *user,
+                            aerie_error *err);
 
 /* An engine that scores texts. */
 ae_engine_options ae_api_scorer(const aerie_model *m);

@@ -31,8 +31,10 @@ typedef struct {
 static bool hear(void *user, int64_t index, const ae_likelihood *found)
 {
     const listener *l = user;
-    const ae_scored_answer answer = { found->logprob, found->is_greedy, found->n_tokens };
+    ae_scored_answer answer = { found->logprob, found->is_greedy, found->n_tokens, 0 };
 
+    for (int64_t i = 0; i < found->n_tokens; i++)
+        answer.squares += (double)found->logprobs[i] * found->logprobs[i];
     return l->fn(l->user, index, &answer);
 }
 
@@ -59,6 +61,14 @@ static aerie_status score_tokens(void *user, const ae_scored_tokens *asked, int6
     ae_engine_close(engine);
     ae_free(all);
     return status;
+}
+
+static aerie_status diverge(void *user, const ae_saved_logits *reference, const int64_t *windows,
+                            int64_t n, ae_diverged_fn *fn, void *fn_user, aerie_error *err)
+{
+    const local *a = user;
+
+    return ae_api_diverge(a->model, reference, windows, n, fn, fn_user, err);
 }
 
 /* ---- replies ---- */
@@ -237,6 +247,7 @@ static aerie_status ask_local(json_t **out, const ae_benchmark_options *how,
                               .max_length = ae_model_config(model)->max_position,
                               .tokens = score_tokens,
                               .replies = reply_to,
+                              .diverge = diverge,
                               .chat = write_chat };
 
     if (!status) status = ae_benchmark(out, how, &who, err);
@@ -289,7 +300,7 @@ aerie_status aerie_benchmark(const aerie_benchmark_options *o, char **json, aeri
         status = ask_local(&result, &how, o, err);
     else
         status = ask_remote(&result, &how, o, err);
-    if (!status) status = ae_api_give_json(result, json, err);
+    if (!status) status = ae_api_give_exact_json(result, json, err);
     json_decref(result);
     return status;
 }

@@ -7,41 +7,42 @@
 #include "aerie/eval.h"
 
 #include "api/api.h"
+#include "eval/eval.h"
+#include "task/task.h"
 
 #include <math.h>
 #include <string.h>
-
-/* The head of the file. */
-typedef struct {
-    char magic[8]; /* MAGIC */
-    uint32_t version, vocab_size;
-    uint32_t n_ctx, first; /* row `first` of a window is the first that predicts a scored token */
-    uint64_t n_windows;
-} file_head;
-
-static const char MAGIC[8] = "aeriekld";
-
-static int64_t scored_of(const file_head *h)
-{
-    return (int64_t)h->n_ctx - 1 - h->first;
-}
 
 /* ---- windows through the model ---- */
 
 typedef struct {
     aerie_model *model;
     ae_engine *engine;
-    const file_head *head;
-    const int32_t *window;  /* [n_ctx] */
-    int64_t row;            /* of the window, the next that the engine hands over */
-    const float *reference; /* [scored, V], of this window; NULL: being saved */
+    const ae_saved_logits_head *head;
+    const int32_t *window;            /* [n_ctx] */
+    int64_t row;                      /* of the window, the next that the engine hands over */
+    const ae_saved_logits *reference; /* NULL: being saved */
+    int64_t at;                       /* which window of the reference it is */
+    float *scratch;                   /* [V]: a row of the reference's */
     ae_file_writer *out;
     ae_divergence divergence;
+    ae_diverged_token *tokens; /* [scored]: told of, window by window; may be NULL */
     double nll;
     int64_t n;
     aerie_token_score_fn *each;
     void *user;
 } measuring;
+
+/* What a row of the reference's and one of the model's make of the token that came. */
+static double compare_row(measuring *s, int64_t i, const float *logits, int64_t vocab_size,
+                          int32_t token)
+{
+    const float *reference = ae_saved_logits_row(s->reference, s->at, i, s->scratch);
+    ae_diverged_token t = ae_divergence_add(&s->divergence, reference, logits, vocab_size, token);
+
+    if (s->tokens) s->tokens[i] = t;
+    return t.logprob;
+}
 
 static aerie_status take_row(measuring *s, const float *logits, int64_t vocab_size,
                              aerie_error *err)
@@ -51,8 +52,7 @@ static aerie_status take_row(measuring *s, const float *logits, int64_t vocab_si
     double logp;
 
     if (s->reference)
-        logp = ae_divergence_add(&s->divergence, s->reference + at * vocab_size, logits, vocab_size,
-                                 token);
+        logp = compare_row(s, at, logits, vocab_size, token);
     else {
         ae_file_writer_add(s->out, logits, (size_t)vocab_size * sizeof *logits);
         logp = logits[token] - ae_log_sum_exp(logits, vocab_size);
@@ -94,7 +94,7 @@ static aerie_status run_window(measuring *s, const int32_t *window, aerie_error 
 /* ---- saving ---- */
 
 /* Cuts the ids into windows; `windows` of them, or as many as there are. */
-static aerie_status cut(file_head *head, ae_ids *ids, const aerie_model *m,
+static aerie_status cut(ae_saved_logits_head *head, ae_ids *ids, const aerie_model *m,
                         const aerie_windows *wanted, aerie_error *err)
 {
     const ae_vocab *v = ae_tokenizer_vocab(ae_model_tokenizer(m->model));
@@ -105,24 +105,24 @@ static aerie_status cut(file_head *head, ae_ids *ids, const aerie_model *m,
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "a window of %lld tokens makes no sense; give --ctx 4 or more",
                           (long long)(wanted->n_ctx ? wanted->n_ctx : n_ctx));
-    int64_t n = (int64_t)ids->len / n_ctx;
-    if (wanted->n_windows > 0 && n > wanted->n_windows) n = wanted->n_windows;
+    int64_t n = (int64_t)ae_half_windows(ids->len, (size_t)n_ctx,
+                                         wanted->n_windows > 0 ? (size_t)wanted->n_windows : 0);
     if (n < 1)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "the text has %zu tokens, fewer than one window of %lld; give a longer "
                           "text or a smaller --ctx",
                           ids->len, (long long)n_ctx);
     for (int64_t w = 0; w < n && v->add_bos; w++) ids->data[w * n_ctx] = v->bos;
-    *head = (file_head){ .version = 1,
-                         .vocab_size = (uint32_t)ae_model_config(m->model)->vocab_size,
-                         .n_ctx = (uint32_t)n_ctx,
-                         .first = (uint32_t)n_ctx / 2,
-                         .n_windows = (uint64_t)n };
-    memcpy(head->magic, MAGIC, sizeof MAGIC);
+    *head = (ae_saved_logits_head){ .version = 1,
+                                    .vocab_size = (uint32_t)ae_model_config(m->model)->vocab_size,
+                                    .n_ctx = (uint32_t)n_ctx,
+                                    .first = (uint32_t)ae_half_first((size_t)n_ctx),
+                                    .n_windows = (uint64_t)n };
+    memcpy(head->magic, AE_SAVED_LOGITS_MAGIC, sizeof head->magic);
     return AERIE_OK;
 }
 
-static aerie_status text_windows(file_head *head, ae_ids *ids, const aerie_model *m,
+static aerie_status text_windows(ae_saved_logits_head *head, ae_ids *ids, const aerie_model *m,
                                  const char *text, size_t len, const aerie_windows *wanted,
                                  aerie_error *err)
 {
@@ -139,7 +139,7 @@ static aerie_status save_windows(measuring *s, const ae_ids *ids, const char *pa
                                  aerie_error *err)
 {
     ae_file_writer w = { 0 };
-    const file_head *h = s->head;
+    const ae_saved_logits_head *h = s->head;
     aerie_status status = ae_file_writer_open(&w, path, err);
 
     s->out = &w;
@@ -167,7 +167,7 @@ aerie_status aerie_logits_save(aerie_model *m, const char *text, size_t len,
                                aerie_error *err)
 {
     ae_ids ids = { 0 };
-    file_head head = { 0 };
+    ae_saved_logits_head head = { 0 };
     measuring s = { .model = m, .head = &head, .each = each, .user = user };
     aerie_status status = text_windows(&head, &ids, m, text, len, windows, err);
 
@@ -181,68 +181,76 @@ aerie_status aerie_logits_save(aerie_model *m, const char *text, size_t len,
 
 /* ---- comparing ---- */
 
-static aerie_status damaged(const ae_file *file, aerie_error *err)
-{
-    return aerie_fail(err, AERIE_BAD_FILE,
-                      "%s: holds no saved logits, or is cut off; make it with `aerie perplexity "
-                      "MODEL --file TEXT --save-logits FILE`",
-                      file->path);
-}
-
-static aerie_status check_ids(const ae_file *file, const file_head *h, aerie_error *err)
-{
-    const int32_t *ids = (const void *)(file->data + sizeof *h);
-
-    for (uint64_t i = 0; i < h->n_windows * h->n_ctx; i++)
-        if (ids[i] < 0 || (uint32_t)ids[i] >= h->vocab_size) return damaged(file, err);
-    return AERIE_OK;
-}
-
-/* Everything that is counted on later, against the bytes that are there. */
-static aerie_status read_head(file_head *h, const ae_file *file, aerie_error *err)
-{
-    size_t ids, rows, total;
-
-    if (file->size < sizeof *h) return damaged(file, err);
-    memcpy(h, file->data, sizeof *h);
-    if (memcmp(h->magic, MAGIC, sizeof MAGIC) || h->version != 1 || h->n_ctx < 4 ||
-        h->n_ctx > INT32_MAX || h->vocab_size < 1 || h->vocab_size > INT32_MAX ||
-        h->first >= h->n_ctx - 1 || h->n_windows < 1)
-        return damaged(file, err);
-    if (!ae_mul_size(&ids, h->n_windows, h->n_ctx * sizeof(int32_t)) ||
-        !ae_mul_size(&rows, h->n_windows, (size_t)scored_of(h) * sizeof(float)) ||
-        !ae_mul_size(&rows, rows, h->vocab_size) || !ae_add_size(&total, ids, rows) ||
-        !ae_add_size(&total, total, sizeof *h) || total != file->size)
-        return damaged(file, err);
-    return check_ids(file, h, err);
-}
-
-static aerie_status check_model(const file_head *h, const ae_file *file, const aerie_model *m,
-                                aerie_error *err)
+static aerie_status check_model(const ae_saved_logits *file, const aerie_model *m, aerie_error *err)
 {
     int64_t vocab_size = ae_model_config(m->model)->vocab_size;
 
-    if (vocab_size == h->vocab_size) return AERIE_OK;
+    if (vocab_size == file->head.vocab_size) return AERIE_OK;
     return aerie_fail(
         err, AERIE_BAD_ARGUMENT,
         "%s: was made by a model with a vocabulary of %u, and %s has %lld; only models "
         "with the same tokens can be compared",
-        file->path, h->vocab_size, ae_model_path(m->model), (long long)vocab_size);
+        file->file.path, file->head.vocab_size, ae_model_path(m->model), (long long)vocab_size);
 }
 
-static aerie_status measure_windows(measuring *s, const ae_file *file, aerie_error *err)
+/* The window as the model is to read it: of llama.cpp's files the first token is still the text's.
+ */
+static aerie_status measure_window(measuring *s, int64_t at, int32_t *window, aerie_error *err)
 {
-    const file_head *h = s->head;
-    const int32_t *ids = (const void *)(file->data + sizeof *h);
-    const float *rows = (const float *)(const void *)(ids + h->n_windows * h->n_ctx);
-    size_t each = (size_t)scored_of(h) * h->vocab_size;
-    aerie_status status = AERIE_OK;
+    const ae_saved_logits *file = s->reference;
+    const ae_tokenizer *tokenizer = ae_model_tokenizer(s->model->model);
+    const ae_vocab *v = tokenizer ? ae_tokenizer_vocab(tokenizer) : NULL;
+    aerie_status status;
 
-    for (uint64_t i = 0; i < h->n_windows && !status; i++) {
-        s->reference = rows + i * each;
-        status = run_window(s, ids + i * h->n_ctx, err);
-        ae_file_forget(file, s->reference, each * sizeof(float));
+    memcpy(window, file->ids + at * file->head.n_ctx, file->head.n_ctx * sizeof *window);
+    if (file->packed && v && v->add_bos) window[0] = v->bos;
+    s->at = at;
+    status = run_window(s, window, err);
+    ae_saved_logits_forget(file, at);
+    return status;
+}
+
+/* Room for a row and a window, and the engine. */
+static aerie_status begin_measuring(measuring *s, const ae_saved_logits *file, int32_t **window,
+                                    aerie_error *err)
+{
+    aerie_status status = check_model(file, s->model, err);
+
+    s->reference = file;
+    s->head = &file->head;
+    *window = ae_alloc(file->head.n_ctx, sizeof **window);
+    s->scratch = ae_alloc(file->head.vocab_size, sizeof *s->scratch);
+    if (!status && (!*window || !s->scratch))
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a window of %s", file->file.path);
+    return status ? status : open_engine(s, err);
+}
+
+static void end_measuring(measuring *s, int32_t *window)
+{
+    ae_engine_close(s->engine);
+    ae_divergence_close(&s->divergence);
+    ae_free(s->scratch);
+    ae_free(s->tokens);
+    ae_free(window);
+}
+
+aerie_status ae_api_diverge(aerie_model *m, const ae_saved_logits *file, const int64_t *windows,
+                            int64_t n, ae_diverged_fn *fn, void *user, aerie_error *err)
+{
+    measuring s = { .model = m };
+    int64_t scored = ae_saved_logits_scored(&file->head);
+    int32_t *window = NULL;
+    aerie_status status = begin_measuring(&s, file, &window, err);
+
+    s.tokens = ae_alloc((size_t)scored, sizeof *s.tokens);
+    if (!status && !s.tokens)
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a window's tokens");
+    for (int64_t i = 0; i < n && !status; i++) {
+        status = measure_window(&s, windows[i], window, err);
+        if (!status && !fn(user, i, s.tokens, scored))
+            status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
     }
+    end_measuring(&s, window);
     return status;
 }
 
@@ -268,20 +276,21 @@ static aerie_divergence_result result_of(ae_divergence *d)
 aerie_status aerie_divergence(aerie_model *m, const char *path, aerie_token_score_fn *each,
                               void *user, aerie_divergence_result *out, aerie_error *err)
 {
-    ae_file file = { 0 };
-    file_head head = { 0 };
-    measuring s = { .model = m, .head = &head, .each = each, .user = user };
-    aerie_status status = ae_file_open(&file, path, err);
+    ae_saved_logits file = { 0 };
+    measuring s = { .model = m, .each = each, .user = user };
+    int32_t *window = NULL;
+    aerie_status status = ae_saved_logits_open(&file, path, err);
 
-    if (!status) status = read_head(&head, &file, err);
-    if (!status) status = check_model(&head, &file, m, err);
-    if (!status && !ae_divergence_open(&s.divergence, scored_of(&head) * (int64_t)head.n_windows))
+    if (!status) status = begin_measuring(&s, &file, &window, err);
+    if (!status && !ae_divergence_open(&s.divergence, ae_saved_logits_scored(&file.head) *
+                                                          (int64_t)file.head.n_windows))
         status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for the tokens of %s", path);
-    if (!status) status = open_engine(&s, err);
-    if (!status) status = measure_windows(&s, &file, err);
+    for (int64_t i = 0; i < (int64_t)file.head.n_windows && !status; i++)
+        status = measure_window(&s, i, window, err);
     if (!status) *out = result_of(&s.divergence);
-    ae_engine_close(s.engine);
-    ae_divergence_close(&s.divergence);
-    ae_file_close(&file);
+    /* Log-probabilities are the logits less a number of each token. */
+    if (file.packed) out->cosine = out->logit_max = out->logit_mean = NAN;
+    end_measuring(&s, window);
+    ae_saved_logits_close(&file);
     return status;
 }

@@ -32,15 +32,24 @@ static int add_json(const char *text, size_t len, void *user)
     return 0;
 }
 
-aerie_status ae_api_give_json(const json_t *value, char **text, aerie_error *err)
+static aerie_status give_json(const json_t *value, size_t flags, char **text, aerie_error *err)
 {
     ae_bytes out = { 0 };
-    if (!value ||
-        json_dump_callback(value, add_json, &out, JSON_REAL_PRECISION(9) | JSON_ENCODE_ANY)) {
+    if (!value || json_dump_callback(value, add_json, &out, flags | JSON_ENCODE_ANY)) {
         ae_bytes_free(&out);
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a JSON text");
     }
     return ae_api_give(&out, text, NULL, err);
+}
+
+aerie_status ae_api_give_json(const json_t *value, char **text, aerie_error *err)
+{
+    return give_json(value, JSON_REAL_PRECISION(9), text, err);
+}
+
+aerie_status ae_api_give_exact_json(const json_t *value, char **text, aerie_error *err)
+{
+    return give_json(value, 0, text, err);
 }
 
 aerie_status aerie_tokenizer_open(aerie_tokenizer **out, const char *path, aerie_error *err)

@@ -2,6 +2,7 @@
 #include "aerie/eval.h"
 #include "cli/cli.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static aerie_status read_text(ae_bytes *out, const char *path, aerie_error *err)
@@ -37,6 +38,28 @@ typedef struct {
     scores scores;
 } perplexity_call;
 
+static void print_json(const aerie_divergence_result *r)
+{
+    char cosine[32] = "null";
+
+    if (isfinite(r->cosine)) snprintf(cosine, sizeof cosine, "%.9g", r->cosine);
+    printf("{\"kl\":{\"mean\":%.9g,\"median\":%.9g,\"p99\":%.9g,\"max\":%.9g},"
+           "\"same_top\":%.9g,\"cosine\":%s,\"ppl\":%.9g,\"reference_ppl\":%.9g,"
+           "\"ppl_ratio\":%.9g,\"tokens\":%lld}\n",
+           r->kl_mean, r->kl_median, r->kl_p99, r->kl_max, r->same_top, cosine, r->ppl,
+           r->reference_ppl, r->ppl_ratio, (long long)r->tokens);
+}
+
+static void print_text(const aerie_divergence_result *r)
+{
+    printf("KL divergence %.6g (median %.3g, 99 %% below %.3g, most %.3g)\n"
+           "same most likely token %.2f %%",
+           r->kl_mean, r->kl_median, r->kl_p99, r->kl_max, 100 * r->same_top);
+    if (isfinite(r->cosine)) printf(", cosine of the logits %.6f", r->cosine);
+    printf("\nperplexity %.4f, the reference's %.4f (ratio %.5f), over %lld tokens\n", r->ppl,
+           r->reference_ppl, r->ppl_ratio, (long long)r->tokens);
+}
+
 /* KL divergence from a reference whose logits were saved. */
 static aerie_status diverge(perplexity_call *c, aerie_model *m, aerie_error *err)
 {
@@ -45,17 +68,9 @@ static aerie_status diverge(perplexity_call *c, aerie_model *m, aerie_error *err
     cli_progress_end(&c->scores.bar);
     if (status) return status;
     if (c->common.json)
-        printf("{\"kl\":{\"mean\":%.9g,\"median\":%.9g,\"p99\":%.9g,\"max\":%.9g},"
-               "\"same_top\":%.9g,\"cosine\":%.9g,\"ppl\":%.9g,\"reference_ppl\":%.9g,"
-               "\"ppl_ratio\":%.9g,\"tokens\":%lld}\n",
-               r.kl_mean, r.kl_median, r.kl_p99, r.kl_max, r.same_top, r.cosine, r.ppl,
-               r.reference_ppl, r.ppl_ratio, (long long)r.tokens);
+        print_json(&r);
     else if (!c->scores.per_token)
-        printf("KL divergence %.6g (median %.3g, 99 %% below %.3g, most %.3g)\n"
-               "same most likely token %.2f %%, cosine of the logits %.6f\n"
-               "perplexity %.4f, the reference's %.4f (ratio %.5f), over %lld tokens\n",
-               r.kl_mean, r.kl_median, r.kl_p99, r.kl_max, 100 * r.same_top, r.cosine, r.ppl,
-               r.reference_ppl, r.ppl_ratio, (long long)r.tokens);
+        print_text(&r);
     return AERIE_OK;
 }
 

@@ -62,14 +62,24 @@ static void add_text(ae_sha256 *hash, ae_span text)
     if (n > 0) ae_sha256_add(hash, text.data, text.len);
 }
 
+void ae_bench_end_key(ae_sha256 *hash, uint8_t key[32])
+{
+    char hex[65];
+
+    ae_sha256_hex(hash, hex);
+    for (int k = 0; k < 32; k++) {
+        char two[3] = { hex[2 * k], hex[2 * k + 1], '\0' };
+        key[k] = (uint8_t)strtoul(two, NULL, 16);
+    }
+}
+
 /* All that an answer depends on. */
 static void make_key(ae_bench *b, int64_t item, int64_t i)
 {
     const ae_task_request *r = ae_bench_request(b, item, i);
     const ae_generation *how = ae_task_generation(b->task);
-    int64_t settings[] = { r->kind, b->protocol->bos, ae_task_split(b->task), b->who->max_length };
+    int64_t settings[] = { r->kind, b->protocol->bos, ae_task_split(b->task), ae_bench_longest(b) };
     ae_sha256 hash;
-    char hex[65];
 
     ae_sha256_start(&hash);
     add_text(&hash, ae_span_text(b->who->identity));
@@ -80,16 +90,13 @@ static void make_key(ae_bench *b, int64_t item, int64_t i)
     for (int64_t k = b->first[item];
          ae_task_split(b->task) != AE_SPLIT_HARNESS && k < b->first[item + 1]; k++)
         add_text(&hash, ae_bench_request(b, item, k)->continuation);
+    if (r->kind == AE_REQUEST_DIVERGENCE) ae_bench_add_reference(&hash, b, item);
     if (r->kind == AE_REQUEST_GENERATE && how) {
         ae_sha256_add(&hash, &how->max_tokens, sizeof how->max_tokens);
         ae_sha256_add(&hash, &how->temperature, sizeof how->temperature);
         for (size_t k = 0; k < how->n_until; k++) add_text(&hash, ae_span_text(how->until[k]));
     }
-    ae_sha256_hex(&hash, hex);
-    for (int k = 0; k < 32; k++) {
-        char two[3] = { hex[2 * k], hex[2 * k + 1], '\0' };
-        b->answers[i].key[k] = (uint8_t)strtoul(two, NULL, 16);
-    }
+    ae_bench_end_key(&hash, b->answers[i].key);
 }
 
 static aerie_status find_kept(ae_bench *b, aerie_error *err)
@@ -126,7 +133,9 @@ static aerie_status ask_task(ae_bench *b, aerie_error *err)
     if (b->options->rescore) return ae_bench_read_samples(b, err);
     if (!b->who)
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "there is nobody to answer: give a model");
-    status = ae_bench_build(b, NULL, b->options->shots, err);
+    status = ae_task_form(b->task) == AE_FORM_DIVERGENCE
+                 ? ae_bench_read_reference(b, err)
+                 : ae_bench_build(b, NULL, b->options->shots, err);
     if (!status) status = find_kept(b, err);
     return status ? status : ae_bench_ask(b, err);
 }
@@ -148,6 +157,7 @@ static aerie_status run_task(json_t *results, ae_bench *b, aerie_error *err)
     json_decref(result);
     ae_task_set_free(b->set);
     ae_task_close(b->task);
+    ae_saved_logits_close(&b->reference);
     ae_arena_free(&b->arena);
     return status;
 }

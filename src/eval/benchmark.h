@@ -3,6 +3,8 @@
 #ifndef AE_BENCHMARK_H
 #define AE_BENCHMARK_H
 
+#include "eval/saved_logits.h"
+#include "infer/infer.h"
 #include "text/text.h"
 
 #include <jansson.h>
@@ -19,6 +21,7 @@ typedef struct {
     double logprob; /* natural logarithm, of all that is scored */
     bool is_greedy; /* each of its tokens is a most likely one */
     int64_t n_tokens;
+    double squares; /* sum of the tokens' squared log-probabilities; 0: not known */
 } ae_scored_answer;
 typedef bool ae_scored_fn(void *user, int64_t index, const ae_scored_answer *answer);
 
@@ -48,6 +51,9 @@ typedef struct {
                           void *fn_user, aerie_error *err);
     aerie_status (*replies)(void *user, const ae_reply_question *asked, int64_t n, ae_reply_fn *fn,
                             void *fn_user, aerie_error *err);
+    /* How far the model is from a reference, over n of its windows. NULL: a server cannot say. */
+    aerie_status (*diverge)(void *user, const ae_saved_logits *reference, const int64_t *windows,
+                            int64_t n, ae_diverged_fn *fn, void *fn_user, aerie_error *err);
     /* Writes a conversation with the model's template, and opens the reply. */
     aerie_status (*chat)(void *user, json_t *messages, ae_bytes *out, aerie_error *err);
 } ae_answerer;

@@ -5,12 +5,19 @@
 
 bool ae_bench_told(ae_bench *b, int64_t i)
 {
-    const ae_benchmark_options *o = b->options;
-
     b->answers[i].known = true;
     b->n_known++;
     if (b->keep && !b->status) b->status = ae_kept_put(b->keep, &b->answers[i], b->err);
-    return !b->status && (!o->progress || o->progress(o->user, b->name, b->n_known, b->n_requests));
+    return !b->status && ae_bench_go_on(b);
+}
+
+bool ae_bench_go_on(const ae_bench *b)
+{
+    const ae_benchmark_options *o = b->options;
+
+    if (!o->progress) return true;
+    return b->n_parts > 0 ? o->progress(o->user, b->name, b->parts, b->n_parts)
+                          : o->progress(o->user, b->name, b->n_known, b->n_requests);
 }
 
 /* The indices of requests of some kinds that have no answer. */
@@ -52,8 +59,8 @@ static bool take_answer(void *user, int64_t index, const ae_scored_answer *answe
     asking *a = user;
     int64_t i = a->list[index];
 
-    a->bench->answers[i].answer =
-        (ae_answer){ answer->logprob, answer->is_greedy, (int32_t)answer->n_tokens };
+    a->bench->answers[i].answer = (ae_answer){ answer->logprob, answer->is_greedy,
+                                               (int32_t)answer->n_tokens, answer->squares };
     return ae_bench_told(a->bench, i);
 }
 
@@ -95,7 +102,12 @@ static aerie_status ask_texts(ae_bench *b, const int64_t *list, int64_t n, aerie
         const ae_task_request *r = ae_bench_request(b, item_of(b, list[i]), list[i]);
         all[i] = (ae_scored_text){ r->context, r->continuation };
     }
-    if (!b->who->texts)
+    if (ae_task_form(b->task) == AE_FORM_ROLLING && ae_task_split(b->task) != AE_SPLIT_HARNESS)
+        status = aerie_fail(err, AERIE_UNSUPPORTED,
+                            "the protocol %s cuts texts into windows of tokens, which needs a "
+                            "model here; ask a server with lm-eval",
+                            b->protocol->name);
+    else if (!b->who->texts)
         status = aerie_fail(err, AERIE_UNSUPPORTED,
                             "%s asks for likelihoods, which who answers cannot give", b->name);
     else
@@ -140,6 +152,8 @@ static aerie_status ask_kind(ae_bench *b, bool replies, aerie_error *err)
     if (!list) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for requests");
     if (n > 0 && replies)
         status = ask_replies(b, list, n, err);
+    else if (n > 0 && ae_task_form(b->task) == AE_FORM_DIVERGENCE)
+        status = ae_bench_ask_divergence(b, list, n, err);
     else if (n > 0 && b->who->tokenizer)
         status = ae_bench_ask_tokens(b, err);
     else if (n > 0)

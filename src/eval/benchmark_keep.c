@@ -16,7 +16,7 @@ enum { WAIT_MS = 5000 };
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, logprob REAL, greedy INTEGER,"
-    " tokens INTEGER, merged INTEGER, reply TEXT) WITHOUT ROWID;"
+    " tokens INTEGER, merged INTEGER, reply TEXT, squares REAL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, task TEXT NOT NULL,"
     " model TEXT NOT NULL, ended TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, result TEXT NOT NULL);";
 
@@ -38,12 +38,15 @@ static aerie_status prepare(ae_kept *k, aerie_error *err)
     sqlite3_busy_timeout(k->db, WAIT_MS);
     status = run(k, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", err);
     if (!status) status = run(k, schema, err);
+    /* A file of before; of one that has it this fails, and says no more than that. */
+    if (!status)
+        sqlite3_exec(k->db, "ALTER TABLE answers ADD COLUMN squares REAL", NULL, NULL, NULL);
     if (status) return status;
     if (sqlite3_prepare_v2(k->db,
-                           "SELECT logprob, greedy, tokens, merged, reply FROM answers"
+                           "SELECT logprob, greedy, tokens, merged, reply, squares FROM answers"
                            " WHERE key = ?",
                            -1, &k->find, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(k->db, "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", -1,
+        sqlite3_prepare_v2(k->db, "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", -1,
                            &k->put, NULL) != SQLITE_OK)
         return failed(k, err);
     return AERIE_OK;
@@ -90,7 +93,8 @@ aerie_status ae_kept_find(ae_kept *k, ae_bench_answer *a, ae_arena *arena, aerie
         a->known = true;
         a->answer = (ae_answer){ .ll = sqlite3_column_double(k->find, 0),
                                  .is_greedy = sqlite3_column_int(k->find, 1),
-                                 .n_tokens = sqlite3_column_int(k->find, 2) };
+                                 .n_tokens = sqlite3_column_int(k->find, 2),
+                                 .squares = sqlite3_column_double(k->find, 5) };
         a->merged = sqlite3_column_int(k->find, 3);
         size_t len = (size_t)sqlite3_column_bytes(k->find, 4);
         a->reply = (ae_span){ reply ? ae_arena_strndup(arena, reply, len) : NULL, len };
@@ -124,6 +128,7 @@ aerie_status ae_kept_put(ae_kept *k, const ae_bench_answer *a, aerie_error *err)
         sqlite3_bind_text(s, 6, a->reply.data, (int)a->reply.len, SQLITE_STATIC);
     else
         sqlite3_bind_null(s, 6);
+    sqlite3_bind_double(s, 7, a->answer.squares);
     code = sqlite3_step(s);
     if (code != SQLITE_DONE) status = failed(k, err);
     sqlite3_reset(s);

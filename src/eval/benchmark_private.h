@@ -44,7 +44,9 @@ typedef struct {
     ae_bench_answer *answers; /* [n_requests] */
     ae_kept *keep;            /* NULL: none */
     int64_t n_known, n_kept;
-    int64_t tokens, computed; /* of texts that were asked about, and those that were computed */
+    int64_t parts, n_parts;    /* of long texts, those that were scored and all; 0: no such text */
+    ae_saved_logits reference; /* of a divergence; closed where there is none */
+    int64_t tokens, computed;  /* of texts that were asked about, and those that were computed */
     double seconds;
     aerie_status status; /* of a callback */
     aerie_error *err;
@@ -54,13 +56,25 @@ static inline const ae_task_request *ae_bench_request(const ae_bench *b, int64_t
 {
     return &ae_task_set_at(b->set, (size_t)item)->requests[i - b->first[item]];
 }
+/* Tokens of a text that are read at once: the task's window, else what the model can. */
+static inline int64_t ae_bench_longest(const ae_bench *b)
+{
+    int64_t window = ae_task_window(b->task);
+    return window > 0 && (window < b->who->max_length || b->who->max_length <= 0)
+               ? window
+               : b->who->max_length;
+}
 /* Request i has its answer: keeps it and tells of it; false when that failed or was enough. */
 bool ae_bench_told(ae_bench *b, int64_t i);
+bool ae_bench_go_on(const ae_bench *b); /* shows how far it is; false: that was enough */
 
 /* ---- benchmark.c ---- */
 /* The requests of the task, in place of those that were there, of `docs` or, NULL, of the task's
  * data; nothing is answered. shots: -1 as the task says. */
 aerie_status ae_bench_build(ae_bench *b, json_t *docs, int shots, aerie_error *err);
+
+/* The hash as bytes. */
+void ae_bench_end_key(ae_sha256 *hash, uint8_t key[32]);
 
 /* ---- benchmark_ask.c ---- */
 /* Asks for all that is not known. */
@@ -71,6 +85,18 @@ aerie_status ae_bench_ask(ae_bench *b, aerie_error *err);
 aerie_status ae_bench_encode(const ae_tokenizer *t, ae_bos bos, ae_span text, ae_ids *ids,
                              aerie_error *err);
 aerie_status ae_bench_ask_tokens(ae_bench *b, aerie_error *err);
+
+/* ---- benchmark_divergence.c ---- */
+/* The windows of the file `data` as the task's documents. */
+aerie_status ae_bench_read_reference(ae_bench *b, aerie_error *err);
+/* What tells this window's reference from another's. */
+void ae_bench_add_reference(ae_sha256 *hash, const ae_bench *b, int64_t item);
+aerie_status ae_bench_ask_divergence(ae_bench *b, const int64_t *list, int64_t n, aerie_error *err);
+/* The tokens that an answer tells of; the caller's (ae_free). */
+aerie_status ae_bench_diverged(ae_diverged_token **out, int64_t *n, const ae_bench_answer *answer,
+                               aerie_error *err);
+/* {"kl": {"value", "stderr"}, ...}, as llama.cpp's perplexity program reports them. */
+json_t *ae_bench_divergence_json(const ae_diverged_token *tokens, int64_t n);
 
 /* ---- benchmark_rescore.c ---- */
 /* The set, and the answers, are those of a file. */

@@ -16,6 +16,7 @@ typedef struct {
     ae_aggregate aggregate;
     const ae_metric *metric;  /* NULL: of a checker */
     double *values, *weights; /* [n] */
+    double squares;           /* sum over the items */
     int64_t n, room;
 } column;
 
@@ -28,6 +29,8 @@ typedef struct {
     ae_file_writer samples;
     bool writes;
     int64_t n_merged;
+    ae_diverged_token *tokens; /* [n_tokens] of a divergence */
+    int64_t n_tokens, tokens_room;
 } report;
 
 static json_t *number_json(double x)
@@ -82,6 +85,7 @@ static void choose_columns(report *r)
     const ae_task *t = r->b->task;
     size_t n_filters = ae_task_filter_count(t);
 
+    if (ae_task_form(t) == AE_FORM_DIVERGENCE) return; /* all of its numbers are of all tokens */
     if (ae_task_checker(t)) {
         for (size_t i = 0; i < AE_COUNT(ifeval); i++) add_column(r, ifeval[i], "none", NULL);
         return;
@@ -131,6 +135,7 @@ static aerie_status put_item(report *r, int64_t item, const char *filter, ae_spa
 static aerie_status value_of(column *c, json_t *metrics, ae_score score, aerie_error *err)
 {
     json_object_set_new(metrics, c->name, number_json(score.value));
+    c->squares += score.squares;
     return add_value(c, score.value, score.weight, err);
 }
 
@@ -168,7 +173,7 @@ static aerie_status reply_score(ae_score *out, const ae_metric *m, ae_span answe
     if (strcmp(m->rule, "exact_match") != 0 && strcmp(m->rule, "acc") != 0)
         return aerie_fail(err, AERIE_UNSUPPORTED, "the metric '%s' is none of replies", m->rule);
     status = ae_exact_match(&same, m, answer, it->target, err);
-    *out = (ae_score){ same ? 1 : 0, 1 };
+    *out = (ae_score){ same ? 1 : 0, 1, 0 };
     return status;
 }
 
@@ -255,13 +260,56 @@ static aerie_status instructions_item(report *r, int64_t item, aerie_error *err)
     return status;
 }
 
+/* ---- divergence ---- */
+
+static aerie_status add_tokens(report *r, const ae_diverged_token *tokens, int64_t n,
+                               aerie_error *err)
+{
+    if (r->n_tokens + n > r->tokens_room) {
+        int64_t room = 2 * r->tokens_room + n;
+        ae_diverged_token *more =
+            ae_realloc(r->tokens, (size_t)r->tokens_room, (size_t)room, sizeof *more);
+        if (!more) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for tokens");
+        r->tokens = more;
+        r->tokens_room = room;
+    }
+    memcpy(r->tokens + r->n_tokens, tokens, (size_t)n * sizeof *tokens);
+    r->n_tokens += n;
+    return AERIE_OK;
+}
+
+/* A window's own values beside it, of all tokens those of the task. */
+static aerie_status divergence_item(report *r, int64_t item, aerie_error *err)
+{
+    ae_diverged_token *tokens = NULL;
+    int64_t n = 0;
+    json_t *all = NULL, *metrics = json_object(), *one;
+    const char *name;
+    aerie_status status = ae_bench_diverged(&tokens, &n, &r->b->answers[r->b->first[item]], err);
+
+    if (status) aerie_error_prefix(err, "%s: document %lld", r->b->name, (long long)item);
+    if (!status) status = add_tokens(r, tokens, n, err);
+    if (!status) all = ae_bench_divergence_json(tokens, n);
+    if (!status && (!all || !metrics))
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a window");
+    json_object_foreach(all, name, one)
+        json_object_set(metrics, name, json_object_get(one, "value"));
+    if (!status) status = put_item(r, item, "none", (ae_span){ NULL, 0 }, metrics, err);
+    json_decref(all);
+    json_decref(metrics);
+    ae_free(tokens);
+    return status;
+}
+
 static aerie_status each_item(report *r, aerie_error *err)
 {
     ae_bench *b = r->b;
     aerie_status status = AERIE_OK;
 
     for (int64_t i = 0; i < b->n_items && !status; i++) {
-        if (ae_task_checker(b->task))
+        if (ae_task_form(b->task) == AE_FORM_DIVERGENCE)
+            status = divergence_item(r, i, err);
+        else if (ae_task_checker(b->task))
             status = instructions_item(r, i, err);
         else if (ae_task_form(b->task) == AE_FORM_GENERATE)
             status = reply_item(r, i, err);
@@ -309,6 +357,7 @@ static double value_of_column(const column *c)
     case AE_AGGREGATE_PERPLEXITY:
         return perplexity_of(c->values, NULL, c->n);
     case AE_AGGREGATE_WEIGHTED_PPL:
+    case AE_AGGREGATE_TOKEN_PPL:
         return exp(-total / weight);
     case AE_AGGREGATE_BITS_PER_BYTE:
         return -total / weight / log(2);
@@ -326,13 +375,23 @@ static double resampled(void *user, const int64_t *at, size_t n)
                                            : perplexity_of(c->values, at, (int64_t)n);
 }
 
-/* As the harness has them: analytic of means, of perplexity and F1 over 1,000 resamples (its own
- * default is 100,000), none of sums over sums. */
+/* Of exp(mean loss) of tokens, from sums: llama.cpp's. */
+static double token_error(const column *c)
+{
+    double n = sum(c->weights, c->n), total = sum(c->values, c->n), mean = total / n;
+    double var = (c->squares / n - mean * mean) / (n - 1);
+
+    return c->squares > 0 && n > 1 ? exp(-mean) * sqrt(fmax(var, 0)) : NAN;
+}
+
+/* As the harness has them: analytic of means, of perplexity and F1 over its 100,000 resamples, none
+ * of sums over sums. */
 static aerie_status error_of_column(double *out, column *c, aerie_error *err)
 {
-    enum { ROUNDS = 1000 };
+    enum { ROUNDS = 100000 };
 
     *out = NAN;
+    if (c->aggregate == AE_AGGREGATE_TOKEN_PPL) *out = token_error(c);
     if (c->aggregate == AE_AGGREGATE_MEAN) *out = ae_mean_stderr(c->values, (size_t)c->n);
     if (c->aggregate == AE_AGGREGATE_PERPLEXITY || c->aggregate == AE_AGGREGATE_F1)
         return ae_bootstrap_stderr(out, resampled, c, (size_t)c->n, ROUNDS, err);
@@ -341,8 +400,10 @@ static aerie_status error_of_column(double *out, column *c, aerie_error *err)
 
 static aerie_status metrics_json(json_t **out, report *r, aerie_error *err)
 {
-    json_t *all = json_object();
-    aerie_status status = AERIE_OK;
+    json_t *all =
+        r->n_tokens > 0 ? ae_bench_divergence_json(r->tokens, r->n_tokens) : json_object();
+    aerie_status status =
+        all ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "no memory for results");
 
     for (int k = 0; k < r->n_columns && !status; k++) {
         column *c = &r->columns[k];
@@ -420,6 +481,7 @@ aerie_status ae_bench_report(json_t **out, ae_bench *b, aerie_error *err)
         ae_free(r->columns[k].values);
         ae_free(r->columns[k].weights);
     }
+    ae_free(r->tokens);
     ae_free(r);
     return status;
 }

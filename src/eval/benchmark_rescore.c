@@ -40,14 +40,19 @@ static bool is_true(const json_t *value)
            (json_is_string(value) && !strcmp(json_string_value(value), "True"));
 }
 
-static aerie_status read_answer(ae_bench *b, int64_t i, const json_t *resp, size_t line,
-                                aerie_error *err)
+static aerie_status read_answer(ae_bench *b, int64_t i, ae_request_kind kind, const json_t *resp,
+                                size_t line, aerie_error *err)
 {
     ae_bench_answer *a = &b->answers[i];
     const json_t *first = json_array_get(resp, 0); /* of repeats */
 
     if (!first) return bad_line(b, line, "an answer is missing in 'resps'", err);
     a->known = true;
+    /* A whole text's is one number. */
+    if (kind == AE_REQUEST_ROLLING && !json_is_array(first))
+        return read_number(&a->answer.ll, first)
+                   ? AERIE_OK
+                   : bad_line(b, line, "an answer in 'resps' is no log-likelihood", err);
     if (json_is_string(first)) {
         size_t n = json_string_length(first);
         char *copy = ae_arena_strndup(&b->arena, json_string_value(first), n);
@@ -75,7 +80,9 @@ static aerie_status read_sample(ae_bench *b, int64_t item, const json_t *row, si
             b->options->rescore, line + 1, json_array_size(resps), b->name, (long long)n);
     for (int64_t k = 0; k < n && !status; k++) {
         int64_t i = b->first[item] + k;
-        status = read_answer(b, i, json_array_get(resps, (size_t)k), line, err);
+        status = read_answer(b, i, ae_bench_request(b, item, i)->kind,
+                             json_array_get(resps, (size_t)k), line, err);
+        b->answers[i].answer.squares = json_number_value(json_object_get(row, "squares"));
         b->answers[i].answer.n_tokens =
             (int32_t)json_integer_value(json_array_get(tokens, (size_t)k));
         b->answers[i].merged = json_is_true(json_array_get(merged, (size_t)k));

@@ -13,12 +13,13 @@ static json_t *text_json(ae_span text)
     return value ? value : json_string("");
 }
 
-/* ["-12.5", "False"]: all of the harness' answers are texts there. */
-static json_t *answer_json(const ae_answer *a)
+/* ["-12.5", "False"]: all of the harness' answers are texts there. Of a whole text "-12.5". */
+static json_t *answer_json(ae_request_kind kind, const ae_answer *a)
 {
     char number[40];
 
     snprintf(number, sizeof number, "%.17g", a->ll);
+    if (kind == AE_REQUEST_ROLLING) return json_string(number);
     return json_pack("[s, s]", number, a->is_greedy ? "True" : "False");
 }
 
@@ -56,15 +57,19 @@ static void put_answers(json_t *line, const ae_bench *b, int64_t item, ae_span f
 
     for (size_t i = 0; i < it->n_requests; i++) {
         const ae_bench_answer *a = &b->answers[b->first[item] + (int64_t)i];
-        bool is_reply = it->requests[i].kind == AE_REQUEST_GENERATE;
-        json_t *resp = is_reply ? text_json(a->reply) : answer_json(&a->answer);
-        json_array_append_new(kept, is_reply ? text_json(filtered) : json_incref(resp));
+        ae_request_kind kind = it->requests[i].kind;
+        bool is_text = kind == AE_REQUEST_GENERATE || kind == AE_REQUEST_DIVERGENCE;
+        json_t *resp = is_text ? text_json(a->reply) : answer_json(kind, &a->answer);
+        json_array_append_new(kept, kind == AE_REQUEST_GENERATE ? text_json(filtered)
+                                                                : json_incref(resp));
         json_array_append_new(resps, json_pack("[o]", resp));
         json_array_append_new(tokens, json_integer(a->answer.n_tokens));
         json_array_append_new(merged, json_boolean(a->merged));
     }
     json_object_set_new(line, "resps", resps);
     json_object_set_new(line, "filtered_resps", kept);
+    if (ae_task_form(b->task) == AE_FORM_ROLLING)
+        json_object_set_new(line, "squares", json_real(b->answers[b->first[item]].answer.squares));
     if (ae_task_form(b->task) != AE_FORM_GENERATE) {
         json_object_set_new(line, "n_tokens", tokens);
         json_object_set_new(line, "merged", merged);

@@ -9,6 +9,7 @@ typedef struct {
     int64_t request;
     size_t at; /* in `ids` */
     int64_t n, n_context;
+    int32_t which; /* of the request's */
 } part;
 
 typedef struct {
@@ -16,7 +17,9 @@ typedef struct {
     ae_ids ids;
     part *parts;
     int64_t n_parts, room;
-    int32_t *left; /* [n_requests]: parts without an answer */
+    int32_t *left;  /* [n_requests]: parts without an answer */
+    int32_t *cut;   /* [n_requests]: parts in all */
+    int64_t *asked; /* [n_parts]: of what is asked, which part it is */
 } cutting;
 
 /* ---- BOS ---- */
@@ -71,8 +74,10 @@ static aerie_status add_part(cutting *c, int64_t request, const int32_t *ids, si
         c->parts = more;
         c->room = room;
     }
-    c->parts[c->n_parts++] = (part){ request, c->ids.len, (int64_t)n, (int64_t)n_context };
+    c->parts[c->n_parts++] =
+        (part){ request, c->ids.len, (int64_t)n, (int64_t)n_context, c->cut[request] };
     c->left[request]++;
+    c->cut[request]++;
     ae_ids_add_all(&c->ids, ids, n);
     return ae_ids_status(&c->ids, err);
 }
@@ -134,14 +139,45 @@ static aerie_status cut_rolling(cutting *c, int64_t i, const ae_task_request *r,
     ae_ids ids = { 0 };
     ae_window *windows = NULL;
     size_t n = 0;
-    aerie_status status = encode(c->bench, r->continuation, false, &ids, err);
+    /* BOS, where the text gets one, is scored after the prefix, as in the harness. */
+    aerie_status status = encode(c->bench, r->continuation, true, &ids, err);
 
     if (!status)
-        status = ae_rolling_windows(&windows, &n, ids.len, (size_t)c->bench->who->max_length, 1,
+        status = ae_rolling_windows(&windows, &n, ids.len, (size_t)ae_bench_longest(c->bench), 1,
                                     &arena, err);
     for (size_t k = 0; k < n && !status; k++) status = cut_window(c, i, &ids, &windows[k], err);
     ae_ids_free(&ids);
     ae_arena_free(&arena);
+    return status;
+}
+
+/* llama.cpp's windows, of which the second half is scored. */
+static aerie_status cut_halves(cutting *c, int64_t i, const ae_task_request *r, aerie_error *err)
+{
+    enum { USUAL = 512 };
+    const ae_bench *b = c->bench;
+    const ae_vocab *v = ae_tokenizer_vocab(b->who->tokenizer);
+    bool with_bos = v->add_bos && b->protocol->bos != AE_BOS_NEVER;
+    size_t longest = (size_t)ae_bench_longest(b),
+           n_ctx = ae_task_window(b->task) > 0 || longest < USUAL ? longest : USUAL, n;
+    ae_ids ids = { 0 };
+    aerie_status status;
+
+    if (with_bos) ae_ids_add(&ids, v->bos);
+    status = ae_tokenizer_encode(b->who->tokenizer, r->continuation, 0, &ids, NULL, err);
+    if (!status) status = ae_ids_status(&ids, err);
+    n = ae_half_windows(ids.len, n_ctx, 0);
+    if (!status && n == 0)
+        status = aerie_fail(err, AERIE_BAD_ARGUMENT,
+                            "%s: a text of %zu tokens has no whole window of %zu; give a longer "
+                            "one, or a task with a smaller 'window'",
+                            b->name, ids.len, n_ctx);
+    for (size_t w = 0; w < n && !status; w++) {
+        int32_t *window = ids.data + w * n_ctx;
+        if (with_bos) window[0] = v->bos;
+        status = add_part(c, i, window, n_ctx, ae_half_first(n_ctx) + 1, err);
+    }
+    ae_ids_free(&ids);
     return status;
 }
 
@@ -214,23 +250,99 @@ static aerie_status cut_item(cutting *c, int64_t item, aerie_error *err)
         const ae_task_request *r = ae_bench_request(b, item, i);
         if (b->answers[i].known) continue;
         if (r->kind == AE_REQUEST_LIKELIHOOD) status = cut_pair(c, i, r, err);
-        if (r->kind == AE_REQUEST_ROLLING) status = cut_rolling(c, i, r, err);
+        if (r->kind == AE_REQUEST_ROLLING)
+            status = ae_task_split(b->task) == AE_SPLIT_HARNESS ? cut_rolling(c, i, r, err)
+                                                                : cut_halves(c, i, r, err);
     }
     return status;
 }
 
 /* ---- asking ---- */
 
+/* A window's answer is kept by itself, where its text has several: a long text is gone on with. */
+static void part_key(ae_bench_answer *out, const cutting *c, const part *p)
+{
+    ae_sha256 hash;
+
+    *out = (ae_bench_answer){ .known = true };
+    ae_sha256_start(&hash);
+    ae_sha256_add(&hash, c->bench->answers[p->request].key, sizeof out->key);
+    ae_sha256_add(&hash, &p->which, sizeof p->which);
+    ae_sha256_add(&hash, c->ids.data + p->at, (size_t)p->n * sizeof *c->ids.data);
+    ae_bench_end_key(&hash, out->key);
+}
+
+static void add_answer(ae_answer *sum, const ae_answer *more)
+{
+    sum->ll += more->ll;
+    sum->squares += more->squares;
+    sum->is_greedy = sum->is_greedy && more->is_greedy;
+    sum->n_tokens += more->n_tokens;
+}
+
+static bool is_kept_by_parts(const cutting *c, const part *p)
+{
+    return c->bench->keep && c->cut[p->request] > 1;
+}
+
 static bool take(void *user, int64_t index, const ae_scored_answer *found)
 {
     cutting *c = user;
-    int64_t i = c->parts[index].request;
-    ae_bench_answer *a = &c->bench->answers[i];
+    ae_bench *b = c->bench;
+    const part *p = &c->parts[c->asked[index]];
+    const ae_answer answer = { found->logprob, found->is_greedy, (int32_t)found->n_tokens,
+                               found->squares };
 
-    a->answer.ll += found->logprob;
-    a->answer.is_greedy = a->answer.is_greedy && found->is_greedy;
-    a->answer.n_tokens += (int32_t)found->n_tokens;
-    return --c->left[i] > 0 || ae_bench_told(c->bench, i);
+    add_answer(&b->answers[p->request].answer, &answer);
+    b->parts++;
+    if (--c->left[p->request] == 0) return ae_bench_told(b, p->request);
+    if (is_kept_by_parts(c, p)) {
+        ae_bench_answer kept;
+        part_key(&kept, c, p);
+        kept.answer = answer;
+        if (!b->status) b->status = ae_kept_put(b->keep, &kept, b->err);
+    }
+    return !b->status && ae_bench_go_on(b);
+}
+
+/* A window that was answered before. */
+static aerie_status find_part(bool *found, cutting *c, const part *p, aerie_error *err)
+{
+    ae_bench *b = c->bench;
+    ae_bench_answer kept;
+    aerie_status status;
+
+    *found = false;
+    if (!is_kept_by_parts(c, p) || b->options->fresh) return AERIE_OK;
+    part_key(&kept, c, p);
+    kept.known = false;
+    status = ae_kept_find(b->keep, &kept, &b->arena, err);
+    if (status || !kept.known) return status;
+    *found = true;
+    add_answer(&b->answers[p->request].answer, &kept.answer);
+    b->parts++;
+    c->left[p->request]--;
+    return AERIE_OK;
+}
+
+/* The last part of a text is asked for in any case: it is what ends it. */
+static aerie_status choose_parts(cutting *c, ae_scored_tokens *all, int64_t *n, aerie_error *err)
+{
+    ae_bench *b = c->bench;
+    aerie_status status = AERIE_OK;
+
+    *n = 0;
+    for (int64_t i = 0; i < c->n_parts && !status; i++) {
+        const part *p = &c->parts[i];
+        bool found = false;
+        if (p->which == 0) b->answers[p->request].answer = (ae_answer){ .is_greedy = true };
+        if (p->which + 1 < c->cut[p->request]) status = find_part(&found, c, p, err);
+        if (found) continue;
+        all[*n] = (ae_scored_tokens){ c->ids.data + p->at, p->n, p->n_context };
+        c->asked[(*n)++] = i;
+        b->tokens += p->n - 1;
+    }
+    return status;
 }
 
 static aerie_status ask(cutting *c, aerie_error *err)
@@ -238,31 +350,33 @@ static aerie_status ask(cutting *c, aerie_error *err)
     ae_bench *b = c->bench;
     ae_scored_tokens *all = ae_alloc((size_t)c->n_parts, sizeof *all);
     aerie_status status = AERIE_OK;
+    int64_t n = 0;
 
-    if (!all) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for requests");
-    for (int64_t i = 0; i < c->n_parts; i++) {
-        const part *p = &c->parts[i];
-        all[i] = (ae_scored_tokens){ c->ids.data + p->at, p->n, p->n_context };
-        b->answers[p->request].answer = (ae_answer){ .is_greedy = true };
-        b->tokens += p->n - 1;
-    }
-    if (c->n_parts > 0)
-        status = b->who->tokens(b->who->user, all, c->n_parts, take, c, &b->computed, err);
+    c->asked = ae_alloc((size_t)c->n_parts, sizeof *c->asked);
+    if (!all || !c->asked) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for requests");
+    if (ae_task_form(b->task) == AE_FORM_ROLLING) b->n_parts = c->n_parts;
+    if (!status) status = choose_parts(c, all, &n, err);
+    if (!status && n > 0) status = b->who->tokens(b->who->user, all, n, take, c, &b->computed, err);
     ae_free(all);
     return status;
 }
 
 aerie_status ae_bench_ask_tokens(ae_bench *b, aerie_error *err)
 {
-    cutting c = { .bench = b, .left = ae_alloc((size_t)b->n_requests, sizeof *c.left) };
-    aerie_status status = c.left ? AERIE_OK
-                                 : aerie_fail(err, AERIE_NO_MEMORY, "no memory for %lld requests",
-                                              (long long)b->n_requests);
+    cutting c = { .bench = b,
+                  .left = ae_alloc((size_t)b->n_requests, sizeof *c.left),
+                  .cut = ae_alloc((size_t)b->n_requests, sizeof *c.cut) };
+    aerie_status status = c.left && c.cut
+                              ? AERIE_OK
+                              : aerie_fail(err, AERIE_NO_MEMORY, "no memory for %lld requests",
+                                           (long long)b->n_requests);
 
     for (int64_t i = 0; i < b->n_items && !status; i++) status = cut_item(&c, i, err);
     if (!status) status = ask(&c, err);
     ae_ids_free(&c.ids);
     ae_free(c.parts);
+    ae_free(c.asked);
     ae_free(c.left);
+    ae_free(c.cut);
     return status;
 }

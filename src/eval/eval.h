@@ -5,5 +5,6 @@
 #include "eval/benchmark.h"
 #include "eval/judge.h"
 #include "eval/label.h"
+#include "eval/saved_logits.h"
 
 #endif

@@ -69,21 +69,25 @@ static void add_differences(ae_divergence *d, const float *a, const float *b, in
     d->logit_sum += sum / (double)n;
 }
 
-double ae_divergence_add(ae_divergence *d, const float *reference, const float *logits,
-                         int64_t vocab_size, int32_t token)
+ae_diverged_token ae_divergence_add(ae_divergence *d, const float *reference, const float *logits,
+                                    int64_t vocab_size, int32_t token)
 {
     double lse_a = ae_log_sum_exp(reference, vocab_size),
            lse_b = ae_log_sum_exp(logits, vocab_size);
-    double logp = logits[token] - lse_b;
+    const ae_diverged_token t = { .kl = divergence_of(reference, logits, vocab_size, lse_a, lse_b),
+                                  .logprob = logits[token] - lse_b,
+                                  .reference = reference[token] - lse_a,
+                                  .same_top =
+                                      top_of(reference, vocab_size) == top_of(logits, vocab_size) };
 
-    if (d->n >= d->capacity) return logp;
-    d->kl[d->n++] = divergence_of(reference, logits, vocab_size, lse_a, lse_b);
-    d->nll -= logp;
-    d->reference_nll -= reference[token] - lse_a;
+    if (d->n >= d->capacity) return t;
+    d->kl[d->n++] = t.kl;
+    d->nll -= t.logprob;
+    d->reference_nll -= t.reference;
     add_differences(d, reference, logits, vocab_size);
     d->cosine += cosine_of(reference, logits, vocab_size);
-    d->same_top += top_of(reference, vocab_size) == top_of(logits, vocab_size);
-    return logp;
+    d->same_top += t.same_top;
+    return t;
 }
 
 static int by_size(const void *a, const void *b)

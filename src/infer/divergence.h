@@ -19,11 +19,21 @@ typedef struct {
 bool ae_divergence_open(ae_divergence *d, int64_t capacity);
 void ae_divergence_close(ae_divergence *d);
 
-/* One more token: the logits [V] with which the reference and the other model predicted it. Returns
- * log p(token) of the other model. With P, Q the softmax of the two, the divergence is
+/* What both predicted of a token that came. */
+typedef struct {
+    double kl;
+    double logprob, reference; /* log p(the token), the model's and the reference's */
+    bool same_top;             /* the same token is the likeliest */
+} ae_diverged_token;
+
+/* One more token: the logits [V] with which the reference and the other model predicted it. Past
+ * the capacity it is told and not counted. With P, Q the softmax of the two, the divergence is
  *   KL(P || Q) = sum over the vocabulary of P * (log P - log Q), in double. */
-double ae_divergence_add(ae_divergence *d, const float *reference, const float *logits,
-                         int64_t vocab_size, int32_t token);
+ae_diverged_token ae_divergence_add(ae_divergence *d, const float *reference, const float *logits,
+                                    int64_t vocab_size, int32_t token);
+
+/* Told of the i-th of the windows that were asked about: its tokens, borrowed. False: enough. */
+typedef bool ae_diverged_fn(void *user, int64_t i, const ae_diverged_token *tokens, int64_t n);
 
 /* The value below which this share of the tokens' divergences lies, between two by a straight line.
  * Puts them in order. */

@@ -28,6 +28,32 @@ static char separator_of(const char *path)
     return 0;
 }
 
+/* A text as it is: one row with the column "text". */
+static bool is_text(const char *path)
+{
+    static const char *const endings[] = { ".txt", ".txt.gz", ".raw", ".raw.gz", ".md", ".tokens" };
+
+    for (size_t i = 0; i < AE_COUNT(endings); i++)
+        if (ends_with(path, endings[i])) return true;
+    return false;
+}
+
+static aerie_status read_whole_text(json_t *rows, const char *path, aerie_error *err)
+{
+    ae_bytes text = { 0 };
+    aerie_status status = ae_file_read(&text, path, 0, err);
+    json_t *row = status ? NULL : json_object();
+
+    if (!status && !row) status = no_memory(err);
+    if (!status &&
+        json_object_set_new(row, "text", json_stringn(text.data ? text.data : "", text.len)))
+        status = aerie_fail(err, AERIE_BAD_FILE, "%s: the text is not UTF-8", path);
+    if (!status && json_array_append(rows, row)) status = no_memory(err);
+    json_decref(row);
+    ae_bytes_free(&text);
+    return status;
+}
+
 static aerie_status read_table(json_t *rows, const char *path, json_t *header, size_t most,
                                aerie_error *err)
 {
@@ -76,6 +102,7 @@ static aerie_status read_rows(json_t *rows, const char *path, json_t *header, si
     aerie_status status;
 
     if (separator_of(path)) return read_table(rows, path, header, most, err);
+    if (is_text(path)) return read_whole_text(rows, path, err);
     status = ae_rows_open(&reader, path, err);
     while (!status && (!most || json_array_size(rows) - before < most)) {
         status = ae_rows_next(reader, &row, err);

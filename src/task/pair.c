@@ -150,3 +150,10 @@ aerie_status ae_rolling_windows(ae_window **out, size_t *n, size_t n_ids, size_t
     }
     return AERIE_OK;
 }
+
+size_t ae_half_windows(size_t n_ids, size_t n_ctx, size_t most)
+{
+    size_t n = n_ctx > 0 ? n_ids / n_ctx : 0;
+
+    return most > 0 && n > most ? most : n;
+}

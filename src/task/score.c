@@ -129,10 +129,12 @@ static aerie_status score_one(ae_score *out, const ae_item *item, const ae_metri
         out->value = answer->is_greedy;
     } else if (strcmp(m->rule, "perplexity") == 0 || strcmp(m->rule, "likelihood") == 0) {
         out->value = answer->ll;
+    } else if (strcmp(m->rule, "token_perplexity") == 0) {
+        *out = (ae_score){ answer->ll, answer->n_tokens, answer->squares };
     } else if (strcmp(m->rule, "word_perplexity") == 0) {
-        *out = (ae_score){ answer->ll, (double)item->n_words };
+        *out = (ae_score){ answer->ll, (double)item->n_words, 0 };
     } else if (strcmp(m->rule, "byte_perplexity") == 0 || strcmp(m->rule, "bits_per_byte") == 0) {
-        *out = (ae_score){ answer->ll, (double)item->n_bytes };
+        *out = (ae_score){ answer->ll, (double)item->n_bytes, 0 };
     } else {
         return no_metric(m, err);
     }

@@ -219,6 +219,14 @@ static int64_t count_words(ae_span text)
     return n;
 }
 
+static ae_request_kind kind_of(ae_form form)
+{
+    return form == AE_FORM_GENERATE     ? AE_REQUEST_GENERATE
+           : form == AE_FORM_ROLLING    ? AE_REQUEST_ROLLING
+           : form == AE_FORM_DIVERGENCE ? AE_REQUEST_DIVERGENCE
+                                        : AE_REQUEST_LIKELIHOOD;
+}
+
 static aerie_status ask_one(builder *b, ae_item *item, const task_question *q)
 {
     ae_task_request *r;
@@ -226,12 +234,10 @@ static aerie_status ask_one(builder *b, ae_item *item, const task_question *q)
     aerie_status status = take_requests(b, item, &r, 1);
 
     if (status) return status;
-    r->kind = b->task->form == AE_FORM_GENERATE  ? AE_REQUEST_GENERATE
-              : b->task->form == AE_FORM_ROLLING ? AE_REQUEST_ROLLING
-                                                 : AE_REQUEST_LIKELIHOOD;
+    r->kind = kind_of(b->task->form);
     r->context = (ae_span){ "", 0 };
     r->continuation = r->kind == AE_REQUEST_GENERATE ? (ae_span){ "", 0 } : q->answer;
-    if (r->kind != AE_REQUEST_ROLLING)
+    if (r->kind == AE_REQUEST_GENERATE || r->kind == AE_REQUEST_LIKELIHOOD)
         return write_context(b, &r->context, &item->shots_len, item, q->text);
     if (ae_field_given(&b->task->count))
         status = task_field_span(&counted, &b->task->count, item->doc, &b->set->arena, b->err);
@@ -331,7 +337,8 @@ static aerie_status keep_target(builder *b, ae_item *item, const task_question *
 static void hash_prompt(ae_item *item)
 {
     const ae_task_request *r = &item->requests[0];
-    ae_span prompt = r->kind == AE_REQUEST_ROLLING ? r->continuation : r->context;
+    bool whole = r->kind == AE_REQUEST_ROLLING || r->kind == AE_REQUEST_DIVERGENCE;
+    ae_span prompt = whole ? r->continuation : r->context;
     ae_sha256 s;
 
     ae_sha256_start(&s);

@@ -200,6 +200,10 @@ int ae_task_shots(const ae_task *t)
 {
     return t->n_shots;
 }
+int64_t ae_task_window(const ae_task *t)
+{
+    return t->window;
+}
 size_t ae_task_metric_count(const ae_task *t)
 {
     return t->n_metrics;

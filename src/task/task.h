@@ -59,7 +59,8 @@ typedef enum {
     AE_FORM_CHOICE = 1, /* multiple choice and cloze: the likeliest continuation */
     AE_FORM_GENERATE,   /* a reply, from which filters extract an answer */
     AE_FORM_LIKELIHOOD, /* one continuation: its log-likelihood, and whether greedy (LAMBADA) */
-    AE_FORM_ROLLING     /* every token of a text */
+    AE_FORM_ROLLING,    /* every token of a text */
+    AE_FORM_DIVERGENCE  /* a text's tokens beside what a reference made of them */
 } ae_form;
 
 /* How the items' values become the task's. The numbers, and their standard errors, are the caller's
@@ -68,6 +69,7 @@ typedef enum {
     AE_AGGREGATE_MEAN = 0,      /* sum v / n; analytic standard error */
     AE_AGGREGATE_PERPLEXITY,    /* exp(-sum v / n): v a log-likelihood; bootstrap */
     AE_AGGREGATE_WEIGHTED_PPL,  /* exp(-sum v / sum w): w words or bytes */
+    AE_AGGREGATE_TOKEN_PPL,     /* the same of tokens, whose error their squares tell */
     AE_AGGREGATE_BITS_PER_BYTE, /* -sum v / sum w / ln 2 */
     AE_AGGREGATE_F1             /* binary F1 of (gold = w, predicted = v), 0 or 1; bootstrap */
 } ae_aggregate;
@@ -132,6 +134,7 @@ ae_form ae_task_form(const ae_task *t);
 const ae_protocol *ae_task_protocol(const ae_task *t);
 ae_split ae_task_split(const ae_task *t); /* the protocol's, but for llama.cpp's winogrande */
 int ae_task_shots(const ae_task *t);      /* what the task, under its protocol, is asked with */
+int64_t ae_task_window(const ae_task *t); /* tokens of a window of a rolling text; 0: not said */
 size_t ae_task_metric_count(const ae_task *t);
 const ae_metric *ae_task_metric(const ae_task *t, size_t i);
 const char *ae_task_main_metric(const ae_task *t); /* the one that the protocol's tables show */
@@ -154,7 +157,8 @@ aerie_status ae_task_read_rows(json_t *rows, const char *path, size_t most, aeri
 typedef enum {
     AE_REQUEST_LIKELIHOOD = 1, /* score `continuation` after `context` */
     AE_REQUEST_GENERATE,       /* reply to `context` */
-    AE_REQUEST_ROLLING         /* score all of `continuation`; there is no context */
+    AE_REQUEST_ROLLING,        /* score all of `continuation`; there is no context */
+    AE_REQUEST_DIVERGENCE      /* the tokens of a window, as numbers, are `continuation` */
 } ae_request_kind;
 
 /* Borrowed from the set. Requests of an item whose contexts are the same text have the same pointer
@@ -267,6 +271,16 @@ typedef struct {
 aerie_status ae_rolling_windows(ae_window **out, size_t *n, size_t n_ids, size_t max_length,
                                 size_t context_len, ae_arena *arena, aerie_error *err);
 
+/* The windows of llama.cpp's perplexity program: the ids (BOS first where the vocabulary wants one)
+ * make whole windows of n_ctx; what is left over is left out. In each, ids[at] is replaced by BOS
+ * where there is one, and what follows ids[at + ae_half_first(n_ctx)] is scored. The number of
+ * windows, at most `most` (0: all). */
+size_t ae_half_windows(size_t n_ids, size_t n_ctx, size_t most);
+static inline size_t ae_half_first(size_t n_ctx)
+{
+    return n_ctx / 2;
+}
+
 /* ---- scores ------------------------------------------------------------------------------- */
 
 /* A request's answer. */
@@ -274,16 +288,19 @@ typedef struct {
     double ll;        /* log-likelihood of what was scored, natural logarithm */
     bool is_greedy;   /* every scored token was the likeliest */
     int32_t n_tokens; /* scored */
+    double squares;   /* sum of the tokens' squared log-probabilities; of a rolling text */
 } ae_answer;
 
 typedef struct {
     double value;
-    double weight; /* as ae_aggregate uses it; 1 otherwise */
+    double weight;  /* as ae_aggregate uses it; 1 otherwise */
+    double squares; /* of AE_AGGREGATE_TOKEN_PPL: of the tokens' values; 0 otherwise */
 } ae_score;
 
 /* The item's score under a metric of likelihoods, from the answers to its requests, in order:
  *   acc, acc_norm (by code points), acc_bytes, acc_tokens, acc_uncond (less the unconditional),
- *   mc1, mc2, likelihood, perplexity, word_perplexity, byte_perplexity, bits_per_byte, f1.
+ *   mc1, mc2, likelihood, perplexity, word_perplexity, byte_perplexity, bits_per_byte,
+ *   token_perplexity, f1.
  * The first of equals wins, a NaN before all. AERIE_UNSUPPORTED: a metric of replies. */
 aerie_status ae_item_score(ae_score *out, const ae_item *item, const ae_metric *metric,
                            const ae_answer *answers, aerie_error *err);

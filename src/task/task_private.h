@@ -55,6 +55,7 @@ struct ae_task {
     shot_rule shots;
     subset_rule subset;
     size_t subsample; /* documents drawn by Random(1234); 0: all */
+    int64_t window;   /* tokens of a window of a rolling text; 0: as the protocol says */
 
     const char *test_split, *shot_split; /* shot_split NULL: `samples` */
     bool same_split;                     /* a document may be drawn as its own example */

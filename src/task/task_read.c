@@ -8,7 +8,7 @@ static const char *const known_keys[] = {
     "fewshot_split", "description", "doc_to_text", "doc_to_target", "doc_to_choice",
     "doc_to_labels", "target_delimiter", "fewshot_delimiter", "num_fewshot", "fewshot_config",
     "metric_list", "generation_kwargs", "filter_list", "process_docs", "files", "select", "columns",
-    "unconditional", "count", "subsample", "subset", "checker", "main_metric", "split",
+    "unconditional", "count", "subsample", "subset", "checker", "main_metric", "split", "window",
     /* lm-evaluation-harness', which say nothing of what is asked */
     "tag", "group", "group_alias", "task_alias", "dataset_path", "dataset_name", "dataset_kwargs",
     "should_decontaminate", "doc_to_decontamination_query", "metadata", "repeats"
@@ -309,6 +309,7 @@ static const struct {
     { "mean", AE_AGGREGATE_MEAN },
     { "perplexity", AE_AGGREGATE_PERPLEXITY },
     { "weighted_perplexity", AE_AGGREGATE_WEIGHTED_PPL },
+    { "token_perplexity", AE_AGGREGATE_TOKEN_PPL },
     { "bits_per_byte", AE_AGGREGATE_BITS_PER_BYTE },
     { "f1", AE_AGGREGATE_F1 },
 };
@@ -338,6 +339,11 @@ static const ae_metric known_metrics[] = {
       .rule = "byte_perplexity",
       .aggregate = AE_AGGREGATE_WEIGHTED_PPL,
       .lower_is_better = true },
+    { .name = "token_perplexity",
+      .rule = "token_perplexity",
+      .aggregate = AE_AGGREGATE_TOKEN_PPL,
+      .lower_is_better = true },
+    { .name = "kl", .rule = "kl", .lower_is_better = true },
     { .name = "bits_per_byte",
       .rule = "bits_per_byte",
       .aggregate = AE_AGGREGATE_BITS_PER_BYTE,
@@ -363,8 +369,8 @@ static aerie_status read_aggregate(const ae_task *t, ae_metric *m, json_t *spec,
         return AERIE_OK;
     }
     return wanted(t, "metric_list",
-                  "given an 'aggregation' of mean, perplexity, weighted_perplexity, bits_per_byte "
-                  "or f1",
+                  "given an 'aggregation' of mean, perplexity, weighted_perplexity, "
+                  "token_perplexity, bits_per_byte or f1",
                   err);
 }
 
@@ -402,11 +408,13 @@ static const char *const *default_metrics(ae_form form)
     static const char *const likelihood[] = { "perplexity", "acc", NULL };
     static const char *const rolling[] = { "word_perplexity", "byte_perplexity", "bits_per_byte",
                                            NULL };
+    static const char *const divergence[] = { "kl", NULL };
 
-    return form == AE_FORM_CHOICE     ? choice
-           : form == AE_FORM_GENERATE ? generate
-           : form == AE_FORM_ROLLING  ? rolling
-                                      : likelihood;
+    return form == AE_FORM_CHOICE       ? choice
+           : form == AE_FORM_GENERATE   ? generate
+           : form == AE_FORM_ROLLING    ? rolling
+           : form == AE_FORM_DIVERGENCE ? divergence
+                                        : likelihood;
 }
 
 static aerie_status fill_metrics(ae_task *t, aerie_error *err)
@@ -514,9 +522,9 @@ static aerie_status read_generation(ae_task *t, aerie_error *err)
 static aerie_status read_output_type(ae_task *t, aerie_error *err)
 {
     static const char *const names[] = { "multiple_choice", "generate_until", "loglikelihood",
-                                         "loglikelihood_rolling" };
+                                         "loglikelihood_rolling", "divergence" };
     static const ae_form forms[] = { AE_FORM_CHOICE, AE_FORM_GENERATE, AE_FORM_LIKELIHOOD,
-                                     AE_FORM_ROLLING };
+                                     AE_FORM_ROLLING, AE_FORM_DIVERGENCE };
     const char *name;
     aerie_status status = read_text(t, &name, t->spec, "output_type", "generate_until", err);
 
@@ -525,7 +533,8 @@ static aerie_status read_output_type(ae_task *t, aerie_error *err)
         if (strcmp(names[i], name) == 0) t->form = forms[i];
     if (!t->form)
         return wanted(t, "output_type",
-                      "multiple_choice, generate_until, loglikelihood or loglikelihood_rolling",
+                      "multiple_choice, generate_until, loglikelihood, loglikelihood_rolling or "
+                      "divergence",
                       err);
     return AERIE_OK;
 }
@@ -546,6 +555,12 @@ static aerie_status check_keys(const ae_task *t, aerie_error *err)
     return AERIE_OK;
 }
 
+/* There is no question before it. */
+static bool is_whole_text(const ae_task *t)
+{
+    return t->form == AE_FORM_ROLLING || t->form == AE_FORM_DIVERGENCE;
+}
+
 static aerie_status check_form(const ae_task *t, aerie_error *err)
 {
     bool choices = t->form == AE_FORM_CHOICE;
@@ -553,7 +568,7 @@ static aerie_status check_form(const ae_task *t, aerie_error *err)
     if (choices && !ae_field_given(&t->ask.choices))
         return aerie_fail(err, AERIE_BAD_TEXT,
                           "%s: a task of multiple choice needs 'doc_to_choice'", t->file);
-    if (t->form != AE_FORM_ROLLING && !ae_field_given(&t->ask.text))
+    if (!is_whole_text(t) && !ae_field_given(&t->ask.text))
         return aerie_fail(err, AERIE_BAD_TEXT, "%s: 'doc_to_text' is missing", t->file);
     if (!ae_field_given(&t->ask.target))
         return aerie_fail(err, AERIE_BAD_TEXT, "%s: 'doc_to_target' is missing", t->file);
@@ -566,8 +581,12 @@ static aerie_status read_subset(ae_task *t, aerie_error *err)
     const char *rule;
     aerie_status status = read_count(t, &n, t->spec, "subsample", 0, err);
 
+    if (!status) status = read_count(t, &t->window, t->spec, "window", 0, err);
     if (!status) status = read_text(t, &rule, t->spec, "subset", "", err);
     if (status) return status;
+    if (t->window == 1 || (t->window && t->form != AE_FORM_ROLLING))
+        return wanted(t, "window", "2 or more, and of a task of the form loglikelihood_rolling",
+                      err);
     t->subsample = (size_t)n;
     t->split = t->protocol->split;
     if (strcmp(rule, "hellaswag") == 0)

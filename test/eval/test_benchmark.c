@@ -83,7 +83,7 @@ static aerie_status score(void *user, const ae_scored_text *asked, int64_t n, ae
         ae_bytes whole = { 0 };
         ae_bytes_add(&whole, asked[i].context.data, asked[i].context.len);
         ae_bytes_add(&whole, asked[i].continuation.data, asked[i].continuation.len);
-        const ae_scored_answer answer = { made_up(ae_span_of(&whole)), i % 3 == 0, 2 };
+        const ae_scored_answer answer = { made_up(ae_span_of(&whole)), i % 3 == 0, 2, 0 };
         ae_bytes_free(&whole);
         if (m->most-- == 0) return aerie_fail(err, AERIE_IO, "the machine went away");
         m->asked++;

@@ -43,9 +43,10 @@ static void numbers_are_those_of_the_definitions(void **state)
             bb += (long double)b[i] * b[i];
         }
         assert_true(ae_divergence_open(&d, 1));
-        double logp = ae_divergence_add(&d, a, b, V, token);
-        if (fabsl(d.kl[0] - kl) > 1e-12L || fabsl(logp - logl(q[token])) > 1e-12L ||
-            fabsl(d.nll + logl(q[token])) > 1e-12L ||
+        ae_diverged_token t = ae_divergence_add(&d, a, b, V, token);
+        if (fabsl(d.kl[0] - kl) > 1e-12L || fabsl(t.logprob - logl(q[token])) > 1e-12L ||
+            t.kl != d.kl[0] || fabsl(t.reference - logl(p[token])) > 1e-12L ||
+            t.same_top != (d.same_top == 1) || fabsl(d.nll + logl(q[token])) > 1e-12L ||
             fabsl(d.reference_nll + logl(p[token])) > 1e-12L ||
             fabsl(d.cosine - ab / sqrtl(aa * bb)) > 1e-12L)
             fail_msg("seed %llu: kl %.17g, not %.17Lg", (unsigned long long)seed, d.kl[0], kl);
