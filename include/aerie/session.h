@@ -25,6 +25,22 @@ typedef struct {
 /* Every field at its default. */
 AERIE_API aerie_sampling aerie_sampling_default(void);
 
+/* The numbers among Ollama's options that decide a reply: what a Modelfile's PARAMETER lines and a
+ * request's "options" may set, by their names there. `stop` is text, and a seed of 64 bits does not
+ * fit a double: they are the caller's. */
+typedef struct {
+    aerie_sampling sampling;
+    int64_t num_ctx;     /* tokens of a prompt and its reply; 0: not said */
+    int64_t num_predict; /* tokens of a reply, at most; 0: not said; below: no bound */
+} aerie_parameters;
+/* Sets the parameter `name` ("temperature", "top_k", "num_ctx", ...). A whole one is cut at its
+ * point and goes no further than -1 and what its type holds. False, and nothing is set: there is no
+ * such number, or no float is as large as `value`. */
+AERIE_API bool aerie_parameters_set(aerie_parameters *p, const char *name, double value);
+/* The name of parameter i, and whether it is a whole number (whole may be NULL); NULL past the
+ * last. */
+AERIE_API const char *aerie_parameter_name(size_t i, bool *whole);
+
 typedef enum {
     AERIE_FINISH_STOP,   /* the model ended its reply */
     AERIE_FINISH_LENGTH, /* max_tokens or the context was reached */

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 
 #include <math.h>
+#include <time.h>
 
 static uint64_t rotate_left(uint64_t x, int k)
 {
@@ -14,6 +15,14 @@ void ae_rng_seed(ae_rng *rng, uint64_t seed)
 {
     /* ae_mix64 adds SplitMix64's increment itself, so word i starts i increments further on. */
     for (uint64_t i = 0; i < 4; i++) rng->s[i] = ae_mix64(seed + i * 0x9e3779b97f4a7c15u);
+}
+
+uint64_t ae_seed_by_chance(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return ae_mix64((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) | 1;
 }
 
 uint64_t ae_rng_next(ae_rng *rng)

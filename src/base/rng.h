@@ -11,6 +11,8 @@ typedef struct {
 } ae_rng;
 
 void ae_rng_seed(ae_rng *rng, uint64_t seed);
+/* A seed of the clock's, above 0: for who says none and wants no two runs alike. */
+uint64_t ae_seed_by_chance(void);
 uint64_t ae_rng_next(ae_rng *rng);              /* 64 random bits */
 double ae_rng_uniform(ae_rng *rng);             /* [0, 1), 53 bits */
 float ae_rng_normal(ae_rng *rng);               /* mean 0, variance 1 (Box-Muller, no state kept) */

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct {
     aerie_model *model, *draft;
@@ -19,57 +18,15 @@ typedef struct {
 
 /* ---- what the parameters come to */
 
-typedef struct {
-    aerie_sampling sampling;
-    int64_t num_predict, num_ctx; /* 0: no bound, the default */
-} wants;
-
-typedef enum { FLOAT, INT, INT64 } number_kind;
-
-static const struct {
-    const char *name;
-    number_kind kind;
-    size_t at;
-} numbers[] = {
-    { "temperature", FLOAT, offsetof(wants, sampling.temperature) },
-    { "top_k", INT, offsetof(wants, sampling.top_k) },
-    { "top_p", FLOAT, offsetof(wants, sampling.top_p) },
-    { "min_p", FLOAT, offsetof(wants, sampling.min_p) },
-    { "typical_p", FLOAT, offsetof(wants, sampling.typical_p) },
-    { "repeat_penalty", FLOAT, offsetof(wants, sampling.repeat_penalty) },
-    { "presence_penalty", FLOAT, offsetof(wants, sampling.presence_penalty) },
-    { "frequency_penalty", FLOAT, offsetof(wants, sampling.frequency_penalty) },
-    { "repeat_last_n", INT, offsetof(wants, sampling.repeat_last_n) },
-    { "num_predict", INT64, offsetof(wants, num_predict) },
-    { "num_ctx", INT64, offsetof(wants, num_ctx) },
-};
-
-static void set_number(wants *w, size_t i, double value)
-{
-    void *to = (char *)w + numbers[i].at;
-    float real = (float)value;
-    double most = numbers[i].kind == INT ? 1 << 30 : 9e15;
-    int64_t whole = (int64_t)fmax(fmin(value, most), -1);
-    int small = (int)ae_min64(whole, 1 << 30);
-    if (numbers[i].kind == FLOAT)
-        memcpy(to, &real, sizeof real);
-    else if (numbers[i].kind == INT)
-        memcpy(to, &small, sizeof small);
-    else
-        memcpy(to, &whole, sizeof whole);
-}
-
 /* As a server reads it: a seed above 0 is itself, one below is by chance. */
 static uint64_t seed_of(const json_t *value)
 {
-    struct timespec now;
     int64_t n = json_is_real(value) ? (int64_t)fmin(json_real_value(value), 9e15)
                                     : json_integer_value(value);
     if (!json_is_number(value)) return 42;
     if (n > 0) return (uint64_t)n;
     if (n == 0) return ae_mix64(1) | 1;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return ae_mix64((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) | 1;
+    return ae_seed_by_chance();
 }
 
 /* The model's own parameters with the conversation's over them. */
@@ -81,17 +38,18 @@ static json_t *merged(const cli_chat *c)
     return all;
 }
 
-static wants wants_of(const json_t *parameters)
+static aerie_parameters parameters_of(const json_t *all)
 {
-    wants w = { .sampling = aerie_sampling_default() };
-    for (size_t i = 0; i < AE_COUNT(numbers); i++) {
-        const json_t *value = json_object_get(parameters, numbers[i].name);
-        if (json_is_number(value)) set_number(&w, i, json_number_value(value));
+    aerie_parameters p = { .sampling = aerie_sampling_default() };
+    const char *name;
+    for (size_t i = 0; (name = aerie_parameter_name(i, NULL)); i++) {
+        const json_t *value = json_object_get(all, name);
+        if (json_is_number(value)) aerie_parameters_set(&p, name, json_number_value(value));
     }
-    w.sampling.seed = seed_of(json_object_get(parameters, "seed"));
-    w.num_predict = ae_max64(w.num_predict, 0);
-    w.num_ctx = ae_max64(w.num_ctx, 0);
-    return w;
+    p.sampling.seed = seed_of(json_object_get(all, "seed"));
+    p.num_predict = ae_max64(p.num_predict, 0);
+    p.num_ctx = ae_max64(p.num_ctx, 0);
+    return p;
 }
 
 /* ---- opening */
@@ -218,8 +176,8 @@ static size_t list_messages(aerie_message *out, const cli_chat *c)
     return n;
 }
 
-static aerie_status say(cli_chat *c, const wants *w, through_stops *to, aerie_reply_stats *stats,
-                        aerie_error *err)
+static aerie_status say(cli_chat *c, const aerie_parameters *p, through_stops *to,
+                        aerie_reply_stats *stats, aerie_error *err)
 {
     local_chat *l = c->state;
     size_t n = json_array_size(c->messages) + l->own.n_messages + 1;
@@ -227,9 +185,9 @@ static aerie_status say(cli_chat *c, const wants *w, through_stops *to, aerie_re
     if (!messages) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a conversation");
     n = list_messages(messages, c);
     aerie_status status =
-        c->raw ? aerie_session_complete(l->session, messages[n - 1].content, &w->sampling,
-                                        w->num_predict, take_text, to, stats, err)
-               : aerie_session_chat(l->session, messages, n, &w->sampling, w->num_predict,
+        c->raw ? aerie_session_complete(l->session, messages[n - 1].content, &p->sampling,
+                                        p->num_predict, take_text, to, stats, err)
+               : aerie_session_chat(l->session, messages, n, &p->sampling, p->num_predict,
                                     take_text, to, stats, err);
     ae_free(messages);
     return status;
@@ -245,13 +203,13 @@ static aerie_status reply(cli_chat *c, aerie_text_fn *on_text, void *user, cli_f
                           "only a server tells a model whether to think: start one (aerie serve), "
                           "or leave it to the model");
     json_t *parameters = merged(c);
-    const wants w = wants_of(parameters);
+    const aerie_parameters p = parameters_of(parameters);
     aerie_reply_stats stats = { 0 };
     through_stops to = { .stops = &l->stops, .on_text = on_text, .user = user };
     cli_stops_read(&l->stops, json_object_get(parameters, "stop"));
-    aerie_status status = w.num_ctx != l->context ? open_session(c, w.num_ctx, err) : AERIE_OK;
+    aerie_status status = p.num_ctx != l->context ? open_session(c, p.num_ctx, err) : AERIE_OK;
     if (!status) status = bind_format(c, err);
-    if (!status) status = say(c, &w, &to, &stats, err);
+    if (!status) status = say(c, &p, &to, &stats, err);
     bool stopped = l->stops.hit;
     cli_stops_end(&l->stops, &to.passed);
     pass_on(&to);
@@ -284,7 +242,7 @@ aerie_status cli_answer_here(cli_chat *c, aerie_error *err)
     if (!l) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a conversation");
     aerie_status status = cli_own_open(&l->own, c->model, err);
     json_t *parameters = merged(c);
-    int64_t context = wants_of(parameters).num_ctx;
+    int64_t context = parameters_of(parameters).num_ctx;
     if (!status) status = open_models(c, context, err);
     if (!status) status = open_session(c, context, err);
     if (!status) status = bind_format(c, err);

@@ -103,38 +103,20 @@ static side_wishes wishes_of(const cli_sides *s, size_t at)
 }
 
 /* The model's own parameters, before what the call says. */
-typedef struct {
-    side *of;
-    aerie_contender *c;
-} taking;
-
-static void take_parameter(const taking *t, const char *name, double value)
+static void take_parameters(side *of, aerie_contender *c, const json_t *own)
 {
-    aerie_sampling *s = &t->of->sampling;
-    const struct {
-        const char *name;
-        float *real;
-        int *whole;
-    } all[] = {
-        { "temperature", &s->temperature, NULL },
-        { "top_p", &s->top_p, NULL },
-        { "min_p", &s->min_p, NULL },
-        { "repeat_penalty", &s->repeat_penalty, NULL },
-        { "presence_penalty", &s->presence_penalty, NULL },
-        { "frequency_penalty", &s->frequency_penalty, NULL },
-        { "top_k", NULL, &s->top_k },
-        { "repeat_last_n", NULL, &s->repeat_last_n },
-    };
+    aerie_parameters p = { .sampling = of->sampling };
+    json_int_t seed = json_integer_value(json_object_get(own, "seed"));
+    const char *name;
 
-    if (fabs(value) > 1e9) return;
-    for (size_t i = 0; i < AE_COUNT(all); i++) {
-        if (strcmp(all[i].name, name) != 0) continue;
-        if (all[i].real) *all[i].real = (float)value;
-        if (all[i].whole) *all[i].whole = (int)value;
+    for (size_t i = 0; (name = aerie_parameter_name(i, NULL)); i++) {
+        const json_t *value = json_object_get(own, name);
+        if (json_is_number(value)) aerie_parameters_set(&p, name, json_number_value(value));
     }
-    if (!strcmp(name, "seed") && value > 0) s->seed = (uint64_t)value;
-    if (!strcmp(name, "num_predict") && value > 0) t->c->max_tokens = (int64_t)value;
-    if (!strcmp(name, "num_ctx") && value > 0) t->of->context = (int64_t)value;
+    of->sampling = p.sampling;
+    if (seed > 0) of->sampling.seed = (uint64_t)seed;
+    if (p.num_predict > 0) c->max_tokens = p.num_predict;
+    if (p.num_ctx > 0) of->context = p.num_ctx;
 }
 
 static bool show_loading(void *user, double share)
@@ -147,15 +129,11 @@ static bool show_loading(void *user, double share)
 static aerie_status open_stored(cli_sides *s, side *of, aerie_contender *c, const char *word,
                                 const side_wishes *w, const cli_common *common, aerie_error *err)
 {
-    taking t = { of, c };
     cli_common with = *common;
-    const char *name;
-    json_t *value;
     aerie_status status = cli_own_open(&of->own, word, err);
 
     if (status) return status;
-    json_object_foreach(of->own.parameters, name, value) if (json_is_number(value))
-        take_parameter(&t, name, json_number_value(value));
+    take_parameters(of, c, of->own.parameters);
     cli_stops_read(&of->stops, json_object_get(of->own.parameters, "stop"));
     for (int i = 0; i < w->adapters.n && with.adapters.n < (int)AE_COUNT(with.adapters.items); i++)
         with.adapters.items[with.adapters.n++] = w->adapters.items[i];

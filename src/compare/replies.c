@@ -59,6 +59,9 @@ static json_t *settings_of(const aerie_contender *with)
                   (double)s->min_p, "repeat_penalty", (double)s->repeat_penalty, "presence_penalty",
                   (double)s->presence_penalty, "frequency_penalty", (double)s->frequency_penalty,
                   "repeat_last_n", s->repeat_last_n, "seed", (json_int_t)s->seed));
+    /* Only where it filters: replies that were kept without it are of the same settings. */
+    if (s->typical_p > 0 && s->typical_p < 1)
+        json_object_set_new(o, "typical_p", json_real((double)s->typical_p));
     return o;
 }
 

@@ -1,41 +1,14 @@
-/* ollama_options.c -- Ollama's options, one table. */
+/* ollama_options.c -- Ollama's options, as a request has them. */
 #include "serve/ollama_options.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-typedef enum { FLOAT, INT, INT64, SEED } option_kind;
-
-static const struct {
-    const char *name;
-    option_kind kind;
-    size_t at;
-} known[] = {
-    { "temperature", FLOAT, offsetof(ae_ollama_options, sampling.temperature) },
-    { "top_k", INT, offsetof(ae_ollama_options, sampling.top_k) },
-    { "top_p", FLOAT, offsetof(ae_ollama_options, sampling.top_p) },
-    { "min_p", FLOAT, offsetof(ae_ollama_options, sampling.min_p) },
-    { "typical_p", FLOAT, offsetof(ae_ollama_options, sampling.typical_p) },
-    { "repeat_penalty", FLOAT, offsetof(ae_ollama_options, sampling.repeat_penalty) },
-    { "presence_penalty", FLOAT, offsetof(ae_ollama_options, sampling.presence_penalty) },
-    { "frequency_penalty", FLOAT, offsetof(ae_ollama_options, sampling.frequency_penalty) },
-    { "repeat_last_n", INT, offsetof(ae_ollama_options, sampling.repeat_last_n) },
-    { "num_ctx", INT64, offsetof(ae_ollama_options, num_ctx) },
-    { "max_output_tokens", INT64, offsetof(ae_ollama_options, num_predict) },
-    { "num_predict", INT64, offsetof(ae_ollama_options, num_predict) },
-    { "seed", SEED, offsetof(ae_ollama_options, sampling.seed) },
-};
 
 void ae_ollama_options_begin(ae_ollama_options *o)
 {
-    struct timespec now;
-    *o = (ae_ollama_options){ .sampling = aerie_sampling_default(), .num_predict = -1 };
-    /* Without a seed no two replies are alike. */
-    clock_gettime(CLOCK_REALTIME, &now);
-    o->sampling.seed = ae_mix64((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) | 1;
+    *o = (ae_ollama_options){ .of.sampling = aerie_sampling_default(), .of.num_predict = -1 };
+    o->of.sampling.seed = ae_seed_by_chance(); /* without one no two replies are alike */
 }
 
 float ae_top_p_of(double p)
@@ -62,27 +35,22 @@ static bool whole(const json_t *v, int64_t *out)
     return true;
 }
 
-static aerie_status set(ae_ollama_options *o, size_t i, const json_t *v, aerie_error *err)
+static aerie_status set(ae_ollama_options *o, const char *name, bool is_whole, const json_t *v,
+                        aerie_error *err)
 {
-    void *to = (char *)o + known[i].at;
-    float number = (float)json_number_value(v);
-    int64_t n = 0;
-    if (known[i].kind == FLOAT) {
-        if (!json_is_number(v) || !isfinite(number))
-            return wrong_type(known[i].name, "float32", err);
-        memcpy(to, &number, sizeof number);
-        return AERIE_OK;
-    }
-    if (!whole(v, &n)) return wrong_type(known[i].name, "integer", err);
-    if (known[i].kind == INT) {
-        int small = n > 1 << 30 ? 1 << 30 : n < -1 ? -1 : (int)n;
-        memcpy(to, &small, sizeof small);
-    } else if (known[i].kind == INT64)
-        memcpy(to, &n, sizeof n);
-    else if (n >= 0) { /* -1: one by chance, as there is already */
-        uint64_t seed = ae_seed_of(n);
-        memcpy(to, &seed, sizeof seed);
-    }
+    int64_t n;
+    if (is_whole && !whole(v, &n)) return wrong_type(name, "integer", err);
+    if (!json_is_number(v) || !aerie_parameters_set(&o->of, name, json_number_value(v)))
+        return wrong_type(name, "float32", err);
+    return AERIE_OK;
+}
+
+/* Below 0: one by chance, as there is already. */
+static aerie_status set_seed(ae_ollama_options *o, const json_t *v, aerie_error *err)
+{
+    int64_t n;
+    if (!whole(v, &n)) return wrong_type("seed", "integer", err);
+    if (n >= 0) o->of.sampling.seed = ae_seed_of(n);
     return AERIE_OK;
 }
 
@@ -105,17 +73,20 @@ static aerie_status add_stops(ae_ollama_options *o, const json_t *v, aerie_error
 aerie_status ae_ollama_options_add(ae_ollama_options *o, const json_t *options, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
-    const json_t *stop = json_object_get(options, "stop");
+    const json_t *stop = json_object_get(options, "stop"), *seed = json_object_get(options, "seed");
+    const char *name;
+    bool is_whole;
     if (options && !json_is_null(options) && !json_is_object(options))
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "options must be an object");
-    for (size_t i = 0; i < AE_COUNT(known) && !status; i++) {
-        const json_t *v = json_object_get(options, known[i].name);
-        if (v && !json_is_null(v)) status = set(o, i, v, err);
+    for (size_t i = 0; !status && (name = aerie_parameter_name(i, &is_whole)); i++) {
+        const json_t *v = json_object_get(options, name);
+        if (v && !json_is_null(v)) status = set(o, name, is_whole, v, err);
     }
+    if (!status && seed && !json_is_null(seed)) status = set_seed(o, seed, err);
     if (!status && stop && !json_is_null(stop)) status = add_stops(o, stop, err);
-    if (!status && o->sampling.temperature < 0)
+    if (!status && o->of.sampling.temperature < 0)
         status = aerie_fail(err, AERIE_BAD_ARGUMENT, "option \"temperature\" must not be negative");
-    o->sampling.top_p = ae_top_p_of((double)o->sampling.top_p);
+    o->of.sampling.top_p = ae_top_p_of((double)o->of.sampling.top_p);
     return status;
 }
 

@@ -10,8 +10,7 @@ enum { AE_OLLAMA_MOST_STOPS = 64 };
 
 /* What of them an ask takes. `stop` borrows from the JSON. */
 typedef struct {
-    aerie_sampling sampling;
-    int64_t num_ctx, num_predict; /* 0: not said; num_predict < 0: no bound */
+    aerie_parameters of;
     const char *stop[AE_OLLAMA_MOST_STOPS];
     size_t n_stop;
 } ae_ollama_options;

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A number between bounds, or null, or nothing. */
 static aerie_status number(const json_t *request, const char *key, double least, double most,
@@ -132,14 +131,12 @@ static aerie_status read_format(ae_openai_options *o, const json_t *request, aer
 aerie_status ae_openai_read(ae_openai_options *o, const json_t *request, const aerie_stored *stored,
                             aerie_error *err)
 {
-    struct timespec now;
     double most = 0, newer = 0, n = 1;
     *o = (ae_openai_options){ .sampling = aerie_sampling_default() };
     o->sampling.temperature = 1;
     o->sampling.top_p = 1;
     o->sampling.top_k = 0;
-    clock_gettime(CLOCK_REALTIME, &now);
-    o->sampling.seed = ae_mix64((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) | 1;
+    o->sampling.seed = ae_seed_by_chance();
     aerie_status status = read_stored(&o->sampling, stored, err);
     if (!status) status = read_sampling(&o->sampling, request, err);
     if (!status) status = number(request, "max_tokens", 0, 1e9, true, &most, err);

@@ -189,11 +189,11 @@ static aerie_status prepare(ae_talk *t, aerie_ask *ask, const ae_ollama_options 
     aerie_status status = AERIE_OK;
     if (!r->grammar)
         status = ae_ollama_format(&r->grammar, json_object_get(t->request, "format"), err);
-    ask->sampling = &o->sampling;
-    ask->max_tokens = o->num_predict > 0 ? o->num_predict : 0;
+    ask->sampling = &o->of.sampling;
+    ask->max_tokens = o->of.num_predict > 0 ? o->of.num_predict : 0;
     ask->context =
-        o->num_ctx > 0
-            ? ae_min64(o->num_ctx, aerie_engine_settings(aerie_lease_engine(t->lease))->context)
+        o->of.num_ctx > 0
+            ? ae_min64(o->of.num_ctx, aerie_engine_settings(aerie_lease_engine(t->lease))->context)
             : 0;
     ask->stop = o->stop;
     ask->n_stop = o->n_stop;
