@@ -21,8 +21,12 @@ typedef struct {
     const char *const *paths; /* of verdicts: lines of JSON or an array, plain or gzipped */
     size_t n_paths;
     const char *const *texts; /* MT-Bench: files of questions, for categories that judgments do not
-                               * name; AlpacaEval: files of outputs, for lengths; may be none */
+                               * name; AlpacaEval: files of outputs, for lengths; Arena-Hard: files
+                               * of answers, for its style control; may be none */
     size_t n_texts;
+    /* AlpacaEval: how difficult its instructions are, instruction_difficulty.csv or df_gamed.csv as
+     * alpaca_eval publishes them; NULL: from five models or more it is told from their verdicts. */
+    const char *difficulty;
 } aerie_verdict_files;
 
 /* One JSON object; *json is the caller's (aerie_free). A row that is no verdict is a failure that

@@ -10,7 +10,8 @@
 aerie_status aerie_scoreboard(aerie_benchmark benchmark, const aerie_verdict_files *files,
                               char **json, aerie_error *err)
 {
-    const ae_board_files from = { files->paths, files->n_paths, files->texts, files->n_texts };
+    const ae_board_files from = { files->paths, files->n_paths, files->texts, files->n_texts,
+                                  files->difficulty };
     json_t *board = NULL;
     aerie_status status;
 

@@ -1,7 +1,6 @@
 /* alpaca.c -- AlpacaEval's win rates from its annotations (Li et al.; tatsu-lab/alpaca_eval,
  * metrics/winrate.py), and with the pull of length taken out (Dubois et al. 2404.04475). */
-#include "board/rows.h"
-#include "stats/stats.h"
+#include "board/alpaca.h"
 
 #include "base/mersenne.h"
 
@@ -40,21 +39,6 @@ aerie_status ae_board_alpaca_switch(bool *out, const char *instruction, aerie_er
     return status;
 }
 
-typedef struct {
-    char *name, *annotator, *baseline;
-    ae_board_list y;                         /* 0 .. 1: how far the model is preferred */
-    ae_board_list sure, base_length, length; /* y, and characters, where lengths are known */
-    int64_t n_wins, n_wins_base, n_draws;
-    int64_t n_none; /* no preference in the judge's words */
-} rated;
-
-typedef struct {
-    ae_board_names names;
-    rated *models;
-    size_t cap;
-    json_t *lengths; /* "who\x1fid or instruction": characters */
-} alpaca;
-
 /* Code points: Python's len(). */
 static int64_t characters(const json_t *text)
 {
@@ -67,7 +51,7 @@ static int64_t characters(const json_t *text)
 
 /* ---- lengths of what models wrote ---- */
 
-static bool keep_length(alpaca *a, const char *who, const char *what, const json_t *text)
+static bool keep_length(ae_alpaca *a, const char *who, const char *what, const json_t *text)
 {
     ae_bytes key = { 0 };
 
@@ -79,7 +63,7 @@ static bool keep_length(alpaca *a, const char *who, const char *what, const json
 }
 
 /* NaN: not known. */
-static double length_of(const alpaca *a, const char *who, const char *what)
+static double length_of(const ae_alpaca *a, const char *who, const char *what)
 {
     ae_bytes key = { 0 };
     const json_t *known = NULL;
@@ -95,7 +79,7 @@ static double length_of(const alpaca *a, const char *who, const char *what)
  * several under their names. */
 static aerie_status take_output(void *user, const json_t *row, aerie_error *err)
 {
-    alpaca *a = user;
+    ae_alpaca *a = user;
     char room[24];
     const char *what = ae_board_text(row, "id", room), *key;
     const char *who = json_string_value(json_object_get(row, "generator"));
@@ -126,7 +110,7 @@ static const char *text_or(const json_t *row, const char *key, const char *other
     return text ? text : otherwise;
 }
 
-static rated *model_at(alpaca *a, const char *name, const json_t *row)
+static ae_alpaca_model *model_at(ae_alpaca *a, const char *name, const json_t *row)
 {
     const char *annotator = text_or(row, "annotator", "");
     void *items = a->models;
@@ -137,7 +121,7 @@ static rated *model_at(alpaca *a, const char *name, const json_t *row)
     ae_bytes_free(&key);
     if (at == SIZE_MAX || !ae_board_grow(&items, &a->cap, at, sizeof *a->models)) return NULL;
     a->models = items;
-    rated *m = &a->models[at];
+    ae_alpaca_model *m = &a->models[at];
     if (m->name) return m;
     m->name = ae_strdup(name);
     m->annotator = ae_strdup(annotator);
@@ -145,7 +129,22 @@ static rated *model_at(alpaca *a, const char *name, const json_t *row)
     return m->name && m->annotator && m->baseline ? m : NULL;
 }
 
-static bool take_lengths(const alpaca *a, rated *m, const json_t *row, double y)
+/* The instruction's number for what several models' verdicts on it have in common, and its place in
+ * the benchmark. */
+static bool take_place(ae_alpaca *a, ae_alpaca_model *m, const json_t *row, const char *what)
+{
+    const json_t *index = json_object_get(row, "index"), *id = json_object_get(row, "id");
+    size_t number = ae_board_names_at(&a->instructions, what);
+    double place = json_is_integer(index) ? json_number_value(index)
+                   : json_is_integer(id)  ? json_number_value(id)
+                                          : (double)m->n_rows;
+
+    return number != SIZE_MAX && ae_board_list_add(&m->instruction, (double)number) &&
+           ae_board_list_add(&m->place, place);
+}
+
+/* y may be NaN. */
+static bool take_lengths(ae_alpaca *a, ae_alpaca_model *m, const json_t *row, double y)
 {
     const json_t *one = json_object_get(row, "output_1"), *two = json_object_get(row, "output_2");
     char room[24];
@@ -157,12 +156,12 @@ static bool take_lengths(const alpaca *a, rated *m, const json_t *row, double y)
     length = two ? (double)characters(two) : length_of(a, m->name, what);
     if (isnan(base) || isnan(length)) return true;
     return ae_board_list_add(&m->sure, y) && ae_board_list_add(&m->base_length, base) &&
-           ae_board_list_add(&m->length, length);
+           ae_board_list_add(&m->length, length) && take_place(a, m, row, what ? what : "");
 }
 
 static aerie_status take(void *user, const json_t *row, aerie_error *err)
 {
-    alpaca *a = user;
+    ae_alpaca *a = user;
     const json_t *value = json_object_get(row, "preference");
     const char *name = text_or(row, "model", text_or(row, "generator_2", NULL));
     double p = json_is_number(value) ? json_number_value(value) : NAN;
@@ -173,86 +172,74 @@ static aerie_status take(void *user, const json_t *row, aerie_error *err)
     if (p == 0) p = 1.5; /* an older way to write a draw */
     if (p < 1 || p > 2)
         return aerie_fail(err, AERIE_BAD_FILE, "a preference of %g: it lies from 1 to 2", p);
-    rated *m = model_at(a, name, row);
+    ae_alpaca_model *m = model_at(a, name, row);
     if (!m) return ae_board_no_memory(err);
-    if (isnan(p)) {
-        m->n_none++;
-        return AERIE_OK;
-    }
+    if (!take_lengths(a, m, row, p - 1)) return ae_board_no_memory(err);
+    m->n_rows++;
+    m->n_none += isnan(p);
     m->n_wins += p > 1.5;
     m->n_wins_base += p < 1.5;
     m->n_draws += p == 1.5;
-    return ae_board_list_add(&m->y, p - 1) && take_lengths(a, m, row, p - 1)
-               ? AERIE_OK
-               : ae_board_no_memory(err);
+    return isnan(p) || ae_board_list_add(&m->y, p - 1) ? AERIE_OK : ae_board_no_memory(err);
 }
 
 /* ---- the board ---- */
 
-static void tell_length(json_t *o, const rated *m, aerie_error *err)
-{
-    ae_length_result r;
-
-    if (m->sure.n < 2 ||
-        ae_length_control(&r, m->sure.x, m->base_length.x, m->length.x, m->sure.n, err))
-        return;
-    json_object_set_new(o, "length_controlled", ae_board_real(100 * r.controlled));
-    json_object_set_new(o, "length_weight", ae_board_real(r.length_weight));
-    json_object_set_new(o, "avg_length", ae_board_real(ae_mean(m->length.x, m->length.n)));
-    json_object_set_new(o, "avg_length_baseline",
-                        ae_board_real(ae_mean(m->base_length.x, m->base_length.n)));
-    json_object_set_new(o, "n_with_length", json_integer((json_int_t)m->sure.n));
-}
-
-static json_t *tell_model(const rated *m, aerie_error *err)
+static json_t *tell_model(const ae_alpaca_model *m)
 {
     double n = (double)m->y.n;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "model",
-                          m->name, "annotator", m->annotator, "baseline", m->baseline, "win_rate",
-                          ae_board_real(100 * ae_mean(m->y.x, m->y.n)), "standard_error",
-                          ae_board_real(100 * ae_mean_stderr(m->y.x, m->y.n)), "discrete_win_rate",
-                          ae_board_real(100 * ((double)m->n_wins + 0.5 * (double)m->n_draws) / n),
-                          "n_wins", (json_int_t)m->n_wins, "n_wins_base",
-                          (json_int_t)m->n_wins_base, "n_draws", (json_int_t)m->n_draws, "n_total",
-                          (json_int_t)m->y.n, "without_preference", (json_int_t)m->n_none);
-
-    if (o) tell_length(o, m, err);
-    return o;
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "model", m->name,
+                     "annotator", m->annotator, "baseline", m->baseline, "win_rate",
+                     ae_board_real(100 * ae_mean(m->y.x, m->y.n)), "standard_error",
+                     ae_board_real(100 * ae_mean_stderr(m->y.x, m->y.n)), "discrete_win_rate",
+                     ae_board_real(100 * ((double)m->n_wins + 0.5 * (double)m->n_draws) / n),
+                     "n_wins", (json_int_t)m->n_wins, "n_wins_base", (json_int_t)m->n_wins_base,
+                     "n_draws", (json_int_t)m->n_draws, "n_total", (json_int_t)m->y.n,
+                     "without_preference", (json_int_t)m->n_none);
 }
 
-static json_t *tell(const alpaca *a, aerie_error *err)
+static aerie_status tell(json_t **out, const ae_alpaca *a, const ae_board_files *files,
+                         aerie_error *err)
 {
     json_t *models = json_array();
+    aerie_status status = AERIE_OK;
 
     for (size_t i = 0; i < a->names.n; i++)
-        json_array_append_new(models, tell_model(&a->models[i], err));
-    return json_pack("{s:s, s:o}", "benchmark", "alpaca_eval", "models",
-                     ae_board_sorted(models, "win_rate"));
+        if (json_array_append_new(models, tell_model(&a->models[i])))
+            status = ae_board_no_memory(err);
+    if (!status) status = ae_alpaca_tell_lengths(models, a, files->difficulty, err);
+    *out = status ? NULL
+                  : json_pack("{s:s, s:o}", "benchmark", "alpaca_eval", "models",
+                              ae_board_sorted(json_incref(models), "win_rate"));
+    json_decref(models);
+    return status || *out ? status : ae_board_no_memory(err);
 }
 
-static void free_all(alpaca *a)
+static void free_all(ae_alpaca *a)
 {
     for (size_t i = 0; i < a->cap; i++) {
-        rated *m = &a->models[i];
+        ae_alpaca_model *m = &a->models[i];
         char *const texts[] = { m->name, m->annotator, m->baseline };
-        double *const lists[] = { m->y.x, m->sure.x, m->base_length.x, m->length.x };
+        double *const lists[] = { m->y.x,      m->sure.x,        m->base_length.x,
+                                  m->length.x, m->instruction.x, m->place.x };
         for (size_t k = 0; k < AE_COUNT(texts); k++) ae_free(texts[k]);
         for (size_t k = 0; k < AE_COUNT(lists); k++) ae_free(lists[k]);
     }
     ae_free(a->models);
     ae_board_names_free(&a->names);
+    ae_board_names_free(&a->instructions);
     json_decref(a->lengths);
 }
 
 aerie_status ae_board_alpaca(json_t **out, const ae_board_files *files, aerie_error *err)
 {
-    alpaca a = { .lengths = json_object() };
+    ae_alpaca a = { .lengths = json_object() };
     aerie_status status = a.lengths ? AERIE_OK : ae_board_no_memory(err);
 
     *out = NULL;
     if (!status) status = ae_board_each(files->texts, files->n_texts, take_output, &a, err);
     if (!status) status = ae_board_each(files->paths, files->n_paths, take, &a, err);
-    if (!status && !(*out = tell(&a, err))) status = ae_board_no_memory(err);
+    if (!status) status = tell(out, &a, files, err);
     free_all(&a);
     return status;
 }

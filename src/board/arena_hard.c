@@ -1,30 +1,11 @@
 /* arena_hard.c -- Arena-Hard's scores (Li et al. 2406.11939; lmarena/arena-hard-auto,
  * show_result.py). */
-#include "board/rows.h"
-#include "stats/stats.h"
+#include "board/arena_hard.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { STRONG = 3, ROUNDS = 1000, SEED = 1 }; /* votes of A>>B */
-
-/* What a question's two games came to: votes, and how many of them are the model's. */
-typedef struct {
-    double votes, won;
-} question;
-
-typedef struct {
-    char *name, *judge;
-    question *questions;
-    size_t n, cap;
-    int64_t n_dropped; /* a game without a verdict */
-} rated;
-
-typedef struct {
-    ae_board_names names;
-    rated *models;
-    size_t cap;
-} arena_hard;
 
 /* ---- verdicts ---- */
 
@@ -69,7 +50,7 @@ static const struct {
 };
 
 /* False: the game has no verdict. */
-static bool take_game(question *q, const json_t *game, bool model_is_a)
+static bool take_game(ae_arena_hard_question *q, const json_t *game, bool model_is_a)
 {
     const char *score = json_string_value(json_object_get(game, "score"));
     const json_t *judgment = json_object_get(game, "judgment");
@@ -92,7 +73,23 @@ static bool take_game(question *q, const json_t *game, bool model_is_a)
 
 /* ---- rows ---- */
 
-static rated *model_at(arena_hard *b, const char *name, const json_t *row)
+/* As release 0.1 was judged, whose judgments do not name it. */
+static const char *baseline_of(const json_t *row)
+{
+    const char *name = json_string_value(json_object_get(row, "baseline"));
+
+    return name ? name : "gpt-4-0314";
+}
+
+/* "uid", or "question_id" as the first release wrote it. */
+static const char *question_of(const json_t *row)
+{
+    const char *id = json_string_value(json_object_get(row, "uid"));
+
+    return id ? id : json_string_value(json_object_get(row, "question_id"));
+}
+
+static ae_arena_hard_model *model_at(ae_arena_hard *b, const char *name, const json_t *row)
 {
     size_t at = ae_board_names_at(&b->names, name);
     const char *judge = json_string_value(json_object_get(row, "judge"));
@@ -100,23 +97,25 @@ static rated *model_at(arena_hard *b, const char *name, const json_t *row)
 
     if (at == SIZE_MAX || !ae_board_grow(&items, &b->cap, at, sizeof *b->models)) return NULL;
     b->models = items;
-    rated *m = &b->models[at];
+    ae_arena_hard_model *m = &b->models[at];
     if (m->name) return m;
     m->name = ae_strdup(name);
     m->judge = ae_strdup(judge ? judge : "");
-    return m->name && m->judge ? m : NULL;
+    m->baseline = ae_strdup(baseline_of(row));
+    return m->name && m->judge && m->baseline ? m : NULL;
 }
 
 static aerie_status take(void *user, const json_t *row, aerie_error *err)
 {
     const char *name = json_string_value(json_object_get(row, "model"));
     const json_t *games = json_object_get(row, "games");
-    question q = { 0 };
+    ae_arena_hard_question q = { 0 };
 
     if (!name || json_array_size(games) != 2)
         return aerie_fail(err, AERIE_BAD_FILE,
                           "a judgment of Arena-Hard needs 'model' and two 'games'");
-    rated *m = model_at(user, name, row);
+    ae_arena_hard *b = user;
+    ae_arena_hard_model *m = model_at(b, name, row);
     if (!m) return ae_board_no_memory(err);
     if (!take_game(&q, json_array_get(games, 0), false) ||
         !take_game(&q, json_array_get(games, 1), true)) {
@@ -124,6 +123,8 @@ static aerie_status take(void *user, const json_t *row, aerie_error *err)
         return AERIE_OK;
     }
     void *items = m->questions;
+    q.uid = ae_board_names_at(&b->uids, question_of(row) ? question_of(row) : "");
+    if (q.uid == SIZE_MAX) return ae_board_no_memory(err);
     if (!ae_board_grow(&items, &m->cap, m->n, sizeof q)) return ae_board_no_memory(err);
     m->questions = items;
     m->questions[m->n++] = q;
@@ -132,12 +133,12 @@ static aerie_status take(void *user, const json_t *row, aerie_error *err)
 
 /* ---- the board ---- */
 
-static double score_of(const question *q, const size_t *at, size_t n)
+static double score_of(const ae_arena_hard_question *q, const size_t *at, size_t n)
 {
     double votes = 0, won = 0;
 
     for (size_t i = 0; i < n; i++) {
-        const question *one = &q[at ? at[i] : i];
+        const ae_arena_hard_question *one = &q[at ? at[i] : i];
         votes += one->votes;
         won += one->won;
     }
@@ -146,7 +147,7 @@ static double score_of(const question *q, const size_t *at, size_t n)
 
 /* The 5 % and 95 % quantiles over resamples of the questions. Upstream draws votes; a question's
  * votes come together. */
-static bool interval_of(const rated *m, double *low, double *high)
+static bool interval_of(const ae_arena_hard_model *m, double *low, double *high)
 {
     double *scores = ae_alloc(ROUNDS, sizeof *scores);
     size_t *at = ae_alloc(m->n, sizeof *at);
@@ -167,7 +168,7 @@ static bool interval_of(const rated *m, double *low, double *high)
     return done;
 }
 
-static json_t *tell_model(const rated *m)
+static json_t *tell_model(const ae_arena_hard_model *m)
 {
     double low = NAN, high = NAN;
 
@@ -180,7 +181,7 @@ static json_t *tell_model(const rated *m)
 
 aerie_status ae_board_arena_hard(json_t **out, const ae_board_files *files, aerie_error *err)
 {
-    arena_hard b = { 0 };
+    ae_arena_hard b = { 0 };
     aerie_status status = ae_board_each(files->paths, files->n_paths, take, &b, err);
     json_t *models = json_array();
 
@@ -189,6 +190,7 @@ aerie_status ae_board_arena_hard(json_t **out, const ae_board_files *files, aeri
     *out = json_pack("{s:s, s:o}", "benchmark", "arena-hard", "models",
                      ae_board_sorted(models, "score"));
     if (!status && !*out) status = ae_board_no_memory(err);
+    if (!status && files->n_texts) status = ae_arena_hard_style(*out, &b, files, err);
     if (status) {
         json_decref(*out);
         *out = NULL;
@@ -196,9 +198,11 @@ aerie_status ae_board_arena_hard(json_t **out, const ae_board_files *files, aeri
     for (size_t i = 0; i < b.cap; i++) {
         ae_free(b.models[i].name);
         ae_free(b.models[i].judge);
+        ae_free(b.models[i].baseline);
         ae_free(b.models[i].questions);
     }
     ae_free(b.models);
     ae_board_names_free(&b.names);
+    ae_board_names_free(&b.uids);
     return status;
 }

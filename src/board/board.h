@@ -12,9 +12,10 @@
 typedef struct {
     const char *const *paths; /* of verdicts: lines of JSON or an array, plain or gzipped */
     size_t n_paths;
-    const char *const *texts; /* MT-Bench: questions; AlpacaEval: outputs; of which verdicts tell
-                               * no category, no length */
+    const char *const *texts; /* MT-Bench: questions; AlpacaEval: outputs; Arena-Hard: answers; of
+                               * which verdicts tell no category, no length, no style */
     size_t n_texts;
+    const char *difficulty; /* AlpacaEval's file of its instructions' difficulties; NULL: none */
 } ae_board_files;
 
 /* ---- mtbench.c ---- */
@@ -34,7 +35,9 @@ aerie_status ae_board_mtbench(json_t **out, const ae_board_files *files, aerie_e
 /* ---- alpaca.c ---- */
 
 /* Rows {"generator_2", "preference", "annotator"?, "output_1"?, "output_2"?, "instruction"?}; or
- * {"model", "baseline", "id"} in place of the texts, whose lengths then come from files->texts. */
+ * {"model", "baseline", "id"} in place of the texts, whose lengths then come from files->texts. A
+ * preference of null is none. An instruction's place in the benchmark, for files->difficulty, is
+ * "index", or "id", or that among the model's rows. */
 aerie_status ae_board_alpaca(json_t **out, const ae_board_files *files, aerie_error *err);
 /* AlpacaEval 2's judge of one token: p(m) and p(M) of its top_logprobs [[token, logprob], ...] to
  * a preference in 1 .. 2; NaN: neither is among them. */

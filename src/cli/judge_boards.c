@@ -14,7 +14,7 @@
 typedef struct {
     cli_common common;
     cli_list texts;
-    const char *svg, *template_word;
+    const char *svg, *template_word, *difficulty;
     int64_t max_length;
     cli_progress bar;
 } board_call;
@@ -97,8 +97,8 @@ static cli_row arena_row(const json_t *m, cells *c)
     snprintf(c->text[2], CELL, "%lld", (long long)json_integer_value(json_object_get(m, "n")));
     snprintf(c->text[3], CELL, "%lld",
              (long long)json_integer_value(json_object_get(m, "dropped")));
-    return (cli_row){ { text(m, "model"), number(c->text[0], m, "score", 1), c->text[1], c->text[2],
-                        c->text[3] } };
+    return (cli_row){ { text(m, "model"), number(c->text[0], m, "score", 1), c->text[1],
+                        number(c->text[4], m, "style_controlled", 1), c->text[2], c->text[3] } };
 }
 
 static cli_row reward_row(const json_t *m, cells *c)
@@ -133,7 +133,8 @@ static void print_alpaca(const json_t *board)
 static void print_arena(const json_t *board)
 {
     print_list(json_object_get(board, "models"),
-               &(cli_row){ { "model", "score", "90 %", "questions", "dropped" } }, arena_row);
+               &(cli_row){ { "model", "score", "90 %", "in equal style", "questions", "dropped" } },
+               arena_row);
 }
 
 static void print_rewards(const json_t *board)
@@ -197,8 +198,10 @@ static const struct {
       "what the models wrote, for lengths that the annotations do not hold; repeatable",
       AERIE_ALPACA_EVAL, print_alpaca },
     { "arena-hard", "aerie judge arena-hard JUDGMENTS... [options]",
-      "Arena-Hard's scores from its files of judgments.", NULL, NULL, AERIE_ARENA_HARD,
-      print_arena },
+      "Arena-Hard's scores from its files of judgments, with style control where answers are "
+      "given.",
+      "--answers", "what the models and the baseline wrote, for style control; repeatable",
+      AERIE_ARENA_HARD, print_arena },
 };
 
 static int finish(const board_call *c, char *json, print_fn *print)
@@ -222,7 +225,7 @@ static int tell_board(size_t which, int argc, char **argv)
 {
     board_call c = { 0 };
     aerie_error err = { 0 };
-    cli_option options[3] = { { 0 } };
+    cli_option options[4] = { { 0 } };
     int n = 0, code;
     char *json;
 
@@ -232,6 +235,11 @@ static int tell_board(size_t which, int argc, char **argv)
     if (boards[which].benchmark == AERIE_MT_BENCH)
         options[n++] = (cli_option){ "--svg", 0,      CLI_TEXT,
                                      &c.svg,  "FILE", "draw the categories of up to 8 models" };
+    if (boards[which].benchmark == AERIE_ALPACA_EVAL)
+        options[n++] = (cli_option){
+            "--difficulty", 0,      CLI_TEXT,
+            &c.difficulty,  "FILE", "alpaca_eval's df_gamed.csv or instruction_difficulty.csv"
+        };
     cli_call call = { .usage = boards[which].usage,
                       .about = boards[which].about,
                       .options = options,
@@ -239,7 +247,7 @@ static int tell_board(size_t which, int argc, char **argv)
                       .max_words = (int)AE_COUNT(call.words) };
     if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
     const aerie_verdict_files files = { call.words, (size_t)call.n_words, c.texts.items,
-                                        (size_t)c.texts.n };
+                                        (size_t)c.texts.n, c.difficulty };
     if (aerie_scoreboard(boards[which].benchmark, &files, &json, &err)) return cli_fail(&err);
     return finish(&c, json, boards[which].print);
 }

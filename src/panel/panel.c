@@ -55,7 +55,9 @@ static aerie_status answer_and_judge(ae_panel_answers *answers, const ae_panel_q
     if (status || !with->judge) return status;
     status = ae_panel_judge(&path, answers, q, with, err);
     const char *const paths[] = { path };
-    const aerie_verdict_files files = { paths, 1, &with->questions, 1 };
+    const aerie_verdict_files files = {
+        .paths = paths, .n_paths = 1, .texts = &with->questions, .n_texts = 1
+    };
     if (!status) status = aerie_scoreboard(AERIE_MT_BENCH, &files, json, err);
     ae_free(path);
     return status;

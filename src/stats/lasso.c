@@ -9,7 +9,7 @@
 enum { SWEEPS = 20000, STRENGTHS = 10 };
 
 /* Where all weights move a margin by less, it has converged. */
-static const double tolerance = 1e-10;
+static const double the_end = 1e-10;
 /* A margin moves by at most this in one step: there the curvature grows by less than exp(0.5) < 2,
  * so that a Newton step always goes down, and nothing needs to be tried out. */
 static const double longest = 0.5;
@@ -64,7 +64,7 @@ static double update(descent *f, size_t j)
 }
 
 /* From the weights that there are. */
-static void descend(descent *f)
+static void descend(descent *f, double tolerance)
 {
     const ae_lasso_rows *r = f->rows;
 
@@ -74,7 +74,7 @@ static void descend(descent *f)
             double moved = update(f, j);
             if (moved > most) most = moved;
         }
-        if (most < tolerance) break;
+        if (most < fmax(tolerance, the_end)) break;
     }
 }
 
@@ -133,13 +133,13 @@ aerie_status ae_lasso_fit(double *w, const ae_lasso_rows *rows, double c, aerie_
     if (status) return status;
     begin(&f, 0, 0);
     strengthen(&f, c);
-    descend(&f);
+    descend(&f, 0);
     ae_free(f.scale);
     return AERIE_OK;
 }
 
 aerie_status ae_lasso_fit_cv(double *w, double *c, const ae_lasso_rows *rows, size_t n_folds,
-                             aerie_error *err)
+                             double tolerance, aerie_error *err)
 {
     double strengths[STRENGTHS], losses[STRENGTHS] = { 0 };
     size_t best = 0;
@@ -154,7 +154,7 @@ aerie_status ae_lasso_fit_cv(double *w, double *c, const ae_lasso_rows *rows, si
         begin(&f, held, n_folds);
         for (size_t s = 0; s < STRENGTHS; s++) {
             strengthen(&f, strengths[s]);
-            descend(&f); /* from the weaker one's weights */
+            descend(&f, tolerance); /* from the weaker one's weights */
             losses[s] += loss_of_fold(&f, held, n_folds);
         }
     }

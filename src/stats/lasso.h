@@ -24,8 +24,9 @@ aerie_status ae_lasso_fit(double *w, const ae_lasso_rows *rows, double c, aerie_
 
 /* The same with the c of 10^-4 .. 10^4, ten of them, that has the least log-loss on rows held out,
  * n_folds times; sklearn's LogisticRegressionCV. Rows go to folds in turn, the last one first, as
- * GroupKFold deals groups of one size. *c may be NULL. */
+ * GroupKFold deals groups of one size. *c may be NULL. Of many features the fits on folds may stop
+ * early: where no margin moves by `tolerance` any more (0: to the end, as the last fit does). */
 aerie_status ae_lasso_fit_cv(double *w, double *c, const ae_lasso_rows *rows, size_t n_folds,
-                             aerie_error *err);
+                             double tolerance, aerie_error *err);
 
 #endif

@@ -11,6 +11,9 @@ enum { FOLDS = 5, FEATURES = 3 };
 
 /* regularize_to_baseline_lambda, shared by two gamed baselines. */
 static const double gamed_weight = 0.2 / 2;
+/* Of the joint fit's folds: C comes out the same, in a tenth of the time (58 models' annotations of
+ * AlpacaEval 2 and 53 of version 1). */
+static const double folds_tolerance = 1e-3;
 
 static aerie_status no_memory(size_t n, aerie_error *err)
 {
@@ -107,7 +110,7 @@ aerie_status ae_length_glm_fit(ae_length_glm *out, const ae_length_verdicts *v, 
     if (!status) status = deviation_of(&deviation, v, err);
     if (!status) {
         fill(&t, v, deviation);
-        status = ae_lasso_fit_cv(out->weights, &out->strength, &rows, FOLDS, err);
+        status = ae_lasso_fit_cv(out->weights, &out->strength, &rows, FOLDS, 0, err);
     }
     if (!status) status = predict(out, v, err);
     ae_free(t.x);
@@ -178,7 +181,7 @@ aerie_status ae_length_difficulty(double *out, const ae_length_battle *battles, 
     } else {
         lay(&t, battles, n);
         const ae_lasso_rows rows = { n, d, t.begin, t.row, t.x, t.y, NULL };
-        status = ae_lasso_fit_cv(t.w, NULL, &rows, FOLDS, err);
+        status = ae_lasso_fit_cv(t.w, NULL, &rows, FOLDS, folds_tolerance, err);
     }
     if (!status) {
         out[0] = 0;

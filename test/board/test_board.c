@@ -1,57 +1,6 @@
 /* test_board.c -- benchmarks' numbers against what their own programs computed of the same
  * verdicts. */
-#include "board/board.h"
-#include "stats/golden_file.h"
-
-#include <string.h>
-#include <unistd.h>
-
-/* Writes rows as lines of JSON to a file of the test's folder. */
-static const char *file_of(const json_t *rows, const char *name)
-{
-    static char path[128];
-    FILE *f;
-    size_t i;
-    json_t *row;
-
-    snprintf(path, sizeof path, "test-board-%d-%s", (int)getpid(), name);
-    f = fopen(path, "w");
-    assert_non_null(f);
-    json_array_foreach(rows, i, row)
-    {
-        json_dumpf(row, f, JSON_COMPACT);
-        fputc('\n', f);
-    }
-    fclose(f);
-    return path;
-}
-
-typedef aerie_status board_fn(json_t **out, const ae_board_files *files, aerie_error *err);
-
-/* The board of rows, let go of. */
-static json_t *board_of(board_fn *fn, json_t *rows, json_t *texts)
-{
-    char first[128];
-    const char *paths[2];
-    aerie_error err = { 0 };
-    json_t *out = NULL;
-
-    snprintf(first, sizeof first, "%s", file_of(rows, "rows"));
-    paths[0] = first;
-    paths[1] = texts ? file_of(texts, "texts") : NULL;
-    aerie_status status = fn(&out, &(ae_board_files){ paths, 1, paths + 1, texts ? 1 : 0 }, &err);
-    if (status) fail_msg("%s", err.message);
-    unlink(paths[0]);
-    if (texts) unlink(paths[1]);
-    json_decref(rows);
-    json_decref(texts);
-    return out;
-}
-
-static const json_t *first_model(const json_t *board)
-{
-    return json_array_get(json_object_get(board, "models"), 0);
-}
+#include "board/board_files.h"
 
 /* ---- MT-Bench ---- */
 
@@ -108,7 +57,7 @@ static void test_single_scores(void **state)
     rows = json_incref(json_object_get(root, "single_scores"));
     json_array_foreach(rows, i, row) json_object_set_new(row, "model", json_string("it"));
     board = board_of(ae_board_mtbench, rows, NULL);
-    m = first_model(board);
+    m = model_of(board, NULL);
     for (i = 0; i < 3; i++)
         is_close(real_of(m, keys[i][0]), real_of(wanted, keys[i][1]), 1e-15, keys[i][0]);
     json_object_foreach(json_object_get(wanted, "category"), name, value) is_close(
@@ -126,7 +75,7 @@ static void test_categories(void **state)
                              900, "model", "it", "turn", 2, "judgment", "[9]");
     json_t *questions = json_pack("[{s:i, s:s}]", "question_id", 900, "category", "stem");
     json_t *board = board_of(ae_board_mtbench, rows, questions);
-    const json_t *of = json_object_get(first_model(board), "categories");
+    const json_t *of = json_object_get(model_of(board, NULL), "categories");
 
     (void)state;
     assert_true(real_of(of, "coding") == 7);
@@ -191,8 +140,8 @@ static void test_alpaca(void **state)
         json_array_append_new(rows, json_pack("{s:s, s:O}", "generator_2", "it", "preference", p));
     board = board_of(ae_board_alpaca, rows, NULL);
     for (size_t k = 0; k < AE_COUNT(keys); k++)
-        is_close(real_of(first_model(board), keys[k]), real_of(root, keys[k]), 1e-14, keys[k]);
-    assert_int_equal(whole_of(first_model(board), "without_preference"), 1);
+        is_close(real_of(model_of(board, NULL), keys[k]), real_of(root, keys[k]), 1e-14, keys[k]);
+    assert_int_equal(whole_of(model_of(board, NULL), "without_preference"), 1);
     json_decref(board);
     json_decref(root);
 }
@@ -239,9 +188,9 @@ static void test_alpaca_lengths(void **state)
     json_t *board = board_of(ae_board_alpaca, rows, texts);
 
     (void)state;
-    assert_int_equal(whole_of(first_model(board), "n_with_length"), 2);
-    assert_true(real_of(first_model(board), "avg_length") == 3);
-    assert_true(real_of(first_model(board), "avg_length_baseline") == 6);
+    assert_int_equal(whole_of(model_of(board, NULL), "n_with_length"), 2);
+    assert_true(real_of(model_of(board, NULL), "avg_length") == 3);
+    assert_true(real_of(model_of(board, NULL), "avg_length_baseline") == 6);
     json_decref(board);
 }
 
@@ -278,8 +227,8 @@ static void test_alpaca_published(void **state)
         print_message("skipped: there is no ../shared/data/preference/alpaca_eval\n");
         skip();
     }
-    assert_int_equal(ae_board_alpaca(&board, &(ae_board_files){ paths, 1, NULL, 0 }, NULL),
-                     AERIE_OK);
+    assert_int_equal(
+        ae_board_alpaca(&board, &(ae_board_files){ .paths = paths, .n_paths = 1 }, NULL), AERIE_OK);
     json_array_foreach(json_object_get(board, "models"), i, m)
     {
         static const char *const keys[] = { "win_rate",    "standard_error", "n_wins",
@@ -308,7 +257,7 @@ static void test_arena_hard(void **state)
                   "judgment", "First [[B>A]], my final verdict: [[a=b]]", "judgment", "answer",
                   "so [B>A].", "model", "it", "games", "score", "A=B", "judgment", "no verdict");
     json_t *board = board_of(ae_board_arena_hard, rows, NULL);
-    const json_t *m = first_model(board);
+    const json_t *m = model_of(board, NULL);
 
     (void)state;
     is_close(real_of(m, "score"), 100 * 4.5 / 6, 1e-15, "the score");
@@ -370,8 +319,8 @@ static void test_refusals(void **state)
         FILE *f = fopen(path, "w");
         fputs(cases[i].line, f);
         fclose(f);
-        assert_int_not_equal(cases[i].fn(&out, &(ae_board_files){ paths, 1, NULL, 0 }, &err),
-                             AERIE_OK);
+        assert_int_not_equal(
+            cases[i].fn(&out, &(ae_board_files){ .paths = paths, .n_paths = 1 }, &err), AERIE_OK);
         assert_null(out);
         assert_non_null(strstr(err.message, path));
         assert_non_null(strstr(err.message, cases[i].says));
