@@ -105,6 +105,13 @@ AERIE_API int64_t aerie_session_context(const aerie_session *s);
 AERIE_API aerie_status aerie_session_bind(aerie_session *s, const aerie_grammar *grammar,
                                           aerie_error *err);
 
+/* From now on the chat template has these variables besides: a JSON object as a text, such as
+ * aerie_think_vars() makes; NULL: none. */
+AERIE_API aerie_status aerie_session_set_vars(aerie_session *s, const char *vars, aerie_error *err);
+/* Whether the template ended the last chat's prompt with "<think>": its reply begins in a thought.
+ * Known when the reply's first text comes. */
+AERIE_API bool aerie_session_opens_thought(const aerie_session *s);
+
 /* Replies to the messages. What an earlier call of the session already computed is not computed
  * again. max_tokens 0: until the reply ends. sampling, stats may be NULL. */
 AERIE_API aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages,

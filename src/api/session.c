@@ -13,6 +13,8 @@ struct aerie_session {
     ae_session *session;
     ae_template *chat; /* NULL: the model has no template */
     aerie_too_long too_long;
+    char *vars; /* of the template; NULL: none */
+    bool opens_thought;
     aerie_grammar *grammar; /* NULL: a reply may be anything */
     ae_token_order *order;  /* made with the first grammar */
     ae_bound bound;
@@ -227,6 +229,7 @@ void aerie_session_close(aerie_session *s)
     ae_session_close(s->session);
     ae_engine_close(s->engine);
     ae_template_free(s->chat);
+    ae_free(s->vars);
     aerie_grammar_free(s->grammar);
     ae_token_order_free(s->order);
     ae_free(s);
@@ -245,6 +248,21 @@ aerie_status aerie_session_bind(aerie_session *s, const aerie_grammar *grammar, 
     s->bound = (ae_bound){ ae_bound_rules(s->grammar), s->order };
     s->constraint = ae_bound_constraint(&s->bound);
     return AERIE_OK;
+}
+
+aerie_status aerie_session_set_vars(aerie_session *s, const char *vars, aerie_error *err)
+{
+    char *copy = vars ? ae_strdup(vars) : NULL;
+    if (vars && !copy)
+        return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the template's variables");
+    ae_free(s->vars);
+    s->vars = copy;
+    return AERIE_OK;
+}
+
+bool aerie_session_opens_thought(const aerie_session *s)
+{
+    return s->opens_thought;
 }
 
 int64_t aerie_session_context(const aerie_session *s)
@@ -337,12 +355,13 @@ aerie_status aerie_session_chat(aerie_session *s, const aerie_message *messages,
     aerie_asked asked = { .context = aerie_session_context(s) };
     json_t *list = messages_json(messages, n_messages);
     char *text = list ? json_dumps(list, JSON_COMPACT) : NULL;
-    const aerie_ask ask = { .messages = text, .too_long = s->too_long };
+    const aerie_ask ask = { .messages = text, .template_vars = s->vars, .too_long = s->too_long };
     aerie_status status = ae_api_need_tokenizer(s->model, err);
     if (!status && !text)
         status = aerie_fail(err, AERIE_BAD_ARGUMENT,
                             "a message is not valid UTF-8, or there is no memory for it");
     if (!status) status = ae_live_chat(&prompt, s->model, s->chat, &ask, &asked, err);
+    s->opens_thought = asked.opens_thought;
     if (!status) status = reply(s, &prompt, false, sampling, max_tokens, on_text, user, stats, err);
     if (stats) stats->dropped_messages = asked.dropped_messages;
     free(text);

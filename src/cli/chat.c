@@ -3,8 +3,10 @@
 
 #include "cli/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Said of how to compute: nothing that a server could be told. */
 static bool is_for_this_process(const cli_chat_how *how)
@@ -112,4 +114,48 @@ aerie_status cli_read_format(json_t **out, const char *word, aerie_error *err)
     if (!status) status = parse_schema(out, ae_span_of(&text), word, err);
     ae_bytes_free(&text);
     return status;
+}
+
+/* ---- thoughts */
+
+bool cli_read_think(cli_chat *c, const char *word)
+{
+    static const struct {
+        const char *word, *level;
+        aerie_think think;
+    } words[] = {
+        { "", NULL, AERIE_THINK_YES },           { "true", NULL, AERIE_THINK_YES },
+        { "false", NULL, AERIE_THINK_NO },       { "low", "low", AERIE_THINK_YES },
+        { "medium", "medium", AERIE_THINK_YES }, { "high", "high", AERIE_THINK_YES },
+        { "max", "max", AERIE_THINK_YES },
+    };
+    for (size_t i = 0; i < AE_COUNT(words); i++)
+        if (!strcmp(words[i].word, word)) {
+            c->think = words[i].think;
+            c->think_level = words[i].level;
+            return true;
+        }
+    return false;
+}
+
+cli_thoughts cli_thoughts_of(const cli_chat *c)
+{
+    return (cli_thoughts){ .hidden = c->hide_thoughts || c->how->common.quiet };
+}
+
+void cli_thoughts_show(cli_thoughts *t, const char *text, size_t len)
+{
+    if (t->hidden || len == 0) return;
+    if (!t->within)
+        fputs(isatty(STDERR_FILENO) ? "\x1b[90mThinking...\n" : "Thinking...\n", stderr);
+    t->within = true;
+    fwrite(text, 1, len, stderr);
+}
+
+void cli_thoughts_end(cli_thoughts *t)
+{
+    if (t->within)
+        fputs(isatty(STDERR_FILENO) ? "\n...done thinking.\x1b[0m\n\n" : "\n...done thinking.\n\n",
+              stderr);
+    t->within = false;
 }

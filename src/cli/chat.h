@@ -4,6 +4,7 @@
 
 #include "aerie/client.h"
 #include "aerie/session.h"
+#include "aerie/thoughts.h"
 #include "cli/cli.h"
 
 #include <jansson.h>
@@ -15,8 +16,6 @@ typedef struct {
     int64_t dropped_messages; /* that the context did not hold */
     double total_seconds, load_seconds, prompt_seconds, reply_seconds;
 } cli_figures;
-
-typedef enum { CLI_THINK_UNSAID, CLI_THINK, CLI_THINK_NOT } cli_think;
 
 typedef struct cli_chat cli_chat;
 
@@ -48,16 +47,17 @@ struct cli_chat {
     const cli_answerer *by; /* NULL: closed */
     void *state;            /* the answerer's */
     const cli_chat_how *how;
-    char *model;            /* as the user wrote it */
-    char *system;           /* NULL: the model's own */
-    json_t *messages;       /* [{role, content}]: the user's and the replies, no system message */
-    json_t *options;        /* by Ollama's names, over the model's own parameters */
-    json_t *format;         /* what a reply must be: "json" or a schema; NULL: anything */
-    char *template_text;    /* Jinja, or a known format's name; NULL: the model's own */
-    const char *keep_alive; /* as Ollama's requests have it; NULL: not said. Borrowed */
-    cli_think think;        /* whether the model should think first; a server's to do */
-    bool hide_thoughts;     /* otherwise they go to stderr as they come */
-    bool raw;               /* no template: on from the last message's text as it stands */
+    char *model;             /* as the user wrote it */
+    char *system;            /* NULL: the model's own */
+    json_t *messages;        /* [{role, content}]: the user's and the replies, no system message */
+    json_t *options;         /* by Ollama's names, over the model's own parameters */
+    json_t *format;          /* what a reply must be: "json" or a schema; NULL: anything */
+    char *template_text;     /* Jinja, or a known format's name; NULL: the model's own */
+    const char *keep_alive;  /* as Ollama's requests have it; NULL: not said. Borrowed */
+    aerie_think think;       /* whether the model should think first */
+    const char *think_level; /* how much: "low"; NULL: not said. Static */
+    bool hide_thoughts;      /* otherwise they go to stderr as they come */
+    bool raw;                /* no template: on from the last message's text as it stands */
 };
 
 /* Opens a model for a conversation that begins anew; what *c says of system, options, format and
@@ -70,6 +70,19 @@ aerie_status cli_chat_add(cli_chat *c, const char *role, const char *content, ae
 
 /* "json", a file's JSON schema, or a schema itself; *out is the caller's. */
 aerie_status cli_read_format(json_t **out, const char *word, aerie_error *err);
+
+/* "", true, false, low, medium, high or max; false: it is none of these, and nothing has changed.
+ */
+bool cli_read_think(cli_chat *c, const char *word);
+
+/* Thoughts are no part of the reply: they go to stderr, grey on a terminal. */
+typedef struct {
+    bool hidden;
+    bool within; /* a thought's text was the last to come */
+} cli_thoughts;
+cli_thoughts cli_thoughts_of(const cli_chat *c);
+void cli_thoughts_show(cli_thoughts *t, const char *text, size_t len);
+void cli_thoughts_end(cli_thoughts *t); /* before what is said, and at the reply's end */
 
 /* What an answerer begins with: chat_local.c, chat_server.c. Of a failure nothing stays. */
 aerie_status cli_answer_here(cli_chat *c, aerie_error *err);

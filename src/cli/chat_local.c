@@ -128,25 +128,63 @@ static void close_chat(cli_chat *c)
 
 /* ---- a reply */
 
+/* A reply on its way: to its stop sequences, its thoughts told from what is said, to the caller. */
 typedef struct {
+    const cli_chat *chat;
     cli_stops *stops;
-    ae_bytes passed;
+    ae_bytes passed; /* by them */
+    bool has_thoughts;
+    aerie_thoughts *reader; /* of thoughts; NULL: nothing has come yet, or there are none */
+    cli_thoughts thoughts;
     aerie_text_fn *on_text;
     void *user;
-} through_stops;
+    aerie_status status; /* what kept the reader from being opened, or from reading */
+    aerie_error err;
+} text_path;
 
-static bool pass_on(through_stops *t)
+static bool give(text_path *p, const aerie_thoughts_part *part)
 {
-    bool more = !t->passed.len || t->on_text(t->user, t->passed.data, t->passed.len);
-    ae_bytes_clear(&t->passed);
+    if (p->chat->think != AERIE_THINK_NO)
+        cli_thoughts_show(&p->thoughts, part->thought, part->thought_len);
+    if (part->said_len == 0) return true;
+    cli_thoughts_end(&p->thoughts);
+    return p->on_text(p->user, part->said, part->said_len);
+}
+
+static bool pass_on(text_path *p)
+{
+    const local_chat *l = p->chat->state;
+    aerie_thoughts_part part = { .thought = "", .said = p->passed.data, .said_len = p->passed.len };
+    if (p->passed.len == 0) return true;
+    if (p->has_thoughts && !p->reader)
+        p->status =
+            aerie_thoughts_open(&p->reader, aerie_session_opens_thought(l->session), &p->err);
+    if (p->status) return false;
+    if (p->reader) part = aerie_thoughts_add(p->reader, part.said, part.said_len, 0);
+    bool more = give(p, &part);
+    ae_bytes_clear(&p->passed);
     return more;
 }
 
 static bool take_text(void *user, const char *text, size_t len)
 {
-    through_stops *t = user;
-    bool more = cli_stops_pass(t->stops, text, len, &t->passed);
-    return pass_on(t) && more && !cli_interrupted();
+    text_path *p = user;
+    bool more = cli_stops_pass(p->stops, text, len, &p->passed);
+    return pass_on(p) && more && !cli_interrupted();
+}
+
+/* What waited for more of the reply. */
+static aerie_status end_text(text_path *p, aerie_error *err)
+{
+    aerie_thoughts_part rest = { .thought = "", .said = "" };
+    cli_stops_end(p->stops, &p->passed);
+    pass_on(p);
+    if (p->reader && !p->status) p->status = aerie_thoughts_end(p->reader, &rest, &p->err);
+    if (!p->status) give(p, &rest);
+    cli_thoughts_end(&p->thoughts);
+    aerie_thoughts_close(p->reader);
+    ae_bytes_free(&p->passed);
+    return p->status ? aerie_fail(err, p->status, "%s", p->err.message) : AERIE_OK;
 }
 
 static void fill_figures(cli_figures *f, const aerie_reply_stats *s, bool stopped)
@@ -176,7 +214,27 @@ static size_t list_messages(aerie_message *out, const cli_chat *c)
     return n;
 }
 
-static aerie_status say(cli_chat *c, const aerie_parameters *p, through_stops *to,
+/* As serve has it: a reply of a form has no thoughts, for they would not fit it. */
+static aerie_status set_thinking(const cli_chat *c, text_path *to, aerie_error *err)
+{
+    const local_chat *l = c->state;
+    const char *own = l->own.stored->chat_template;
+    const char *written_by = c->template_text ? c->template_text
+                             : own            ? own
+                                              : aerie_model_chat_template(l->model);
+    bool knows = aerie_chat_traits_of(written_by).thinking;
+    char *vars;
+    if (c->think == AERIE_THINK_YES && !knows)
+        return aerie_fail(err, AERIE_UNSUPPORTED, "\"%s\" does not support thinking", c->model);
+    to->has_thoughts = knows && !c->format;
+    aerie_think wish = c->format && !c->think ? AERIE_THINK_NO : c->think;
+    aerie_status status = aerie_think_vars(&vars, wish, c->think_level, NULL, err);
+    if (!status) status = aerie_session_set_vars(l->session, vars, err);
+    aerie_free(vars);
+    return status;
+}
+
+static aerie_status say(cli_chat *c, const aerie_parameters *p, text_path *to,
                         aerie_reply_stats *stats, aerie_error *err)
 {
     local_chat *l = c->state;
@@ -198,26 +256,26 @@ static aerie_status reply(cli_chat *c, aerie_text_fn *on_text, void *user, cli_f
 {
     local_chat *l = c->state;
     double began = ae_clock_seconds();
-    if (c->think)
-        return aerie_fail(err, AERIE_UNSUPPORTED,
-                          "only a server tells a model whether to think: start one (aerie serve), "
-                          "or leave it to the model");
     json_t *parameters = merged(c);
     const aerie_parameters p = parameters_of(parameters);
     aerie_reply_stats stats = { 0 };
-    through_stops to = { .stops = &l->stops, .on_text = on_text, .user = user };
+    text_path to = { .chat = c,
+                     .stops = &l->stops,
+                     .thoughts = cli_thoughts_of(c),
+                     .on_text = on_text,
+                     .user = user };
     cli_stops_read(&l->stops, json_object_get(parameters, "stop"));
     aerie_status status = p.num_ctx != l->context ? open_session(c, p.num_ctx, err) : AERIE_OK;
     if (!status) status = bind_format(c, err);
+    if (!status && !c->raw) status = set_thinking(c, &to, err);
     if (!status) status = say(c, &p, &to, &stats, err);
     bool stopped = l->stops.hit;
-    cli_stops_end(&l->stops, &to.passed);
-    pass_on(&to);
+    aerie_status ended = end_text(&to, status ? NULL : err);
+    if (!status) status = ended;
     fill_figures(figures, &stats, stopped);
     figures->load_seconds = l->load_seconds;
     figures->total_seconds = ae_clock_seconds() - began + l->load_seconds;
     l->load_seconds = 0;
-    ae_bytes_free(&to.passed);
     json_decref(parameters);
     return status;
 }

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct {
     aerie_client *server;
@@ -35,27 +34,8 @@ typedef struct {
     void *user;
     cli_figures *figures;
     bool done, stopped;
-    bool shows_thoughts, thinks; /* thinks: a thought's text was the last to come */
+    cli_thoughts thoughts;
 } coming;
-
-/* Thoughts are no part of the reply: they go to stderr, grey on a terminal. */
-static void show_thought(coming *c, const json_t *text)
-{
-    const bool colours = isatty(STDERR_FILENO);
-
-    if (!c->shows_thoughts || !json_string_length(text)) return;
-    if (!c->thinks) fputs(colours ? "\x1b[90mThinking...\n" : "Thinking...\n", stderr);
-    c->thinks = true;
-    fwrite(json_string_value(text), 1, json_string_length(text), stderr);
-}
-
-static void end_thought(coming *c)
-{
-    if (c->thinks)
-        fputs(isatty(STDERR_FILENO) ? "\n...done thinking.\x1b[0m\n\n" : "\n...done thinking.\n\n",
-              stderr);
-    c->thinks = false;
-}
 
 static double seconds_at(const json_t *o, const char *key)
 {
@@ -83,12 +63,13 @@ static bool on_line(void *user, const char *line, size_t len)
     const json_t *text = message ? json_object_get(message, "content") : NULL;
     if (!message) text = json_object_get(o, "response");
     cli_server_says(NULL);
-    show_thought(c, json_object_get(message ? message : o, "thinking"));
-    if (json_string_length(text)) end_thought(c);
+    const json_t *thought = json_object_get(message ? message : o, "thinking");
+    cli_thoughts_show(&c->thoughts, json_string_value(thought), json_string_length(thought));
+    if (json_string_length(text)) cli_thoughts_end(&c->thoughts);
     if (json_string_length(text))
         c->stopped = !c->on_text(c->user, json_string_value(text), json_string_length(text));
     c->done = json_is_true(json_object_get(o, "done"));
-    if (c->done) end_thought(c);
+    if (c->done) cli_thoughts_end(&c->thoughts);
     if (c->done) read_figures(c->figures, o);
     json_decref(o);
     return !c->stopped;
@@ -123,7 +104,10 @@ static json_t *request_of(const cli_chat *c)
         json_object_set(o, "prompt", json_object_get(last, "content"));
     } else
         json_object_set_new(o, "messages", messages_of(c));
-    if (c->think) json_object_set_new(o, "think", json_boolean(c->think == CLI_THINK));
+    if (c->think)
+        json_object_set_new(o, "think",
+                            c->think_level ? json_string(c->think_level)
+                                           : json_boolean(c->think == AERIE_THINK_YES));
     if (c->format) json_object_set(o, "format", c->format);
     if (c->template_text) json_object_set_new(o, "template", json_string(c->template_text));
     if (c->keep_alive) json_object_set_new(o, "keep_alive", json_string(c->keep_alive));
@@ -136,10 +120,9 @@ static aerie_status reply(cli_chat *c, aerie_text_fn *on_text, void *user, cli_f
     server_chat *s = c->state;
     aerie_error why = { 0 };
     *figures = (cli_figures){ .load_seconds = s->load_seconds };
-    coming to = { .on_text = on_text,
-                  .user = user,
-                  .figures = figures,
-                  .shows_thoughts = !c->hide_thoughts && !c->how->common.quiet };
+    coming to = {
+        .on_text = on_text, .user = user, .figures = figures, .thoughts = cli_thoughts_of(c)
+    };
     json_t *request = request_of(c);
     char *text = json_dumps(request, JSON_COMPACT);
     json_decref(request);
@@ -148,7 +131,7 @@ static aerie_status reply(cli_chat *c, aerie_text_fn *on_text, void *user, cli_f
     aerie_status status = aerie_client_stream(s->server, c->raw ? "/api/generate" : "/api/chat",
                                               text, on_line, &to, &why);
     cli_server_says(NULL);
-    end_thought(&to);
+    cli_thoughts_end(&to.thoughts);
     free(text);
     s->load_seconds = 0;
     if (status == AERIE_INTERRUPTED) {

@@ -10,7 +10,7 @@
 /* Exit codes; part of the contract with scripts. */
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
-typedef enum { CLI_FLAG, CLI_TEXT, CLI_INT, CLI_FLOAT, CLI_LIST } cli_kind;
+typedef enum { CLI_FLAG, CLI_MAYBE, CLI_TEXT, CLI_INT, CLI_FLOAT, CLI_LIST } cli_kind;
 
 /* A repeatable option's values, in order. */
 typedef struct {
@@ -18,7 +18,8 @@ typedef struct {
     int n;
 } cli_list;
 
-/* One option. `to` points at a bool, const char *, int64_t, double or cli_list, as `kind` says. */
+/* One option. CLI_MAYBE is a flag that may have a value, "--think=low": a text, "" without one.
+ * `to` points at a bool, const char *, int64_t, double or cli_list, as `kind` says. */
 typedef struct {
     const char *name; /* "--seed" */
     char letter;      /* 'p' for "-p"; 0: none */

@@ -47,7 +47,9 @@ static void print_option(const cli_option *o)
     char left[48];
     int n = o->letter ? snprintf(left, sizeof left, "-%c, %s", o->letter, o->name)
                       : snprintf(left, sizeof left, "    %s", o->name);
-    if (o->value && n > 0 && (size_t)n < sizeof left)
+    if (o->kind == CLI_MAYBE && n > 0 && (size_t)n < sizeof left)
+        snprintf(left + n, sizeof left - (size_t)n, "[=%s]", o->value);
+    else if (o->value && n > 0 && (size_t)n < sizeof left)
         snprintf(left + n, sizeof left - (size_t)n, " %s", o->value);
     printf("  %-26s %s\n", left, o->help);
 }
@@ -90,6 +92,9 @@ static bool set(const cli_option *o, const char *value, int *code)
     case CLI_FLAG:
         *(bool *)o->to = true;
         return true;
+    case CLI_MAYBE:
+        *(const char **)o->to = value ? value : "";
+        return true;
     case CLI_TEXT:
         *(const char **)o->to = value;
         return true;
@@ -131,7 +136,7 @@ static bool read_option(const cli_option *const *all, int n, int argc, char **ar
         *code = cli_misused("%s takes no value", o->name);
         return false;
     }
-    if (o->kind != CLI_FLAG && !value) {
+    if (o->kind != CLI_FLAG && o->kind != CLI_MAYBE && !value) {
         if (*i + 1 >= argc) {
             *code = cli_misused("%s wants a value: %s", o->name, o->value);
             return false;

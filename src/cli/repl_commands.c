@@ -56,8 +56,8 @@ static void show_set_help(void)
          "  /set format json           Replies that are JSON; or of the JSON schema in a FILE\n"
          "  /set noformat              Replies of any form\n"
          "  /set verbose, quiet        Figures after every reply, or not\n"
-         "  /set think, nothink        Have the model think before it replies, or not (by a "
-         "server)\n");
+         "  /set think [LEVEL]         Have the model think before it replies: low, medium, high\n"
+         "  /set nothink               ... not to\n");
 }
 
 static void show_parameter_help(void)
@@ -171,14 +171,12 @@ static char *after_word(char *text)
     return rest + strspn(rest, " ");
 }
 
-static void set_thinking(cli_chat *chat, bool on)
+static void set_thinking(cli_chat *chat, const char *word)
 {
-    if (cli_chat_is_here(chat)) {
-        puts("Only a server tells a model whether to think: start one (aerie serve).");
-        return;
-    }
-    chat->think = on ? CLI_THINK : CLI_THINK_NOT;
-    printf("Set '%s' mode.\n", on ? "think" : "nothink");
+    if (!cli_read_think(chat, word))
+        puts("Say: /set think, with or without low, medium, high or max.");
+    else
+        printf("Set '%s' mode.\n", chat->think == AERIE_THINK_YES ? "think" : "nothink");
 }
 
 static void set_word(cli_repl_state *r, const char *word, const char *rest)
@@ -200,7 +198,7 @@ static void set_word(cli_repl_state *r, const char *word, const char *rest)
         chat->format = NULL;
         puts("Replies may have any form.");
     } else if (!strcmp(word, "think") || !strcmp(word, "nothink"))
-        set_thinking(chat, *word == 't');
+        set_thinking(chat, *word == 't' ? rest : "false");
     else
         printf("Unknown command '/set %s'. Type /? for help.\n", word);
 }

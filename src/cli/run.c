@@ -13,7 +13,8 @@ typedef struct {
     double temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty,
         frequency_penalty;
     int64_t top_k, seed, max_tokens, context, repeat_last_n;
-    bool think, no_think;
+    const char *think; /* NULL: not said */
+    bool no_think;
     cli_talk talk;
 } run_call;
 
@@ -222,8 +223,9 @@ int cli_run(int argc, char **argv)
           "long lines of a conversation are broken by the terminal" },
         { "--keepalive", 0, CLI_TEXT, &c.chat.keep_alive, "TIME",
           "how long a server keeps the model loaded: 10m; 0: not; -1s: for ever" },
-        { "--think", 0, CLI_FLAG, &c.think, NULL,
-          "have the model think before it replies; thoughts go to stderr (by a server)" },
+        { "--think", 0, CLI_MAYBE, &c.think, "LEVEL",
+          "have the model think before it replies, maybe low, medium, high or max; thoughts go to "
+          "stderr" },
         { "--nothink", 0, CLI_FLAG, &c.no_think, NULL, "... not to" },
         { "--hidethinking", 0, CLI_FLAG, &c.chat.hide_thoughts, NULL, "do not show thoughts" },
         { "--local", 0, CLI_FLAG, &c.how.here, NULL, "do not ask a server that runs" },
@@ -249,7 +251,8 @@ int cli_run(int argc, char **argv)
     if (!read_speculate(&c.how.speculate, c.speculate_word))
         return cli_misused("--speculate: '%s' is none of auto, lookup, off", c.speculate_word);
     if (c.think && c.no_think) return cli_misused("--think and --nothink: give one of them");
-    c.chat.think = c.think ? CLI_THINK : c.no_think ? CLI_THINK_NOT : CLI_THINK_UNSAID;
+    if ((c.think || c.no_think) && !cli_read_think(&c.chat, c.no_think ? "false" : c.think))
+        return cli_misused("--think: '%s' is none of true, false, low, medium, high, max", c.think);
     return run(&c, call.words[0], call.n_words > 1 ? call.words[1] : NULL, &err) ? cli_fail(&err)
                                                                                  : CLI_DONE;
 }

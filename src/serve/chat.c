@@ -45,9 +45,10 @@ aerie_status ae_chat_prompt_write(ae_chat_prompt *out, const ae_talk *t, json_t 
     out->list = ae_tool_words(messages, tools, &out->traits);
     ask->messages = out->messages = json_dumps(out->list, JSON_COMPACT);
     ask->tools = out->tools = tools->list ? json_dumps(tools->list, JSON_COMPACT) : NULL;
-    ask->template_vars = out->vars = ae_thinking_vars(thinking);
-    return out->messages ? AERIE_OK
-                         : aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
+    aerie_status status = ae_thinking_vars(&out->vars, thinking, err);
+    ask->template_vars = out->vars;
+    if (status || out->messages) return status;
+    return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the messages");
 }
 
 void ae_chat_prompt_free(ae_chat_prompt *p)
@@ -55,7 +56,7 @@ void ae_chat_prompt_free(ae_chat_prompt *p)
     json_decref(p->list);
     free(p->messages);
     free(p->tools);
-    free(p->vars);
+    aerie_free(p->vars);
     *p = (ae_chat_prompt){ 0 };
 }
 
@@ -66,7 +67,7 @@ aerie_status ae_chat_ask(ae_talk *t, json_t *messages, aerie_ask *ask, aerie_ask
     aerie_asked own;
     ae_chat_prompt prompt = { 0 };
     if (!asked) asked = &own;
-    if (ask->grammar && c->thinking.wish == AE_THINK_UNSAID) c->thinking.wish = AE_THINK_NO;
+    if (ask->grammar && c->thinking.wish == AERIE_THINK_UNSAID) c->thinking.wish = AERIE_THINK_NO;
     aerie_status status =
         ae_chat_prompt_write(&prompt, t, messages, &c->tools, &c->thinking, ask, err);
     if (c->best.n) {
@@ -75,7 +76,7 @@ aerie_status ae_chat_ask(ae_talk *t, json_t *messages, aerie_ask *ask, aerie_ask
     }
     if (!status) status = ae_talk_ask(t, ask, asked, err);
     for (int64_t i = 0; !status && prompt.traits.thinking && !ask->grammar && i < c->n_replies; i++)
-        ae_think_begin(&c->replies[i].thoughts, asked->opens_thought);
+        status = aerie_thoughts_open(&c->replies[i].thoughts, asked->opens_thought, err);
     ae_chat_prompt_free(&prompt);
     return status;
 }
@@ -84,7 +85,7 @@ void ae_chat_free(ae_chat *c)
 {
     for (int64_t i = 0; i < c->n_replies; i++) {
         ae_chat_reply *r = &c->replies[i];
-        ae_think_free(&r->thoughts);
+        aerie_thoughts_close(r->thoughts);
         ae_tool_reader_free(&r->reader);
         ae_bytes_free(&r->thinking);
         ae_bytes_free(&r->text);
@@ -100,18 +101,26 @@ void ae_chat_free(ae_chat *c)
 
 /* What became of a stretch of a reply. */
 typedef struct {
-    ae_bytes thinking, said, text;
+    ae_span thinking, said; /* borrowed of the reply's thoughts */
+    ae_bytes text;
     json_t *calls;
 } stretch;
+
+static stretch stretch_of(aerie_thoughts_part part)
+{
+    return (stretch){ .thinking = { part.thought, part.thought_len },
+                      .said = { part.said, part.said_len },
+                      .calls = json_array() };
+}
 
 /* Takes chances (or NULL) over, and what the stretch holds. */
 static void give(ae_talk *t, int64_t reply, stretch *s, json_t *chances)
 {
     const ae_chat *c = t->state;
     ae_chat_reply *r = &c->replies[reply];
-    if (c->thinking.wish == AE_THINK_NO) ae_bytes_clear(&s->thinking);
+    if (c->thinking.wish == AERIE_THINK_NO) s->thinking.len = 0;
     const ae_chat_piece piece = { .reply = reply,
-                                  .thinking = ae_span_of(&s->thinking),
+                                  .thinking = s->thinking,
                                   .text = ae_span_of(&s->text),
                                   .calls = s->calls,
                                   .n_before = r->n_calls,
@@ -125,8 +134,6 @@ static void give(ae_talk *t, int64_t reply, stretch *s, json_t *chances)
         if (chances) json_array_extend(r->chances, chances);
     }
     if (!c->best.n) c->voice->more(t, &piece);
-    ae_bytes_free(&s->thinking);
-    ae_bytes_free(&s->said);
     ae_bytes_free(&s->text);
     json_decref(s->calls);
     json_decref(chances);
@@ -136,21 +143,28 @@ static void on_text(ae_talk *t, const aerie_event *e)
 {
     const ae_chat *c = t->state;
     ae_chat_reply *r = &c->replies[e->reply];
-    stretch s = { .calls = json_array() };
-    ae_think_add(&r->thoughts, (ae_span){ e->text, e->len }, &s.thinking, &s.said);
-    ae_tool_reader_add(&r->reader, ae_span_of(&s.said), &s.text, s.calls);
+    stretch s = stretch_of(
+        r->thoughts ? aerie_thoughts_add(r->thoughts, e->text, e->len, (int64_t)e->n_tokens)
+                    : (aerie_thoughts_part){ .said = e->text, .said_len = e->len });
+    ae_tool_reader_add(&r->reader, s.said, &s.text, s.calls);
     give(t, e->reply, &s, r->chances ? ae_chances(e, c->voice->lean_chances) : NULL);
 }
 
 static void on_finished(ae_talk *t, const aerie_event *e)
 {
-    const ae_chat *c = t->state;
+    ae_chat *c = t->state;
     ae_chat_reply *r = &c->replies[e->reply];
-    stretch s = { .calls = json_array() };
+    aerie_thoughts_part rest = { .said = "" };
+    aerie_error err = { 0 };
     r->why = e->why;
     if (e->stop) r->stop = json_string(e->stop);
-    ae_think_end(&r->thoughts, &s.thinking, &s.said);
-    ae_tool_reader_add(&r->reader, ae_span_of(&s.said), &s.text, s.calls);
+    if (r->thoughts && aerie_thoughts_end(r->thoughts, &rest, &err)) {
+        ae_talk_fail(t, ae_status_of(err.status), err.message);
+        return;
+    }
+    stretch s = stretch_of(rest);
+    if (r->thoughts) c->thought_tokens += aerie_thoughts_tokens(r->thoughts);
+    ae_tool_reader_add(&r->reader, s.said, &s.text, s.calls);
     ae_tool_reader_end(&r->reader, &s.text);
     give(t, e->reply, &s, NULL);
     if (c->voice->finished && !c->best.n) c->voice->finished(t, e->reply);

@@ -29,7 +29,7 @@ typedef struct {
 
 /* One of the n replies. */
 typedef struct {
-    ae_think_reader thoughts;
+    aerie_thoughts *thoughts; /* NULL: all that it writes is text */
     ae_tool_reader reader;
     size_t n_calls;
     bool begun;              /* the protocol's: it has said that the reply begins */
@@ -49,6 +49,7 @@ typedef struct {
     ae_chat_reply *replies; /* [n_replies]; where one is chosen it is the first, when it is told */
     int64_t n_replies;
     int64_t prompt_tokens, reused_tokens, dropped_messages; /* known when it has started */
+    int64_t thought_tokens;                                 /* of replies that have finished */
 } ae_chat;
 
 /* n_replies: as many as are told. */

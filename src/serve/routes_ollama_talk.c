@@ -224,7 +224,7 @@ static aerie_status read_thinking(ae_talk *t, const aerie_ask *ask, aerie_error 
 {
     ollama_reply *r = t->state;
     aerie_status status = ae_thinking_of_ollama(&r->chat.thinking, t->request, err);
-    if (!status && r->chat.thinking.wish == AE_THINK_YES &&
+    if (!status && r->chat.thinking.wish == AERIE_THINK_YES &&
         !aerie_chat_traits_of(ae_chat_template(t, ask)).thinking)
         status = aerie_fail(err, AERIE_BAD_ARGUMENT, "\"%s\" does not support thinking", t->model);
     return status;

@@ -112,6 +112,8 @@ static void end(ae_talk *t, const aerie_ask_stats *s)
     const ae_openai_chat *c = t->state;
     int64_t dropped = c->chat.dropped_messages;
     json_t *usage = ae_openai_usage(s->prompt_tokens, s->reused_tokens, s->reply_tokens);
+    json_object_set_new(usage, "completion_tokens_details",
+                        json_pack("{s:I}", "reasoning_tokens", (json_int_t)c->chat.thought_tokens));
     if (!t->stream) {
         json_t *whole = envelope(t, "chat.completion", whole_choices(&c->chat));
         json_object_set_new(whole, "usage", usage);

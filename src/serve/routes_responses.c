@@ -73,13 +73,13 @@ static json_t *whole(const ae_talk *t, const char *status, json_t *error, json_t
     return json;
 }
 
-static json_t *usage_of(const aerie_ask_stats *s)
+static json_t *usage_of(const aerie_ask_stats *s, int64_t thought_tokens)
 {
-    return json_pack("{s:I, s:{s:I}, s:I, s:{s:i}, s:I}", "input_tokens",
+    return json_pack("{s:I, s:{s:I}, s:I, s:{s:I}, s:I}", "input_tokens",
                      (json_int_t)s->prompt_tokens, "input_tokens_details", "cached_tokens",
                      (json_int_t)s->reused_tokens, "output_tokens", (json_int_t)s->reply_tokens,
-                     "output_tokens_details", "reasoning_tokens", 0, "total_tokens",
-                     (json_int_t)(s->prompt_tokens + s->reply_tokens));
+                     "output_tokens_details", "reasoning_tokens", (json_int_t)thought_tokens,
+                     "total_tokens", (json_int_t)(s->prompt_tokens + s->reply_tokens));
 }
 
 /* ---- events; none where the reply is not streamed */
@@ -282,7 +282,8 @@ static void end(ae_talk *t, const aerie_ask_stats *stats)
     const response *r = t->state;
     int64_t dropped = r->open.chat.dropped_messages;
     bool cut = only(r)->why == AERIE_FINISH_LENGTH;
-    json_t *json = whole(t, cut ? "incomplete" : "completed", NULL, usage_of(stats));
+    json_t *json = whole(t, cut ? "incomplete" : "completed", NULL,
+                         usage_of(stats, r->open.chat.thought_tokens));
     if (dropped) json_object_set_new(json, "dropped_messages", json_integer(dropped));
     if (!t->stream) {
         ae_talk_reply(t, json);

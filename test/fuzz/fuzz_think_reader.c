@@ -1,19 +1,30 @@
-/* fuzz_think_reader.c -- reads bytes as a reply with thoughts, at once and byte by byte; the first byte
- * says whether it begins in one. */
-#include "serve/thinking.h"
+/* fuzz_think_reader.c -- reads bytes as a reply with thoughts, at once and byte by byte; the first
+ * byte says whether it begins in one. */
+#include "aerie/thoughts.h"
+#include "base/base.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void keep(ae_bytes *thinking, ae_bytes *out, const aerie_thoughts_part *part)
+{
+    ae_bytes_add(thinking, part->thought, part->thought_len);
+    ae_bytes_add(out, part->said, part->said_len);
+}
+
 static void read_reply(ae_bytes *out, bool within, ae_span reply, size_t step)
 {
-    ae_think_reader r;
+    aerie_thoughts *r;
+    aerie_thoughts_part part;
     ae_bytes thinking = { 0 };
-    ae_think_begin(&r, within);
+    if (aerie_thoughts_open(&r, within, NULL)) return;
     for (size_t at = 0; at < reply.len; at += step) {
-        ae_span more = { reply.data + at, reply.len - at < step ? reply.len - at : step };
-        ae_think_add(&r, more, &thinking, out);
+        part = aerie_thoughts_add(r, reply.data + at, reply.len - at < step ? reply.len - at : step,
+                                  1);
+        keep(&thinking, out, &part);
     }
-    ae_think_end(&r, &thinking, out);
+    if (aerie_thoughts_end(r, &part, NULL)) __builtin_trap();
+    keep(&thinking, out, &part);
+    aerie_thoughts_close(r);
     ae_bytes_add(out, "|", 1);
     ae_bytes_add(out, thinking.data, thinking.len);
     ae_bytes_free(&thinking);

@@ -6,16 +6,50 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a reply is, come in pieces of `step` bytes. */
-static void read_reply(ae_bytes *thinking, ae_bytes *text, const char *reply, bool within,
-                       size_t step)
+static void keep(ae_bytes *thinking, ae_bytes *text, const aerie_thoughts_part *part)
 {
-    ae_think_reader r;
+    ae_bytes_add(thinking, part->thought, part->thought_len);
+    ae_bytes_add(text, part->said, part->said_len);
+}
+
+/* What a reply is, come in pieces of `step` bytes, each of them a token. Returns the thought's. */
+static int64_t read_reply(ae_bytes *thinking, ae_bytes *text, const char *reply, bool within,
+                          size_t step)
+{
+    aerie_thoughts *r;
+    aerie_thoughts_part part;
     size_t n = strlen(reply);
-    ae_think_begin(&r, within);
-    for (size_t at = 0; at < n; at += step)
-        ae_think_add(&r, (ae_span){ reply + at, n - at < step ? n - at : step }, thinking, text);
-    ae_think_end(&r, thinking, text);
+    assert_int_equal(aerie_thoughts_open(&r, within, NULL), AERIE_OK);
+    for (size_t at = 0; at < n; at += step) {
+        part = aerie_thoughts_add(r, reply + at, n - at < step ? n - at : step, 1);
+        keep(thinking, text, &part);
+    }
+    assert_int_equal(aerie_thoughts_end(r, &part, NULL), AERIE_OK);
+    keep(thinking, text, &part);
+    int64_t tokens = aerie_thoughts_tokens(r);
+    aerie_thoughts_close(r);
+    return tokens;
+}
+
+static void tokens_of_thoughts_are_counted(void **state)
+{
+    static const struct {
+        const char *reply;
+        bool within;
+        int64_t tokens;
+    } cases[] = {
+        { "Yes.", false, 0 },           { "<think>ab</think>Yes.", false, 17 },
+        { "ab</think>Yes.", true, 10 }, { " <think></think>", false, 16 },
+        { "<think>ab", false, 9 },      { "<thing>", false, 0 },
+    };
+    (void)state;
+    for (size_t i = 0; i < AE_COUNT(cases); i++) {
+        ae_bytes thinking = { 0 }, text = { 0 };
+        assert_int_equal(read_reply(&thinking, &text, cases[i].reply, cases[i].within, 1),
+                         cases[i].tokens);
+        ae_bytes_free(&thinking);
+        ae_bytes_free(&text);
+    }
 }
 
 static void thoughts_are_told_from_replies(void **state)
@@ -67,12 +101,13 @@ static void requests_tell_templates(void **state)
         json_t *request = json_loads(cases[i].request, 0, NULL);
         ae_thinking thinking;
         assert_int_equal(ae_thinking_of_openai(&thinking, request, NULL), AERIE_OK);
-        char *vars = ae_thinking_vars(&thinking);
+        char *vars;
+        assert_int_equal(ae_thinking_vars(&vars, &thinking, NULL), AERIE_OK);
         if (cases[i].vars)
             assert_string_equal(vars, cases[i].vars);
         else
             assert_null(vars);
-        free(vars);
+        aerie_free(vars);
         json_decref(request);
     }
 }
@@ -134,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(thoughts_are_told_from_replies),
+        cmocka_unit_test(tokens_of_thoughts_are_counted),
         cmocka_unit_test(requests_tell_templates),
         cmocka_unit_test(tools_are_told_in_words),
         cmocka_unit_test(templates_are_known_by_their_words),

@@ -157,7 +157,9 @@ await feature('tools, streamed', async () => {
 });
 
 await feature('reasoning', async () => {
-    const { message } = (await say('ponder')).choices[0];
+    const whole = await say('ponder'), { message } = whole.choices[0];
+    const thought = (reply) => reply.usage.completion_tokens_details.reasoning_tokens;
+    ok(thought(whole) > 0 && thought(whole) < whole.usage.completion_tokens, 'its tokens are counted, those of the reply too');
     same([message.reasoning_content, message.content], ['I see.', 'Yes.'], 'beside the content');
     const chunks = await all(say('ponder', { stream: true }));
     same(chunks.map((c) => c.choices[0]?.delta.reasoning_content ?? '').join(''), 'I see.', 'streamed');
@@ -166,7 +168,8 @@ await feature('reasoning', async () => {
     same([none.reasoning_content, none.content], [undefined, 'Yes.'], 'effort none');
     const off = (await say('ponder', { chat_template_kwargs: { enable_thinking: false } })).choices[0].message;
     same([off.reasoning_content, off.content], [undefined, 'Yes.'], 'told in the words of the template');
-    same((await say('hello')).choices[0].message.reasoning_content, undefined, 'a reply without');
+    const without = await say('hello');
+    same([without.choices[0].message.reasoning_content, thought(without)], [undefined, 0], 'a reply without');
 });
 
 await feature('completions', async () => {

@@ -82,6 +82,8 @@ await feature('responses: reasoning', async () => {
     same(reply.output.map((i) => i.type), ['reasoning', 'message'], 'an item before the message');
     same(reply.output[0].content?.[0], { type: 'reasoning_text', text: 'I see.' }, 'its text');
     same(reply.output_text, 'Yes.', 'and what is said');
+    const thought = reply.usage.output_tokens_details.reasoning_tokens;
+    ok(thought > 0 && thought < reply.usage.output_tokens, 'its tokens are counted');
     const none = await say('ponder', { reasoning: { effort: 'none' } });
     same(none.output.map((i) => i.type), ['message'], 'effort none');
     const events = await all(say('ponder', { stream: true }));
