@@ -103,7 +103,9 @@ typedef struct {
     aerie_too_long too_long;
     /* ... or a text as it stands ... */
     const char *text;
-    size_t text_len;            /* 0: up to its '\0' */
+    size_t text_len;    /* 0: up to its '\0' */
+    const char *suffix; /* what follows the text further on: the reply is what belongs between them,
+                         * as models of code know it (aerie_model_inserts()). NULL: nothing */
     aerie_tokenize_options how; /* of text alone */
     /* ... or tokens. */
     const int32_t *ids;

@@ -86,6 +86,8 @@ typedef struct {
     bool thinking; /* of thoughts before a reply, as "<think>...</think>" */
 } aerie_chat_traits;
 AERIE_API aerie_chat_traits aerie_chat_traits_of(const char *chat_template);
+/* Whether its tokens can ask for what belongs between two texts. */
+AERIE_API bool aerie_model_inserts(const aerie_model *m);
 
 /* The memory that a process needs at the end of a plan's contexts. */
 typedef struct {

@@ -37,6 +37,9 @@ static aerie_status write_prompt(live_ask *a, const aerie_ask *ask, aerie_asked 
         return ae_ids_status(&a->prompt, err);
     }
     ae_span text = { ask->text, ask->text_len ? ask->text_len : strlen(ask->text) };
+    if (ask->suffix)
+        return ae_tokenizer_encode_fim(ae_model_tokenizer(e->model->model), text,
+                                       ae_span_text(ask->suffix), &a->prompt, err);
     unsigned flags = (ask->how.no_bos ? 0 : AE_ENCODE_BOS) |
                      (ask->how.no_special ? 0 : (unsigned)AE_ENCODE_SPECIAL);
     return ae_api_encode(&a->prompt, ae_model_tokenizer(e->model->model), text, flags, err);

@@ -174,6 +174,19 @@ static void add_template(json_t *o, const aerie_stored *s, const ae_gguf *g)
         json_object_set_new(o, "template", json_string(""));
 }
 
+/* Ollama's word for it: to fill in what belongs between two texts. */
+static bool inserts(const ae_gguf *g)
+{
+    static const char tokens_key[] = "tokenizer.ggml.tokens";
+    const ae_span *tokens;
+    size_t n;
+    bool is = ae_gguf_has(g, "tokenizer.ggml.fim_mid_token_id") ||
+              ae_gguf_has(g, "tokenizer.ggml.middle_token_id");
+    if (!is && ae_gguf_has(g, tokens_key) && !ae_gguf_texts(g, tokens_key, &tokens, &n, NULL))
+        is = ae_fim_is_among(tokens, n);
+    return is;
+}
+
 static void add_capabilities(json_t *o, const ae_weights_info *info, const ae_gguf *g)
 {
     json_t *list = json_pack("[s]", info->is_embedding ? "embedding" : "completion");
@@ -191,6 +204,7 @@ static void add_capabilities(json_t *o, const ae_weights_info *info, const ae_gg
         if (aerie_chat_traits_of(all.data).thinking)
             json_array_append_new(list, json_string("thinking"));
     }
+    if (g && !info->is_embedding && inserts(g)) json_array_append_new(list, json_string("insert"));
     ae_bytes_free(&all);
     json_object_set_new(o, "capabilities", list);
 }

@@ -1,6 +1,6 @@
 /* traits.c -- what a chat template speaks of, by the words in it, as Ollama tells it too. */
 #include "aerie/model.h"
-#include "text/text.h"
+#include "api/api.h"
 
 #include <string.h>
 
@@ -15,6 +15,13 @@ static bool has_system(const char *text)
 {
     if (strstr(text, "ystem role not supported")) return false;
     return !strstr(text, "raise_exception") || has(text, "system", ".System");
+}
+
+bool aerie_model_inserts(const aerie_model *m)
+{
+    const ae_tokenizer *t = ae_model_tokenizer(m->model);
+    ae_fim fim;
+    return t && ae_tokenizer_fim(t, &fim);
 }
 
 aerie_chat_traits aerie_chat_traits_of(const char *chat_template)

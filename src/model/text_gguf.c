@@ -155,6 +155,21 @@ static const own_flag own_flags[] = {
     { OWN "merges_decide", offsetof(ae_vocab, spm_bpe_merges) },
 };
 
+/* By today's name, or by the one that files had until 2024. */
+static int32_t read_either(reader *r, const char *key, const char *old, int32_t n_tokens)
+{
+    return read_id(r, key, read_id(r, old, -1, n_tokens), n_tokens);
+}
+
+static void read_fim(reader *r, ae_vocab *v)
+{
+    ae_fim *f = &v->fim;
+    f->prefix = read_either(r, GGML "fim_pre_token_id", GGML "prefix_token_id", v->n_tokens);
+    f->suffix = read_either(r, GGML "fim_suf_token_id", GGML "suffix_token_id", v->n_tokens);
+    f->middle = read_either(r, GGML "fim_mid_token_id", GGML "middle_token_id", v->n_tokens);
+    f->is_named = f->prefix >= 0 && f->suffix >= 0 && f->middle >= 0;
+}
+
 /* What a vocabulary's kind implies, where the file says nothing else. The name of a pre-tokenizer
  * implies the rest. */
 static void read_habits(reader *r, ae_vocab *v)
@@ -177,6 +192,7 @@ static void read_habits(reader *r, ae_vocab *v)
     v->unk = read_id(r, GGML "unknown_token_id", spm ? 0 : -1, v->n_tokens);
     v->pad = read_id(r, GGML "padding_token_id", -1, v->n_tokens);
     v->eot = read_id(r, GGML "eot_token_id", -1, v->n_tokens);
+    read_fim(r, v);
 }
 
 static void read_vocab(reader *r, ae_vocab *v, const char *model)
@@ -304,6 +320,11 @@ static void write_habits(ae_gguf_writer *w, const ae_vocab *v)
     write_id(w, GGML "unknown_token_id", v->unk);
     write_id(w, GGML "padding_token_id", v->pad);
     write_id(w, GGML "eot_token_id", v->eot);
+    if (v->fim.is_named) {
+        write_id(w, GGML "fim_pre_token_id", v->fim.prefix);
+        write_id(w, GGML "fim_suf_token_id", v->fim.suffix);
+        write_id(w, GGML "fim_mid_token_id", v->fim.middle);
+    }
     ae_gguf_set_bool(w, GGML "add_bos_token", v->add_bos);
     ae_gguf_set_bool(w, GGML "add_eos_token", v->add_eos);
     ae_gguf_set_bool(w, GGML "add_space_prefix", v->add_prefix_space);

@@ -206,7 +206,8 @@ static aerie_status prepare(ae_talk *t, aerie_ask *ask, const ae_ollama_options 
 static aerie_status ask_text(ae_talk *t, const char *text, const ae_ollama_options *o,
                              aerie_error *err)
 {
-    aerie_ask ask = { .text = text };
+    const char *suffix = text_of(t->request, "suffix");
+    aerie_ask ask = { .text = text, .suffix = *suffix ? suffix : NULL };
     aerie_status status = prepare(t, &ask, o, err);
     return status ? status : ae_talk_ask(t, &ask, NULL, err);
 }
@@ -263,15 +264,19 @@ static aerie_status begin_generate(ae_talk *t, aerie_error *err)
 {
     const char *prompt = text_of(t->request, "prompt");
     bool raw = json_is_true(json_object_get(t->request, "raw"));
+    bool inserts = *text_of(t->request, "suffix");
     ae_ollama_options o;
     json_t *parameters;
-    if (!*prompt) return AERIE_OK;
+    if (!*prompt && !inserts) return AERIE_OK;
+    if (inserts && !aerie_model_inserts(aerie_lease_model(t->lease)))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "\"%s\" does not support insert", t->model);
     if (raw && (*text_of(t->request, "system") || *text_of(t->request, "template")))
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "raw mode does not support template, system, or context");
     aerie_status status = read_options(t, &o, &parameters, err);
-    bool plain = raw || (!t->stored->chat_template && !*text_of(t->request, "template") &&
-                         !aerie_model_chat_template(aerie_lease_model(t->lease)));
+    bool plain = raw || inserts ||
+                 (!t->stored->chat_template && !*text_of(t->request, "template") &&
+                  !aerie_model_chat_template(aerie_lease_model(t->lease)));
     if (!status)
         status =
             plain ? ask_text(t, prompt, &o, err) : ask_messages(t, prompt_messages(t), &o, err);
@@ -306,7 +311,7 @@ static bool asks_no_message(const json_t *request)
 
 static bool asks_no_prompt(const json_t *request)
 {
-    return !*text_of(request, "prompt");
+    return !*text_of(request, "prompt") && !*text_of(request, "suffix");
 }
 
 static aerie_status check_prompt(const json_t *request, aerie_error *err)
@@ -314,9 +319,6 @@ static aerie_status check_prompt(const json_t *request, aerie_error *err)
     if (json_array_size(json_object_get(request, "images")))
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "the request has images, and this server's models read text alone");
-    if (*text_of(request, "suffix"))
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "\"%s\" does not support insert",
-                          text_of(request, "model"));
     return AERIE_OK;
 }
 

@@ -22,6 +22,7 @@ typedef struct {
     int64_t created;
     bool echo, wants_logprobs, no_reply;
     int top;
+    const char *suffix;  /* the request's; NULL: none */
     completion *choices; /* prompt by prompt */
     int64_t n_prompts, n_each, n_ended;
     int64_t prompt_tokens, reused_tokens, reply_tokens;
@@ -271,6 +272,11 @@ static aerie_status ask_one(ae_talk *t, size_t n, const json_t *prompt, aerie_er
     if (!text && !ids)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "prompt must be a text, a list of token ids, or a list of these");
+    if (c->suffix && ids) {
+        ae_free(ids);
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "with a suffix the prompt must be a text");
+    }
+    ask.suffix = c->suffix;
     ae_openai_fill(&ask, &c->options);
     if (c->no_reply) {
         ask.kind = AERIE_ASK_LOG_PROBS;
@@ -312,8 +318,12 @@ static aerie_status read_request(ae_talk *t, aerie_error *err)
                  *prompt = json_object_get(request, "prompt");
     aerie_status status = ae_openai_read(&c->options, request, t->stored, err);
     if (status) return status;
-    if (json_is_string(suffix) && *json_string_value(suffix))
-        return aerie_fail(err, AERIE_BAD_ARGUMENT, "suffix is not known: these models only go on");
+    if (json_is_string(suffix) && *json_string_value(suffix)) c->suffix = json_string_value(suffix);
+    if (c->suffix && !aerie_model_inserts(aerie_lease_model(t->lease)))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "\"%s\" knows no suffix: it only goes on from a text", t->model);
+    if (c->suffix && json_is_true(json_object_get(request, "echo")))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "echo and suffix: give one of them");
     if (json_integer_value(logprobs) < 0 || json_integer_value(logprobs) > 20)
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "logprobs must be between 0 and 20");
     c->echo = json_is_true(json_object_get(request, "echo"));

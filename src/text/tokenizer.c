@@ -10,6 +10,11 @@ static const char *const ends_of_turn[] = { "<|eot_id|>",    "<|im_end|>",    "<
                                             "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>",
                                             "<|eom_id|>",    "<|end|>" };
 
+/* What models of code write after a text that they were to fill in: the next file, or nothing. No
+ * turn ends by these. */
+static const char *const ends_of_files[] = { "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>",
+                                             AE_SPACE_MARK_TEXT "<EOT>" };
+
 /* Copies n spans and the bytes they hold. */
 static ae_span *copy_spans(ae_arena *arena, const ae_span *spans, size_t n)
 {
@@ -94,6 +99,9 @@ static aerie_status check_vocab(const ae_vocab *v, aerie_error *err)
     if (!status) status = check_id(v, v->unk, "unknown", err);
     if (!status) status = check_id(v, v->pad, "padding", err);
     if (!status) status = check_id(v, v->eot, "end-of-turn", err);
+    if (!status) status = check_id(v, v->fim.prefix, "fill-in prefix", err);
+    if (!status) status = check_id(v, v->fim.suffix, "fill-in suffix", err);
+    if (!status) status = check_id(v, v->fim.middle, "fill-in middle", err);
     return status;
 }
 
@@ -120,6 +128,10 @@ static aerie_status build_eog(ae_tokenizer *t, aerie_error *err)
         if (id < 0) continue;
         t->eog[id] = true;
         if (v->eot < 0) v->eot = id;
+    }
+    for (size_t i = 0; i < AE_COUNT(ends_of_files); i++) {
+        int32_t id = ae_text_table_find(&t->by_text, ae_span_text(ends_of_files[i]));
+        if (id >= 0) t->eog[id] = true;
     }
     if (v->eos >= 0) t->eog[v->eos] = true;
     if (v->eot >= 0) t->eog[v->eot] = true;

@@ -30,6 +30,14 @@ typedef struct {
     bool single_word;    /* a special token that is none in the middle of a word */
 } ae_vocab_token;
 
+/* Tokens that ask for what belongs between two texts. */
+typedef struct {
+    bool is_named;  /* a file named them; otherwise they may be known by their texts */
+    int32_t prefix; /* before what comes before the place */
+    int32_t suffix; /* before what comes after it */
+    int32_t middle; /* at the place; -1: none, what comes after is said first */
+} ae_fim;
+
 /* What a tokenizer is made of, whatever file it came from. The caller's; copied. */
 typedef struct {
     ae_vocab_kind kind;
@@ -60,6 +68,7 @@ typedef struct {
     bool spm_bpe_merges;
     int32_t bos, eos, unk, pad, eot; /* -1: none */
     bool add_bos, add_eos;
+    ae_fim fim;
 } ae_vocab;
 
 /* On AERIE_OK *out is the caller's, to be closed with ae_tokenizer_close(). */
@@ -98,6 +107,15 @@ enum {
  */
 aerie_status ae_tokenizer_encode(const ae_tokenizer *t, ae_span text, unsigned flags, ae_ids *ids,
                                  ae_ids *offsets, aerie_error *err);
+
+/* The tokens for filling in the middle; false: the vocabulary has none. */
+bool ae_tokenizer_fim(const ae_tokenizer *t, ae_fim *out);
+/* The same of tokens whose tokenizer is not made, known by their texts. */
+bool ae_fim_is_among(const ae_span *tokens, size_t n);
+/* Appends the prompt for what belongs between two texts, with BOS where the vocabulary wants one;
+ * control tokens written in the texts are text. AERIE_UNSUPPORTED: it has no such tokens. */
+aerie_status ae_tokenizer_encode_fim(const ae_tokenizer *t, ae_span before, ae_span after,
+                                     ae_ids *ids, aerie_error *err);
 
 /* The stored text of one token; empty for an id out of range. Borrowed. */
 ae_span ae_tokenizer_piece(const ae_tokenizer *t, int32_t id);

@@ -216,6 +216,56 @@ static void pieces_of_unknown_characters(void **state)
     check_vocab(&s.v, "xyx", 0, "xy <0x78> ");
 }
 
+#define SPACE "\xe2\x96\x81"
+
+/* "ab" before the place and "c" after it; BOS first. */
+static void check_fim(const small *s, const char *expected)
+{
+    ae_tokenizer *t = make(&s->v);
+    ae_ids ids = { 0 };
+    ae_bytes text = { 0 };
+    assert_int_equal(ae_tokenizer_encode_fim(t, ae_span_text("ab"), ae_span_text("c"), &ids, NULL),
+                     AERIE_OK);
+    for (size_t i = 0; i < ids.len; i++) {
+        ae_span piece = ae_tokenizer_piece(t, ids.data[i]);
+        ae_bytes_printf(&text, "%.*s ", (int)piece.len, piece.data);
+    }
+    assert_string_equal(text.data, expected);
+    ae_bytes_free(&text);
+    ae_ids_free(&ids);
+    ae_tokenizer_close(t);
+}
+
+static void what_belongs_between_two_texts(void **state)
+{
+    small s;
+    ae_fim fim;
+    aerie_error err = { 0 };
+    ae_ids ids = { 0 };
+
+    (void)state;
+    small_vocab(&s);
+    ae_tokenizer *t = make(&s.v);
+    assert_false(ae_tokenizer_fim(t, &fim));
+    assert_int_equal(ae_tokenizer_encode_fim(t, ae_span_text("a"), ae_span_text("b"), &ids, &err),
+                     AERIE_UNSUPPORTED);
+    ae_tokenizer_close(t);
+    assert_false(ae_fim_is_among((ae_span[]){ ae_span_text("<fim_prefix>") }, 1));
+    assert_true(
+        ae_fim_is_among((ae_span[]){ ae_span_text("[PREFIX]"), ae_span_text("[SUFFIX]") }, 2));
+    ae_ids_free(&ids);
+
+    s.v.fim = (ae_fim){ true, P_TURN, EOS, BOS };
+    s.v.add_bos = s.v.add_prefix_space = true;
+    check_fim(&s, "<s> <turn> " SPACE " ab </s> c <s> ");
+    s.v.fim = (ae_fim){ 0 };
+    s.tokens[P_TURN].text = ae_span_text("[PREFIX]");
+    s.tokens[EOS].text = ae_span_text("[SUFFIX]");
+    check_fim(&s, "<s> [SUFFIX] c [PREFIX] " SPACE " ab ");
+    s.v.fim = (ae_fim){ true, N_TOKENS, EOS, BOS };
+    assert_int_equal(ae_tokenizer_new(&t, &s.v, NULL), AERIE_BAD_FILE);
+}
+
 static void ends_of_replies(void **state)
 {
     small s;
@@ -465,6 +515,7 @@ int main(void)
         cmocka_unit_test(unused_pieces_fall_apart),
         cmocka_unit_test(the_best_pair_goes_first),
         cmocka_unit_test(pieces_of_unknown_characters),
+        cmocka_unit_test(what_belongs_between_two_texts),
         cmocka_unit_test(ends_of_replies),
         cmocka_unit_test(decoding),
         cmocka_unit_test(bad_vocabularies),
