@@ -18,7 +18,9 @@ extern "C" {
 typedef struct {
     const char *label; /* what it is called; NULL: its path, or its name at the server */
 
-    const char *path;                /* of weights, loaded when it is its turn */
+    const char *path;    /* of weights, loaded when it is its turn */
+    aerie_model *opened; /* the weights at `path`, opened as `load` says; borrowed. NULL: they are
+                          * opened when it is their turn */
     const aerie_model_options *load; /* adapters, threads, ...; NULL: every default */
     const char *chat_template;       /* Jinja, or a known format's name; NULL: the model's */
     int64_t context;                 /* tokens of a prompt and its reply; 0: as engines have it */

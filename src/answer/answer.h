@@ -10,6 +10,7 @@
 /* Who answers: `path`, or `url` with `name`. Zero means the default elsewhere. */
 typedef struct {
     const char *path;                /* of weights */
+    aerie_model *opened;             /* those weights, if they are open already; borrowed */
     const aerie_model_options *load; /* adapters, threads, ...; NULL: every default */
     const char *chat_template;       /* Jinja, or a known format's name; NULL: the model's */
     int64_t context;                 /* tokens of a prompt and its reply; 0: as engines have it */

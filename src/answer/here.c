@@ -177,8 +177,8 @@ aerie_status ae_answer_here(const ae_answerer *who, const ae_answer_work *work,
     if (!a.slots) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for replies");
     status = ae_monitor_open(&a.monitor, err);
     if (!status) {
-        status = aerie_model_open(&model, who->path, &load, err);
-        if (!status) status = answer(&a, model, err);
+        if (!who->opened) status = aerie_model_open(&model, who->path, &load, err);
+        if (!status) status = answer(&a, who->opened ? who->opened : model, err);
         aerie_model_close(model);
         ae_monitor_close(&a.monitor);
     }

@@ -1,29 +1,14 @@
 /* arena.c -- `aerie arena`: which of two replies is better, without knowing whose they are. */
-#include "aerie/arena.h"
+#include "cli/arena.h"
 
-#include "cli/cli.h"
-#include "cli/sides.h"
-
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-typedef struct {
-    cli_common common;
-    cli_sides sides;
-    cli_list data;
-    const char *db, *folder, *voter, *output;
-    int64_t limit, parallel, draw;
-    aerie_arena *arena;
-    cli_progress bar;
-    int64_t n_votes;
-} arena_call;
-
 static bool on_progress(void *user, const char *what, int64_t n_done, int64_t n)
 {
-    arena_call *c = user;
+    cli_arena_call *c = user;
 
     cli_progress_draw(&c->bar, (double)n_done / (double)n, "%.40s  %lld of %lld", what,
                       (long long)n_done, (long long)n);
@@ -52,7 +37,7 @@ static void print_ratings(const json_t *standing)
     }
 }
 
-static aerie_status show_ratings(const arena_call *c, aerie_error *err)
+static aerie_status show_ratings(const cli_arena_call *c, aerie_error *err)
 {
     char *text = NULL;
     aerie_status status = aerie_arena_ratings(c->arena, &text, err);
@@ -122,7 +107,7 @@ static const char *label_of(const json_t *report, size_t m)
 }
 
 /* Two of the models, and who is shown first, drawn by the prompt's place. */
-static void draw_two(const arena_call *c, size_t item, size_t *a, size_t *b)
+static void draw_two(const cli_arena_call *c, size_t item, size_t *a, size_t *b)
 {
     ae_rng rng;
 
@@ -132,15 +117,27 @@ static void draw_two(const arena_call *c, size_t item, size_t *a, size_t *b)
     if (*b >= *a) ++*b;
 }
 
-/* *go_on false: enough for today. */
-static aerie_status ask_for_vote(arena_call *c, const json_t *report, size_t at, bool *go_on,
-                                 aerie_error *err)
+static aerie_status take_vote(cli_arena_call *c, aerie_vote *v, bool *go_on, aerie_error *err)
+{
+    aerie_status status = AERIE_OK;
+
+    print_block("A", v->reply_a);
+    print_block("B", v->reply_b);
+    choice is = read_choice(&v->vote);
+    if (is == CHOSE_VOTE) status = aerie_arena_vote(c->arena, v, err);
+    c->n_votes += is == CHOSE_VOTE && !status;
+    *go_on = is != CHOSE_QUIT;
+    return status;
+}
+
+aerie_status cli_arena_ask(cli_arena_call *c, const json_t *report, size_t at, bool *go_on,
+                           aerie_error *err)
 {
     const json_t *item = json_array_get(json_object_get(report, "items"), at);
     const json_t *replies = json_array_get(json_object_get(item, "replies"), 0);
     const json_t *messages = json_object_get(item, "messages");
     char *text = json_dumps(messages, JSON_COMPACT);
-    bool has = false;
+    bool has = false, alike;
     size_t a, b;
 
     draw_two(c, at, &a, &b);
@@ -152,27 +149,27 @@ static aerie_status ask_for_vote(arena_call *c, const json_t *report, size_t at,
                      .reply_b = text_of(replies, b) };
     aerie_status status = text ? aerie_arena_has(c->arena, &v, &has, err)
                                : aerie_fail(err, AERIE_NO_MEMORY, "out of memory");
-    if (!status && !has && strcmp(v.reply_a, v.reply_b) != 0) {
+    alike = strcmp(v.reply_a, v.reply_b) == 0;
+    if (!status && !has && !alike) {
         printf("\n========== %zu of %zu", at + 1,
                json_array_size(json_object_get(report, "items")));
-        print_prompt(messages);
-        print_block("A", v.reply_a);
-        print_block("B", v.reply_b);
-        choice is = read_choice(&v.vote);
-        if (is == CHOSE_VOTE) status = aerie_arena_vote(c->arena, &v, err);
-        c->n_votes += is == CHOSE_VOTE && !status;
-        *go_on = is != CHOSE_QUIT;
+        if (!c->typed) print_prompt(messages);
+        status = take_vote(c, &v, go_on, err);
+    } else if (!status && c->typed) {
+        puts(has ? "you have voted on these two replies to it"
+                 : "both gave the same reply; ask something else");
     }
     free(text);
     return status;
 }
 
-static aerie_status make_replies(arena_call *c, json_t **report, aerie_error *err)
+aerie_status cli_arena_replies(cli_arena_call *c, json_t **report, aerie_error *err)
 {
+    const char *typed[] = { c->typed };
     const aerie_compare_options options = { .contenders = c->sides.contenders,
                                             .n_contenders = c->sides.n,
-                                            .paths = c->data.items,
-                                            .n_paths = (size_t)c->data.n,
+                                            .paths = c->typed ? typed : c->data.items,
+                                            .n_paths = c->typed ? 1 : (size_t)c->data.n,
                                             .limit = c->limit,
                                             .folder = c->folder,
                                             .parallel = c->parallel,
@@ -192,16 +189,17 @@ static aerie_status make_replies(arena_call *c, json_t **report, aerie_error *er
     return status;
 }
 
-static aerie_status vote(arena_call *c, const cli_call *call, aerie_error *err)
+static aerie_status vote(cli_arena_call *c, const cli_call *call, aerie_error *err)
 {
     json_t *report = NULL;
     bool go_on = true;
     aerie_status status = cli_sides_open(&c->sides, call->words, call->n_words, &c->common, err);
 
-    if (!status) status = make_replies(c, &report, err);
+    if (!status && !c->data.n) status = cli_arena_typed(c, err);
+    if (!status && c->data.n) status = cli_arena_replies(c, &report, err);
     for (size_t i = 0; i < json_array_size(json_object_get(report, "items")) && !status && go_on;
          i++)
-        status = ask_for_vote(c, report, i, &go_on, err);
+        status = cli_arena_ask(c, report, i, &go_on, err);
     if (!status) {
         printf("\n%lld votes now; all of %s:\n", (long long)c->n_votes, c->db);
         status = show_ratings(c, err);
@@ -213,7 +211,7 @@ static aerie_status vote(arena_call *c, const cli_call *call, aerie_error *err)
 
 /* ---- the calls ---- */
 
-static int end_call(arena_call *c, aerie_status status, const aerie_error *err)
+static int end_call(cli_arena_call *c, aerie_status status, const aerie_error *err)
 {
     aerie_arena_close(c->arena);
     return status ? cli_fail(err) : CLI_DONE;
@@ -221,7 +219,7 @@ static int end_call(arena_call *c, aerie_status status, const aerie_error *err)
 
 static int ratings(int argc, char **argv)
 {
-    arena_call c = { .db = "arena.db" };
+    cli_arena_call c = { .db = "arena.db" };
     const cli_option options[] = {
         { "--db", 0, CLI_TEXT, &c.db, "FILE", "the votes; default arena.db" },
         { 0 },
@@ -241,7 +239,7 @@ static int ratings(int argc, char **argv)
 
 static int export_pairs(int argc, char **argv)
 {
-    arena_call c = { .db = "arena.db" };
+    cli_arena_call c = { .db = "arena.db" };
     const cli_option options[] = {
         { "--db", 0, CLI_TEXT, &c.db, "FILE", "the votes; default arena.db" },
         { "--output", 'o', CLI_TEXT, &c.output, "FILE", "pairs for aerie train, JSON lines" },
@@ -268,9 +266,10 @@ static int export_pairs(int argc, char **argv)
 
 static int votes(int argc, char **argv)
 {
-    static arena_call c;
+    static cli_arena_call c;
     const cli_option own[] = {
-        { "--data", 'd', CLI_LIST, &c.data, "FILE", "prompts, as aerie compare has them" },
+        { "--data", 'd', CLI_LIST, &c.data, "FILE",
+          "prompts, as aerie compare has them; default: those you type" },
         { "--db", 0, CLI_TEXT, &c.db, "FILE", "the votes; default arena.db" },
         { "--folder", 'o', CLI_TEXT, &c.folder, "DIR",
           "where replies are kept; aerie compare's folder has them already; default "
@@ -285,9 +284,10 @@ static int votes(int argc, char **argv)
     };
     cli_option options[AE_COUNT(own) + SIDE_OPTIONS + 1] = { 0 };
     cli_call call = {
-        .usage = "aerie arena A B [C...] --data FILE.jsonl [options]",
+        .usage = "aerie arena A B [C...] [--data FILE.jsonl] [options]",
         .about = "Shows two models' replies to each prompt without their names and asks\n"
-                 "which is better. aerie arena ratings: what the votes make of the models;\n"
+                 "which is better; without --data you type the prompts, one after the other.\n"
+                 "aerie arena ratings: what the votes make of the models;\n"
                  "aerie arena export -o PAIRS.jsonl: the votes as preference pairs.",
         .options = options,
         .min_words = 2,
@@ -300,7 +300,7 @@ static int votes(int argc, char **argv)
     cli_sides_options(&c.sides, options + AE_COUNT(own));
     memcpy(options, own, sizeof own);
     if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
-    if (!c.data.n) return cli_misused("give the prompts: --data FILE.jsonl");
+    if (!c.data.n && c.limit) return cli_misused("--limit is of prompts from --data");
     if (!c.db) c.db = "arena.db";
     if (!c.folder) c.folder = "arena.compare";
     c.bar.off = c.common.quiet;

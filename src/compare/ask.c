@@ -65,6 +65,7 @@ aerie_status ae_compare_ask(aerie_compare *c, ae_compare_model *m, aerie_error *
     const aerie_contender *with = m->with;
     const ae_answer_work work = { &a, next, take, go_on };
     const ae_answerer who = { .path = with->path,
+                              .opened = with->opened,
                               .load = with->load,
                               .chat_template = with->chat_template,
                               .context = with->context,
