@@ -17,6 +17,8 @@ typedef struct {
     size_t *sizes;
     size_t n, n_ended;
     int64_t prompt_tokens;
+    bool may_cut;      /* what the context does not hold is cut, as Ollama has it */
+    json_t *truncated; /* numbers of the inputs that were */
 } embedding;
 
 static void free_embedding(void *state)
@@ -25,6 +27,7 @@ static void free_embedding(void *state)
     for (size_t i = 0; e->vectors && i < e->n; i++) ae_free(e->vectors[i]);
     ae_free(e->vectors);
     ae_free(e->sizes);
+    json_decref(e->truncated);
 }
 
 /* ---- replies */
@@ -86,20 +89,27 @@ static json_t *openai_json(const ae_talk *t)
                      "total_tokens", (json_int_t)e->prompt_tokens);
 }
 
-static json_t *ollama_json(const ae_talk *t)
+static json_t *vectors_json(const ae_talk *t)
 {
     const embedding *e = t->state;
     json_t *all = json_array();
-    if (e->route == OLLAMA_OLD) {
-        json_decref(all);
-        return json_pack("{s:o}", "embedding", e->n ? numbers_json(e, 0) : json_array());
-    }
     for (size_t i = 0; i < e->n; i++) json_array_append_new(all, numbers_json(e, i));
     double total = ae_clock_seconds() - t->began, load = aerie_lease_load_seconds(t->lease);
     return json_pack("{s:s, s:o, s:I, s:I, s:I}", "model", t->model, "embeddings", all,
                      "total_duration", (json_int_t)(total * 1e9), "load_duration",
                      (json_int_t)(load * 1e9) + 1, "prompt_eval_count",
                      (json_int_t)e->prompt_tokens);
+}
+
+static json_t *ollama_json(const ae_talk *t)
+{
+    const embedding *e = t->state;
+    json_t *o = e->route == OLLAMA
+                    ? vectors_json(t)
+                    : json_pack("{s:o}", "embedding", e->n ? numbers_json(e, 0) : json_array());
+    /* Never silently. */
+    if (json_array_size(e->truncated)) json_object_set(o, "truncated", e->truncated);
+    return o;
 }
 
 static void finish(ae_talk *t)
@@ -137,7 +147,41 @@ static void on_event(ae_talk *t, size_t n, const aerie_event *event)
 
 /* ---- asks */
 
-static aerie_status ask_one(ae_talk *t, const json_t *input, aerie_error *err)
+/* The same with the tokens of it that the context holds. */
+static aerie_status ask_beginning(ae_talk *t, aerie_ask *ask, int64_t context, aerie_error *err)
+{
+    const aerie_tokenizer *tokenizer = aerie_model_tokenizer(aerie_lease_model(t->lease));
+    int32_t *ids = NULL;
+    aerie_status status = AERIE_OK;
+    if (ask->text) {
+        status =
+            aerie_tokenize(tokenizer, ask->text, strlen(ask->text), NULL, &ids, &ask->n_ids, err);
+        ask->text = NULL;
+        ask->ids = ids;
+    }
+    if (ask->n_ids > (size_t)context) ask->n_ids = (size_t)context;
+    if (!status) status = ae_talk_ask(t, ask, NULL, err);
+    aerie_free(ids);
+    return status;
+}
+
+static aerie_status ask_whole_or_cut(ae_talk *t, size_t number, aerie_ask *ask, aerie_error *err)
+{
+    const embedding *e = t->state;
+    aerie_error why = { 0 };
+    aerie_asked asked = { 0 };
+    aerie_status status = ae_talk_ask(t, ask, &asked, &why);
+    if (status == AERIE_TOO_LONG && e->may_cut) {
+        json_array_append_new(e->truncated, json_integer((json_int_t)number));
+        return ask_beginning(t, ask, asked.context, err);
+    }
+    if (status == AERIE_TOO_LONG)
+        return aerie_fail(err, status, "the input length exceeds the context length (%lld of %lld)",
+                          (long long)asked.prompt_tokens, (long long)asked.context);
+    return status ? aerie_fail(err, status, "%s", why.message) : AERIE_OK;
+}
+
+static aerie_status ask_one(ae_talk *t, size_t number, const json_t *input, aerie_error *err)
 {
     const embedding *e = t->state;
     const char *text = json_string_value(input);
@@ -158,9 +202,7 @@ static aerie_status ask_one(ae_talk *t, const json_t *input, aerie_error *err)
                       .ids = ids,
                       .n_ids = ids ? n : 0,
                       .not_normalised = e->route == OLLAMA_OLD };
-    if (!status) status = ae_talk_ask(t, &ask, NULL, err);
-    if (status == AERIE_TOO_LONG)
-        status = aerie_fail(err, AERIE_TOO_LONG, "the input length exceeds the context length");
+    if (!status) status = ask_whole_or_cut(t, number, &ask, err);
     ae_free(ids);
     return status;
 }
@@ -190,12 +232,14 @@ static aerie_status begin(ae_talk *t, embed_route route, aerie_error *err)
     e->n = is_list(input) ? json_array_size(input) : is_something(input);
     if (e->n > MOST_INPUTS)
         return aerie_fail(err, AERIE_BAD_ARGUMENT, "there are more than %d inputs", MOST_INPUTS);
+    e->may_cut = route != OPENAI && !json_is_false(json_object_get(t->request, "truncate"));
+    e->truncated = json_array();
     e->vectors = ae_alloc(e->n, sizeof *e->vectors);
     e->sizes = ae_alloc(e->n, sizeof *e->sizes);
     if (!e->vectors || !e->sizes)
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for the vectors");
     for (size_t i = 0; i < e->n && !status; i++)
-        status = ask_one(t, is_list(input) ? json_array_get(input, i) : input, err);
+        status = ask_one(t, i, is_list(input) ? json_array_get(input, i) : input, err);
     return status;
 }
 

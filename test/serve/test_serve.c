@@ -405,6 +405,29 @@ static void conversations_become_prompts(void **state)
     expect_text("/apply-template", "{'model':'nursery'}", 400, "messages must be");
 }
 
+/* Ollama's clients expect it; the reply says which. */
+static void long_inputs_are_cut_where_they_may(void **state)
+{
+    ae_bytes body = { 0 };
+    (void)state;
+    ae_bytes_add_text(&body, "'model':'nursery','input':['A fox','");
+    for (int i = 0; i < 3000; i++) ae_bytes_add_text(&body, "a fox ");
+    ae_bytes_add_text(&body, "']");
+    ae_bytes whole = { 0 }, not = { 0 };
+    ae_bytes_printf(&whole, "{%s}", body.data);
+    ae_bytes_printf(&not, "{%s,'truncate':false}", body.data);
+    json_t *r = ask_json("/api/embed", whole.data, 200);
+    assert_int_equal(json_array_size(at(r, "embeddings")), 2);
+    assert_int_equal(json_array_size(at(r, "truncated")), 1);
+    assert_int_equal(json_integer_value(at(r, "truncated.0")), 1);
+    json_decref(r);
+    expect_text("/api/embed", not .data, 400, "exceeds the context length");
+    expect_text("/v1/embeddings", whole.data, 400, "exceeds the context length");
+    ae_bytes_free(&body);
+    ae_bytes_free(&whole);
+    ae_bytes_free(&not );
+}
+
 static void texts_become_vectors(void **state)
 {
     (void)state;
@@ -536,6 +559,7 @@ int main(void)
         cmocka_unit_test(texts_become_tokens_and_back),
         cmocka_unit_test(conversations_become_prompts),
         cmocka_unit_test(texts_become_vectors),
+        cmocka_unit_test(long_inputs_are_cut_where_they_may),
         cmocka_unit_test(models_are_listed),
         cmocka_unit_test(wrong_requests_are_sentences),
         cmocka_unit_test(a_client_that_leaves_is_cancelled),
