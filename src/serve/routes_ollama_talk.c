@@ -1,5 +1,6 @@
 /* routes_ollama_talk.c -- Ollama's /api/chat and /api/generate. */
 #include "serve/chat.h"
+#include "serve/ollama_context.h"
 #include "serve/ollama_options.h"
 
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 typedef struct {
     ae_chat chat;
     aerie_grammar *grammar;
+    json_t *context; /* of /api/generate: the tokens so far; NULL: none are told */
 } ollama_reply;
 
 static const ae_talk_form generate_form;
@@ -23,6 +25,7 @@ static void free_reply(void *state)
     ollama_reply *r = state;
     ae_chat_free(&r->chat);
     aerie_grammar_free(r->grammar);
+    json_decref(r->context);
 }
 
 /* ---- replies */
@@ -102,7 +105,9 @@ static void end(ae_talk *t, const aerie_ask_stats *stats)
     if (r->chat.best.told) json_object_set(o, "best_of", r->chat.best.told);
     if (r->chat.dropped_messages)
         json_object_set_new(o, "dropped_messages", json_integer(r->chat.dropped_messages));
-    if (generates(t)) json_object_set_new(o, "context", json_array());
+    /* Clients look for the list, where there can be one. */
+    if (generates(t) && !json_is_true(json_object_get(t->request, "raw")))
+        json_object_set_new(o, "context", r->context ? json_incref(r->context) : json_array());
     add_metrics(t, o, stats);
     if (!t->stream) {
         ae_talk_reply(t, o);
@@ -131,12 +136,20 @@ static const char *text_of(const json_t *request, const char *key)
     return text ? text : "";
 }
 
+/* Whether /api/generate is to go on from a `context`. */
+static bool goes_further(const ae_talk *t)
+{
+    return generates(t) && json_array_size(json_object_get(t->request, "context")) > 0;
+}
+
 /* The Modelfile's system and messages before the request's own. A system message that the request
  * begins with takes that one's place, before the messages too: most templates want it first. */
 static json_t *all_messages(const ae_talk *t, const json_t *own)
 {
     json_t *all = json_array();
-    json_t *stored = t->stored->messages ? json_loads(t->stored->messages, 0, NULL) : NULL;
+    json_t *stored = t->stored->messages && !goes_further(t)
+                         ? json_loads(t->stored->messages, 0, NULL)
+                         : NULL; /* they are in the context already */
     bool has_system = !strcmp(text_of(json_array_get(own, 0), "role"), "system");
     if (has_system)
         json_array_append(all, json_array_get(own, 0));
@@ -231,16 +244,79 @@ static aerie_status read_thinking(ae_talk *t, const aerie_ask *ask, aerie_error 
     return status;
 }
 
+/* On from a `context`: the tokens of it, then those of the prompt. */
+static aerie_status ask_further(ae_talk *t, json_t *messages, aerie_ask *ask, aerie_error *err)
+{
+    ollama_reply *r = t->state;
+    char *text = NULL;
+    size_t len = 0;
+    aerie_status status =
+        ae_ollama_render(t, messages, &r->chat.thinking, ask->chat_template, &text, &len, err);
+    if (!status)
+        status = ae_ollama_context(&r->context, t, json_object_get(t->request, "context"), text,
+                                   len, err);
+    if (!status) status = ae_ollama_ask_context(t, r->context, ask, err);
+    if (!status && !ask->grammar && aerie_chat_traits_of(ae_chat_template(t, ask)).thinking)
+        status = aerie_thoughts_open(&r->chat.replies[0].thoughts, false, err);
+    aerie_free(text);
+    return status;
+}
+
+/* What the prompt would be, and no reply. */
+static aerie_status show_prompt(ae_talk *t, json_t *messages, const aerie_ask *ask,
+                                aerie_error *err)
+{
+    const ollama_reply *r = t->state;
+    char *text = NULL;
+    size_t len = 0;
+    aerie_status status =
+        ae_ollama_render(t, messages, &r->chat.thinking, ask->chat_template, &text, &len, err);
+    if (!status) {
+        json_t *o = object(t, NULL, false);
+        json_object_set_new(
+            o, "_debug_info",
+            json_pack("{s:o}", "rendered_template", ae_text_json((ae_span){ text, len })));
+        ae_talk_reply(t, o);
+    }
+    aerie_free(text);
+    return status;
+}
+
+/* The tokens that a reply is given back with. */
+static aerie_status note_context(ae_talk *t, json_t *messages, const aerie_ask *ask,
+                                 aerie_error *err)
+{
+    ollama_reply *r = t->state;
+    char *text = NULL;
+    size_t len = 0;
+    aerie_status status =
+        ae_ollama_render(t, messages, &r->chat.thinking, ask->chat_template, &text, &len, err);
+    if (!status) status = ae_ollama_context(&r->context, t, NULL, text, len, err);
+    aerie_free(text);
+    return status;
+}
+
 /* Takes `messages` over. */
 static aerie_status ask_messages(ae_talk *t, json_t *messages, const ae_ollama_options *o,
                                  aerie_error *err)
 {
+    const ollama_reply *r = t->state;
     const char *template_text = text_of(t->request, "template");
     aerie_ask ask = { .chat_template = *template_text ? template_text : t->stored->chat_template };
     aerie_status status = read_tools(t, err);
     if (!status) status = read_thinking(t, &ask, err);
     if (!status) status = prepare(t, &ask, o, err);
-    if (!status) status = ae_chat_ask(t, messages, &ask, NULL, err);
+    aerie_asked asked = { 0 };
+    bool only_shows = json_is_true(json_object_get(t->request, "_debug_render_only"));
+    if (!status && only_shows)
+        status = show_prompt(t, messages, &ask, err);
+    else if (!status && goes_further(t))
+        status = ask_further(t, messages, &ask, err);
+    else if (!status)
+        status = ae_chat_ask(t, messages, &ask, &asked, err);
+    /* Where messages were dropped the prompt was not of these. */
+    if (!status && !only_shows && !r->context && generates(t) && !asked.dropped_messages)
+        status = note_context(t, messages, &ask, err);
     json_decref(messages);
     return status;
 }
@@ -282,6 +358,13 @@ static aerie_status begin_generate(ae_talk *t, aerie_error *err)
             plain ? ask_text(t, prompt, &o, err) : ask_messages(t, prompt_messages(t), &o, err);
     json_decref(parameters);
     return status;
+}
+
+static void on_generate_event(ae_talk *t, size_t n, const aerie_event *e)
+{
+    const ollama_reply *r = t->state;
+    if (e->kind == AERIE_EVENT_TEXT && r->context) ae_ollama_context_add(r->context, e);
+    ae_chat_event(t, n, e);
 }
 
 /* ---- requests */
@@ -337,7 +420,7 @@ static const ae_talk_form generate_form = { .face = AE_FACE_OLLAMA,
                                             .check = check_prompt,
                                             .asks_nothing = asks_no_prompt,
                                             .begin = begin_generate,
-                                            .event = ae_chat_event,
+                                            .event = on_generate_event,
                                             .finish = on_nothing,
                                             .free = free_reply };
 

@@ -405,6 +405,55 @@ static void conversations_become_prompts(void **state)
     expect_text("/apply-template", "{'model':'nursery'}", 400, "messages must be");
 }
 
+/* A conversation by /api/generate: each prompt after the tokens that came back. */
+static void generation_goes_on_from_a_context(void **state)
+{
+    (void)state;
+    const char *first = "{'model':'nursery','prompt':'Tell me of a fox.','stream':false,"
+                        "'options':{'seed':7,'num_predict':9}}";
+    json_t *one = ask_json("/api/generate", first, 200);
+    json_int_t n_prompt = json_integer_value(at(one, "prompt_eval_count"));
+    size_t n = json_array_size(at(one, "context"));
+    /* The prompt's tokens and the reply's, but for one that may have ended it. */
+    json_int_t n_reply = json_integer_value(at(one, "eval_count"));
+    assert_in_range(n, n_prompt + n_reply - 1, n_prompt + n_reply);
+
+    char *context = json_dumps(at(one, "context"), JSON_COMPACT);
+    ae_bytes body = { 0 };
+    ae_bytes_printf(&body,
+                    "{'model':'nursery','prompt':'And a bear?','context':%s,'stream':false,"
+                    "'options':{'seed':7,'num_predict':4}}",
+                    context);
+    json_t *two = ask_json("/api/generate", body.data, 200);
+    json_int_t n_second = json_integer_value(at(two, "prompt_eval_count"));
+    assert_true(n_second > (json_int_t)n);
+    assert_true(json_array_size(at(two, "context")) >= (size_t)n_second);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(json_integer_value(json_array_get(at(two, "context"), i)),
+                         json_integer_value(json_array_get(at(one, "context"), i)));
+    expect_text("/api/generate", "{'model':'nursery','prompt':'x','context':['y']}", 400,
+                "context must be a list of tokens");
+    json_t *raw = ask_json("/api/generate",
+                           "{'model':'nursery','prompt':'A','raw':true,"
+                           "'stream':false,'options':{'num_predict':1}}",
+                           200);
+    assert_null(at(raw, "context"));
+    json_decref(raw);
+    json_decref(one);
+    json_decref(two);
+    free(context);
+    ae_bytes_free(&body);
+}
+
+static void prompts_are_shown(void **state)
+{
+    (void)state;
+    json_t *r = ask_json("/api/chat", "{" CHAT ",'_debug_render_only':true}", 200);
+    assert_non_null(strstr(text_at(r, "_debug_info.rendered_template"), "Tell me of a fox."));
+    assert_null(at(r, "eval_count"));
+    json_decref(r);
+}
+
 /* Ollama's clients expect it; the reply says which. */
 static void long_inputs_are_cut_where_they_may(void **state)
 {
@@ -560,6 +609,8 @@ int main(void)
         cmocka_unit_test(conversations_become_prompts),
         cmocka_unit_test(texts_become_vectors),
         cmocka_unit_test(long_inputs_are_cut_where_they_may),
+        cmocka_unit_test(generation_goes_on_from_a_context),
+        cmocka_unit_test(prompts_are_shown),
         cmocka_unit_test(models_are_listed),
         cmocka_unit_test(wrong_requests_are_sentences),
         cmocka_unit_test(a_client_that_leaves_is_cancelled),
