@@ -7,6 +7,8 @@
 #include "aerie/engine.h"
 #include "base/base.h"
 
+#include <jansson.h>
+
 /* Who answers: `path`, or `url` with `name`. Zero means the default elsewhere. */
 typedef struct {
     const char *path;                /* of weights */
@@ -20,6 +22,7 @@ typedef struct {
     const char *key;        /* sent as "Authorization: Bearer" to that server alone; NULL: none */
     const char *request;    /* a JSON object laid over every request; null takes a key out */
     double timeout_seconds; /* without a byte; 0: 300 */
+    int max_retries;        /* of a request whose answer is 429, 5xx or none; 0: 8; -1: none */
 
     int64_t parallel; /* replies at once; 0: 8 of a model here, 4 of a server */
 } ae_answerer;
@@ -33,6 +36,7 @@ typedef struct {
     const char *const *stop; /* borrowed until it is answered */
     size_t n_stop;
     const aerie_grammar *grammar; /* of a model here; NULL: anything. Borrowed likewise */
+    int top_logprobs;             /* of the reply's first token, the likeliest; 0 .. 20 */
 } ae_question;
 
 /* Borrowed until the callback returns. */
@@ -41,6 +45,9 @@ typedef struct {
     const char *text;   /* '\0'-terminated; "" when it failed */
     const char *failed; /* why there is no reply to this question; NULL: there is one */
     bool cut;           /* its length ended it */
+    /* [[token, log-probability], ...] of the first token, the likeliest first, before a grammar;
+     * NULL: nobody asked, or the server gives none. */
+    const json_t *top_logprobs;
     int64_t prompt_tokens, reply_tokens;
     double first_seconds; /* until its first text */
     double seconds;       /* until its end */

@@ -11,6 +11,8 @@ typedef struct {
     struct asking *a;
     bool busy, done;
     ae_bytes text;
+    bool wants_logprobs;
+    json_t *top_logprobs; /* NULL: the first token has not come */
     ae_answer answer;
     double begun_at;
     aerie_status status;
@@ -42,6 +44,19 @@ static void end_reply(slot *s, const aerie_event *e)
     ae_monitor_leave(&a->monitor);
 }
 
+/* Of the reply's first token. One that is no whole character has no name in JSON. */
+static void take_logprobs(slot *s, const aerie_event *e)
+{
+    if (!s->wants_logprobs || s->top_logprobs || !e->n_tokens) return;
+    s->top_logprobs = json_array();
+    for (size_t i = 0; i < e->tokens[0].n_top; i++) {
+        const aerie_choice *c = &e->tokens[0].top[i];
+        json_t *token = json_stringn(c->bytes, c->len);
+        if (token)
+            json_array_append_new(s->top_logprobs, json_pack("[o, f]", token, (double)c->logprob));
+    }
+}
+
 /* On the engine's thread. */
 static aerie_flow on_event(void *user, const aerie_event *e)
 {
@@ -51,6 +66,7 @@ static aerie_flow on_event(void *user, const aerie_event *e)
     case AERIE_EVENT_TEXT:
         if (e->len && !s->text.len) s->answer.first_seconds = ae_clock_seconds() - s->begun_at;
         ae_bytes_add(&s->text, e->text, e->len);
+        take_logprobs(s, e);
         break;
     case AERIE_EVENT_FINISHED:
         s->answer.cut = e->why == AERIE_FINISH_LENGTH;
@@ -77,6 +93,7 @@ static aerie_status keep(asking *a, slot *s, aerie_error *err)
         return aerie_fail(err, s->status, "%s", s->message);
     s->answer.text = s->text.data && !s->status ? s->text.data : "";
     s->answer.failed = s->status ? s->message : NULL;
+    s->answer.top_logprobs = s->top_logprobs;
     if (resident > a->out->memory_bytes) a->out->memory_bytes = resident;
     return a->work->take(a->work->user, &s->answer, err);
 }
@@ -90,11 +107,18 @@ static void ask_one(asking *a, slot *s, const ae_question *q)
                             .max_tokens = q->max_tokens,
                             .stop = q->stop,
                             .n_stop = q->n_stop,
-                            .grammar = q->grammar };
+                            .grammar = q->grammar,
+                            .logprobs = q->top_logprobs > 0,
+                            .top_logprobs = q->top_logprobs };
     ae_bytes text = s->text;
 
     ae_bytes_clear(&text);
-    *s = (slot){ .a = a, .busy = true, .text = text, .answer.id = q->id };
+    json_decref(s->top_logprobs);
+    *s = (slot){ .a = a,
+                 .busy = true,
+                 .text = text,
+                 .wants_logprobs = q->top_logprobs > 0,
+                 .answer.id = q->id };
     s->begun_at = ae_clock_seconds();
     a->n_busy++;
     s->status = aerie_engine_ask(a->engine, &ask, on_event, s, NULL, &why);
@@ -182,7 +206,10 @@ aerie_status ae_answer_here(const ae_answerer *who, const ae_answer_work *work,
         aerie_model_close(model);
         ae_monitor_close(&a.monitor);
     }
-    for (size_t i = 0; i < a.n_slots; i++) ae_bytes_free(&a.slots[i].text);
+    for (size_t i = 0; i < a.n_slots; i++) {
+        ae_bytes_free(&a.slots[i].text);
+        json_decref(a.slots[i].top_logprobs);
+    }
     ae_free(a.slots);
     return status;
 }

@@ -11,6 +11,7 @@ enum { AT_ONCE = 4, MOST_BYTES = 16 << 20 };
 typedef struct {
     bool busy, streamed; /* streamed: a line with data has come */
     ae_bytes line, text; /* line: what has come of the next one; not streamed: all of the body */
+    json_t *top_logprobs;
     double begun_at;
     ae_answer answer;
     ae_endpoint_call call;
@@ -26,6 +27,24 @@ typedef struct {
 
 /* ---- what comes ---- */
 
+/* Of a reply's first token, once. What is no list of tokens with numbers is passed over. */
+static void take_logprobs(slot *s, const json_t *choice)
+{
+    const json_t *content = json_object_get(json_object_get(choice, "logprobs"), "content");
+    const json_t *top = json_object_get(json_array_get(content, 0), "top_logprobs");
+    json_t *one;
+    size_t i;
+
+    if (s->top_logprobs || !json_array_size(top)) return;
+    s->top_logprobs = json_array();
+    json_array_foreach(top, i, one)
+    {
+        json_t *token = json_object_get(one, "token"), *number = json_object_get(one, "logprob");
+        if (json_is_string(token) && json_is_number(number))
+            json_array_append_new(s->top_logprobs, json_pack("[O, O]", token, number));
+    }
+}
+
 /* A piece of a reply, or all of it: choices[0].delta or .message. */
 static void take_event(slot *s, const json_t *event)
 {
@@ -37,6 +56,7 @@ static void take_event(slot *s, const json_t *event)
         s->answer.first_seconds = ae_clock_seconds() - s->begun_at;
     if (text) ae_bytes_add(&s->text, json_string_value(text), json_string_length(text));
     if (why) s->answer.cut = !strcmp(why, "length");
+    take_logprobs(s, choice);
     ae_endpoint_usage(event, &s->answer.prompt_tokens, &s->answer.reply_tokens);
 }
 
@@ -104,6 +124,10 @@ static json_t *body_of(const asking *a, const ae_question *q)
             json_array_append_new(stops, json_string(q->stop[i]));
         json_object_set_new(body, "stop", stops);
     }
+    if (q->top_logprobs > 0) {
+        json_object_set_new(body, "logprobs", json_true());
+        json_object_set_new(body, "top_logprobs", json_integer(q->top_logprobs));
+    }
     return body;
 }
 
@@ -120,6 +144,7 @@ static void empty(slot *s)
 {
     ae_bytes_free(&s->line);
     ae_bytes_free(&s->text);
+    json_decref(s->top_logprobs);
     ae_endpoint_call_free(&s->call);
     *s = (slot){ 0 };
 }
@@ -162,6 +187,7 @@ static aerie_status keep(asking *a, slot *s, aerie_error *err)
 {
     s->answer.seconds = ae_clock_seconds() - s->begun_at;
     s->answer.text = s->text.data ? s->text.data : "";
+    s->answer.top_logprobs = s->top_logprobs;
     a->n_answered++;
     return a->work->take(a->work->user, &s->answer, err);
 }
@@ -224,6 +250,7 @@ static aerie_status open_asking(asking *a, aerie_error *err)
                                           .key = a->who->key,
                                           .request = a->who->request,
                                           .timeout_seconds = a->who->timeout_seconds,
+                                          .max_retries = a->who->max_retries,
                                           .stop = stop,
                                           .stop_user = a };
 

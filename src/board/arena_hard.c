@@ -49,6 +49,14 @@ static const struct {
     { "B<A", 1, 1 },       { "B<<A", STRONG, 1 },
 };
 
+bool ae_board_arena_hard_verdict(const char *judgment, char out[16])
+{
+    if (!last_marks(judgment, 2, out) && !last_marks(judgment, 1, out)) return false;
+    for (size_t i = 0; i < AE_COUNT(verdicts); i++)
+        if (!strcmp(out, verdicts[i].marks)) return true;
+    return false;
+}
+
 /* False: the game has no verdict. */
 static bool take_game(ae_arena_hard_question *q, const json_t *game, bool model_is_a)
 {
@@ -58,8 +66,7 @@ static bool take_game(ae_arena_hard_question *q, const json_t *game, bool model_
 
     if (json_is_object(judgment)) judgment = json_object_get(judgment, "answer");
     if (!score && json_is_string(judgment) &&
-        (last_marks(json_string_value(judgment), 2, marks) ||
-         last_marks(json_string_value(judgment), 1, marks)))
+        ae_board_arena_hard_verdict(json_string_value(judgment), marks))
         score = marks;
     for (size_t i = 0; score && i < AE_COUNT(verdicts); i++) {
         if (strcmp(score, verdicts[i].marks) != 0) continue;

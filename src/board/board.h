@@ -52,6 +52,10 @@ aerie_status ae_board_alpaca_switch(bool *out, const char *instruction, aerie_er
  * B in the second. */
 aerie_status ae_board_arena_hard(json_t **out, const ae_board_files *files, aerie_error *err);
 
+/* The last of a judgment's [[A>>B]] ... [[B>>A]], else of those in single brackets; false: there is
+ * none, or it is none of the ten that count. */
+bool ae_board_arena_hard_verdict(const char *judgment, char out[16]);
+
 /* ---- rewardbench.c ---- */
 
 typedef struct ae_rewardbench ae_rewardbench;

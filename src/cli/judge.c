@@ -3,8 +3,8 @@
 
 #include "cli/child.h"
 #include "cli/cli.h"
-#include "cli/judge.h"
 #include "cli/jsonl.h"
+#include "cli/judge.h"
 #include "cli/sides.h"
 
 #include <math.h>
@@ -329,8 +329,10 @@ int cli_judge(int argc, char **argv)
         puts("usage: aerie judge WHAT ...\n\n"
              "  label         training data made by asking a judge\n"
              "  mtbench       MT-Bench: models answer, a judge marks; or the numbers of judgments\n"
-             "  alpaca        AlpacaEval's win rates, from files of annotations\n"
-             "  arena-hard    Arena-Hard's scores, from files of judgments\n"
+             "  alpaca        AlpacaEval: models answer, a judge compares; or the numbers of "
+             "annotations\n"
+             "  arena-hard    Arena-Hard: models answer, a judge compares; or the numbers of "
+             "judgments\n"
              "  rewardbench   how often a reward model prefers the better reply\n\n"
              "aerie judge WHAT --help tells more of each.");
         return CLI_DONE;

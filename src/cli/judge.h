@@ -7,11 +7,12 @@
 /* judge_boards.c: argv[0] is the benchmark's name. False: there is no such benchmark. */
 bool cli_judge_board(int argc, char **argv, int *code);
 
-/* Prints MT-Bench's board, and lets go of it; svg may be NULL. The exit code. */
-int cli_judge_mtbench_tell(char *json, const char *svg, bool as_json);
+/* Prints a benchmark's board, and lets go of it; svg, MT-Bench's alone, may be NULL. The exit code.
+ */
+int cli_judge_tell(const char *word, char *json, const char *svg, bool as_json);
 
-/* judge_mtbench.c: `aerie judge mtbench` with -o, which asks models. */
-int cli_judge_panel(int argc, char **argv);
+/* judge_ask.c: a benchmark with -o, which asks models. Likewise. */
+bool cli_judge_ask(int argc, char **argv, int *code);
 
 /* plot_radar.c: one line a series around the axes; values from 0 to `most`, NaN: none. */
 typedef struct {

@@ -302,11 +302,13 @@ static int reward_bench(int argc, char **argv)
     return finish(&c, json, print_rewards);
 }
 
-int cli_judge_mtbench_tell(char *json, const char *svg, bool as_json)
+int cli_judge_tell(const char *word, char *json, const char *svg, bool as_json)
 {
     const board_call c = { .common.json = as_json, .svg = svg };
+    size_t which = 0;
 
-    return finish(&c, json, print_mtbench);
+    while (strcmp(boards[which].word, word) != 0) which++;
+    return finish(&c, json, boards[which].print);
 }
 
 /* -o says that models are to be asked; the help of both is one. */
@@ -321,10 +323,7 @@ static bool asks_models(int argc, char **argv)
 
 bool cli_judge_board(int argc, char **argv, int *code)
 {
-    if (!strcmp(argv[0], boards[0].word) && asks_models(argc, argv)) {
-        *code = cli_judge_panel(argc, argv);
-        return true;
-    }
+    if (asks_models(argc, argv) && cli_judge_ask(argc, argv, code)) return true;
     for (size_t i = 0; i < AE_COUNT(boards); i++)
         if (!strcmp(argv[0], boards[i].word)) {
             *code = tell_board(i, argc, argv);

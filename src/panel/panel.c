@@ -1,8 +1,7 @@
-/* panel.c -- MT-Bench from its questions to its numbers. */
+/* panel.c -- what the benchmarks share: who answers, what is called how, prompts with places. */
 #include "panel/panel.h"
 
-#include "aerie/scoreboard.h"
-
+#include <stdio.h>
 #include <string.h>
 
 const char *ae_panel_label(const aerie_contender *c)
@@ -13,7 +12,7 @@ const char *ae_panel_label(const aerie_contender *c)
     return folder && folder[1] ? folder + 1 : name;
 }
 
-ae_answerer ae_panel_answerer(const aerie_contender *c, const aerie_panel_options *with)
+ae_answerer ae_panel_answerer(const aerie_contender *c, const aerie_judged *by)
 {
     return (ae_answerer){ .path = c->path,
                           .load = c->load,
@@ -23,62 +22,58 @@ ae_answerer ae_panel_answerer(const aerie_contender *c, const aerie_panel_option
                           .name = c->model,
                           .key = c->key,
                           .request = c->request,
-                          .timeout_seconds = with->timeout_seconds,
-                          .parallel = with->parallel };
+                          .timeout_seconds = by->timeout_seconds,
+                          .max_retries = by->max_retries,
+                          .parallel = by->parallel };
 }
 
-static aerie_status check(const aerie_panel_options *with, aerie_error *err)
+aerie_status ae_panel_check(const aerie_judged *by, const char *benchmark, aerie_error *err)
 {
-    if (!with->n_models || !with->questions || !with->folder)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                          "MT-Bench needs models, its questions and a folder for what they say");
-    if (with->judge && !with->prompts)
-        return aerie_fail(err, AERIE_BAD_ARGUMENT,
-                          "a judge needs MT-Bench's prompts (judge_prompts.jsonl)");
-    for (size_t i = 0; i < with->n_models; i++)
+    if (!by->n_models || !by->folder)
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "%s needs models and a folder for what they say",
+                          benchmark);
+    for (size_t i = 0; i < by->n_models; i++)
         for (size_t k = 0; k < i; k++)
-            if (!strcmp(ae_panel_label(&with->models[i]), ae_panel_label(&with->models[k])))
+            if (!strcmp(ae_panel_label(&by->models[i]), ae_panel_label(&by->models[k])))
                 return aerie_fail(err, AERIE_BAD_ARGUMENT,
                                   "two models are called '%s'; give them labels",
-                                  ae_panel_label(&with->models[i]));
+                                  ae_panel_label(&by->models[i]));
     return AERIE_OK;
 }
 
-static aerie_status answer_and_judge(ae_panel_answers *answers, const ae_panel_questions *q,
-                                     const aerie_panel_options *with, char **json, aerie_error *err)
+/* Reasons of so few characters that the tokens suffice (one is four bytes at most, and a token one
+ * at least), then a verdict. */
+aerie_status ae_panel_grammar(aerie_grammar **out, int64_t tokens, const char *verdicts,
+                              aerie_error *err)
 {
-    aerie_status status = AERIE_OK;
-    char *path = NULL;
+    enum { TAIL = 32 };
+    int64_t most = tokens > 4 * TAIL ? tokens / 4 - TAIL : 0;
+    char text[200];
 
-    for (size_t i = 0; i < with->n_models && !status; i++)
-        status = ae_panel_answers_get(&answers[i], &with->models[i], q, with, err);
-    if (status || !with->judge) return status;
-    status = ae_panel_judge(&path, answers, q, with, err);
-    const char *const paths[] = { path };
-    const aerie_verdict_files files = {
-        .paths = paths, .n_paths = 1, .texts = &with->questions, .n_texts = 1
-    };
-    if (!status) status = aerie_scoreboard(AERIE_MT_BENCH, &files, json, err);
-    ae_free(path);
-    return status;
+    snprintf(text, sizeof text, "root ::= [^\\[\\]]{0,%lld} \"[[\" (%s) \"]]\"\n", (long long)most,
+             verdicts);
+    return aerie_grammar_gbnf(out, text, err);
 }
 
-aerie_status aerie_panel(const aerie_panel_options *options, char **json, aerie_error *err)
-{
-    ae_panel_questions q = { 0 };
-    ae_panel_answers *answers = NULL;
-    aerie_status status = check(options, err);
+/* ---- prompts with places ---- */
 
-    *json = NULL;
-    if (!status) status = ae_panel_questions_read(&q, options, err);
-    if (!status) {
-        answers = ae_alloc(options->n_models, sizeof *answers);
-        status = answers ? answer_and_judge(answers, &q, options, json, err)
-                         : aerie_fail(err, AERIE_NO_MEMORY, "no memory for answers");
+/* What belongs into the place whose name begins at `at`; NULL: it is no place. */
+static const char *place_of(const char *at, size_t len, const char *const *places)
+{
+    for (; *places; places += 2)
+        if (strlen(places[0]) == len && !memcmp(places[0], at, len)) return places[1];
+    return NULL;
+}
+
+void ae_panel_fill(ae_bytes *out, const char *text, const char *const *places)
+{
+    while (*text) {
+        const char *end = *text == '{' ? strchr(text, '}') : NULL;
+        const char *what = end ? place_of(text + 1, (size_t)(end - text) - 1, places) : NULL;
+        if (what)
+            ae_bytes_add_text(out, what);
+        else
+            ae_bytes_add_char(out, *text);
+        text = what ? end + 1 : text + 1;
     }
-    for (size_t i = 0; answers && i < options->n_models; i++)
-        ae_panel_answers_free(&answers[i], &q);
-    ae_free(answers);
-    ae_panel_questions_free(&q);
-    return status;
 }

@@ -1,69 +1,55 @@
-/* panel.h -- the door of panel: MT-Bench's questions, answers and judgments. */
+/* panel.h -- the door of panel: benchmarks that a judge decides, carried out. What is here they
+ * share. */
 #ifndef AE_PANEL_H
 #define AE_PANEL_H
 
-#include "aerie/panel.h"
+#include "aerie/judged.h"
 #include "answer/answer.h"
 #include "journal/journal.h"
 
 #include <jansson.h>
 
-enum { AE_PANEL_TURNS = 2 };
-
-/* ---- questions.c ---- */
-
-typedef struct {
-    int64_t id;
-    char category[32];
-    char *turns[AE_PANEL_TURNS];
-    char *references[AE_PANEL_TURNS]; /* NULL: none */
-} ae_panel_question;
-
-typedef struct {
-    ae_panel_question *items;
-    size_t n, cap;
-    json_t *prompts; /* name: {"system_prompt", "prompt_template"} */
-} ae_panel_questions;
-
-aerie_status ae_panel_questions_read(ae_panel_questions *q, const aerie_panel_options *with,
-                                     aerie_error *err);
-void ae_panel_questions_free(ae_panel_questions *q);
-/* Its place; n: there is no such question. */
-size_t ae_panel_question_at(const ae_panel_questions *q, int64_t id);
-/* Whether its judge is shown a reference (NEED_REF_CATS of common.py). */
-bool ae_panel_needs_reference(const ae_panel_question *q);
-/* common.py's temperature_config. */
-float ae_panel_temperature(const ae_panel_question *q);
-/* The judge's prompt of this name with {places} filled, as the messages of one conversation;
- * `user_prompt` gets the last of them (ae_free()), `messages` is json_dumps()'s (free()). Places
- * are pairs of name and text, NULL at the end. */
-aerie_status ae_panel_prompt(char **messages, char **user_prompt, const ae_panel_questions *q,
-                             const char *name, const char *const *places, aerie_error *err);
-
-/* ---- answers.c ---- */
-
-typedef struct {
-    char *label;                    /* owned */
-    char *(*turns)[AE_PANEL_TURNS]; /* [questions]; NULL: not answered yet */
-} ae_panel_answers;
-
-/* What is there, then what is missing. */
-aerie_status ae_panel_answers_get(ae_panel_answers *out, const aerie_contender *model,
-                                  const ae_panel_questions *q, const aerie_panel_options *with,
-                                  aerie_error *err);
-void ae_panel_answers_free(ae_panel_answers *a, const ae_panel_questions *q);
-
-/* ---- judgments.c ---- */
-
-/* Every judgment that is missing; *path is their file (ae_free()). */
-aerie_status ae_panel_judge(char **path, const ae_panel_answers *answers,
-                            const ae_panel_questions *q, const aerie_panel_options *with,
-                            aerie_error *err);
-
-/* ---- shared ---- */
+/* ---- panel.c ---- */
 
 /* Who answers, of a contender. */
-ae_answerer ae_panel_answerer(const aerie_contender *c, const aerie_panel_options *with);
+ae_answerer ae_panel_answerer(const aerie_contender *c, const aerie_judged *by);
+/* What it is called, fit for a file's name. Borrowed from the contender. */
 const char *ae_panel_label(const aerie_contender *c);
+/* Models, a folder, and no two models of one name; otherwise AERIE_BAD_ARGUMENT. */
+aerie_status ae_panel_check(const aerie_judged *by, const char *benchmark, aerie_error *err);
+/* What a judge here may write in so many tokens: reasons, and one of `verdicts` (GBNF) between
+ * [[ and ]]. */
+aerie_status ae_panel_grammar(aerie_grammar **out, int64_t tokens, const char *verdicts,
+                              aerie_error *err);
+/* Appends a text with its {places} filled: pairs of name and text, NULL at the end. Braces within
+ * what is filled in stay as they are. */
+void ae_panel_fill(ae_bytes *out, const char *text, const char *const *places);
+
+/* ---- round.c: one round of questions, replies that become rows of a journal ---- */
+
+enum { AE_PANEL_PARTS = 2 };
+
+typedef struct {
+    const char *text;
+    bool failed;                /* there is no reply; `text` says why */
+    const json_t *top_logprobs; /* as ae_answer has them */
+} ae_panel_reply;
+
+typedef struct {
+    const char *what; /* for a progress line */
+    size_t n, parts;  /* items, and how many replies each takes */
+    bool *known;      /* [n]: it is there already. Set as rows come */
+    void *user;
+    /* A part's question but for its id. */
+    aerie_status (*ask)(void *user, size_t item, size_t part, ae_question *out, aerie_error *err);
+    /* What the item's replies, [parts], become. *row is the round's, which puts it into the
+     * journal. */
+    aerie_status (*row)(void *user, size_t item, const ae_panel_reply *replies, json_t **row,
+                        aerie_error *err);
+} ae_panel_round;
+
+/* Asks for every item that is not known. An item's row is written when all its parts have come. */
+aerie_status ae_panel_round_run(const ae_panel_round *round, const aerie_contender *who,
+                                const aerie_judged *by, ae_journal *log, aerie_error *err);
 
 #endif

@@ -10,10 +10,17 @@
  *   fussy    refuses a question with the word "unspeakable" (400)
  *   locked   wants the key s3cret
  *   html     answers 200 with a page
- *   broken   cuts every answer off */
+ *   broken   cuts every answer off
+ *   halfway  the same as longer, but hangs up on every sixth request
+ *   letters  the same as longer without log-probabilities
+ *   hollow   log-probabilities of nothing, and no letter
+ *
+ * AlpacaEval's and Arena-Hard's prompts are judged by length, too: the former with the
+ * log-probabilities of m and M, the latter strongly where an answer is twice as long. */
 #include "http/server.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,9 +46,41 @@ static int words_in(const char *text, size_t len)
     return n;
 }
 
+/* Arena-Hard's two answers; false: it is another prompt. */
+static bool arena_hard(char out[200], const char *text)
+{
+    size_t a, b;
+
+    if (!strstr(text, "<|User Prompt|>")) return false;
+    between(text, "Assistant A's Answer|>\n", "\n<|The End of Assistant A", &a);
+    between(text, "Assistant B's Answer|>\n", "\n<|The End of Assistant B", &b);
+    snprintf(out, 200, "Not [[A=B]] by sight: my final verdict is [[%s]]",
+             a > 2 * b   ? "A>>B"
+             : a > b     ? "A>B"
+             : b > 2 * a ? "B>>A"
+             : b > a     ? "B>A"
+                         : "A=B");
+    return true;
+}
+
+/* AlpacaEval's: how probable m is; -1: it is another prompt. */
+static double alpaca_eval(const char *text)
+{
+    static const char mark[] = "\"output\": \"\"\"";
+    const char *first = strstr(text, mark), *second = first ? strstr(first + 1, mark) : NULL;
+    size_t a, b;
+
+    if (!second) return -1;
+    between(first, mark, "\"\"\"", &a);
+    between(second, mark, "\"\"\"", &b);
+    return (double)(a + 1) / (double)(a + b + 2);
+}
+
 static void by_length(char out[200], const char *text)
 {
     size_t a, b, c;
+
+    if (arena_hard(out, text)) return;
     const char *answer = between(text, "[The answer begins]\n", "\n[The answer ends]", &c);
 
     if (*answer) {
@@ -64,6 +103,28 @@ static void reply(int fd, const char *text)
                              "stop", "usage", "prompt_tokens", 100, "completion_tokens", 10);
     char *json = json_dumps(body, JSON_COMPACT);
 
+    server_answer(fd, 200, "Content-Type: application/json\r\n", json);
+    free(json);
+    json_decref(body);
+}
+
+/* One letter, with the probabilities of both: NULL: none are told. */
+static void reply_letter(int fd, const char *said, const char *model, double p)
+{
+    json_t *body = json_pack("{s:[{s:i, s:{s:s, s:s}, s:s}]}", "choices", "index", 0, "message",
+                             "role", "assistant", "content", said, "finish_reason", "length");
+    json_t *choice = json_array_get(json_object_get(body, "choices"), 0);
+    char *json;
+
+    if (!strcmp(model, "hollow"))
+        json_object_set_new(choice, "logprobs", json_pack("{s:[]}", "content"));
+    else if (strcmp(model, "letters") != 0)
+        json_object_set_new(choice, "logprobs",
+                            json_pack("{s:[{s:s, s:f, s:[{s:s, s:f}, {s:s}, {s:s, s:f}]}]}",
+                                      "content", "token", said, "logprob", log(p), "top_logprobs",
+                                      "token", "m", "logprob", log(p), "token", "x", "token", "M",
+                                      "logprob", log(1 - p)));
+    json = json_dumps(body, JSON_COMPACT);
     server_answer(fd, 200, "Content-Type: application/json\r\n", json);
     free(json);
     json_decref(body);
@@ -97,6 +158,10 @@ static bool judge(int fd, const server_request *r, const char *model, const json
     by_length(said, text);
     if (!strcmp(model, "flaky") && r->number % 8 == 7) return false;
     if (!strcmp(model, "flaky") && is_flaky(fd, r->number)) return true;
+    if (!strcmp(model, "halfway") && r->number % 6 == 0) {
+        server_write(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"choices\"");
+        return false;
+    }
     if (!strcmp(model, "slow")) server_sleep_ms(30);
     if (!strcmp(model, "first")) snprintf(said, sizeof said, "[[A]]");
     if (!strcmp(model, "mute") || (!strcmp(model, "mumbling") && n < 4))
@@ -120,13 +185,18 @@ static bool judge(int fd, const server_request *r, const char *model, const json
         server_write(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"choices\"");
         return false;
     }
-    reply(fd, said);
+    double p = alpaca_eval(text);
+    if (p >= 0)
+        reply_letter(fd, !strcmp(model, "hollow") ? "Both" : p > 0.5 ? "m" : "M", model, p);
+    else
+        reply(fd, said);
     return true;
 }
 
 static bool answer(void *user, int fd, const server_request *r)
 {
-    static const char known[] = "longer first mumbling mute flaky slow fussy locked html broken";
+    static const char known[] =
+        "longer first mumbling mute flaky slow fussy locked html broken halfway letters hollow";
     json_t *body = json_loadb(r->body, r->body_len, 0, NULL);
     const char *model = json_string_value(json_object_get(body, "model"));
     bool go_on = true;

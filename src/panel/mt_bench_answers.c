@@ -1,5 +1,5 @@
-/* answers.c -- what models say to the questions, turn after turn (gen_model_answer.py). */
-#include "panel/panel.h"
+/* mt_bench_answers.c -- what models say to the questions, turn after turn (gen_model_answer.py). */
+#include "panel/mt_bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,16 +9,16 @@
 enum { ANSWER_TOKENS = 1024 };
 
 typedef struct {
-    ae_panel_answers *out;
-    const ae_panel_questions *q;
-    const aerie_panel_options *with;
+    ae_mt_bench_answers *out;
+    const ae_mt_bench_questions *q;
+    const aerie_mt_bench_options *with;
     ae_journal log;
     bool *asked; /* [questions]: its next turn is under way */
     size_t n_done, n_failed;
     char what[160];
 } answering;
 
-static size_t n_turns(const ae_panel_question *q)
+static size_t n_turns(const ae_mt_bench_question *q)
 {
     return q->turns[1] ? 2 : 1;
 }
@@ -42,7 +42,8 @@ static bool is_done(const answering *a, size_t at)
 static aerie_status take_row(void *user, const json_t *row, aerie_error *err)
 {
     answering *a = user;
-    size_t at = ae_panel_question_at(a->q, json_integer_value(json_object_get(row, "question_id")));
+    size_t at =
+        ae_mt_bench_question_at(a->q, json_integer_value(json_object_get(row, "question_id")));
     const json_t *turns =
         json_object_get(json_array_get(json_object_get(row, "choices"), 0), "turns");
 
@@ -104,17 +105,17 @@ static aerie_status next(void *user, ae_question *out, aerie_error *err)
     out->messages = messages_of(a, at);
     if (!out->messages) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a question");
     out->sampling = aerie_sampling_default();
-    out->sampling.temperature = ae_panel_temperature(&a->q->items[at]);
+    out->sampling.temperature = ae_mt_bench_temperature(&a->q->items[at]);
     out->sampling.top_k = 0;
     out->sampling.top_p = 1;
-    out->max_tokens = a->with->max_tokens > 0 ? a->with->max_tokens : ANSWER_TOKENS;
+    out->max_tokens = a->with->by.max_tokens > 0 ? a->with->by.max_tokens : ANSWER_TOKENS;
     a->asked[at] = true;
     return AERIE_OK;
 }
 
 static aerie_status write_row(answering *a, size_t at, aerie_error *err)
 {
-    const ae_panel_question *q = &a->q->items[at];
+    const ae_mt_bench_question *q = &a->q->items[at];
     json_t *turns = json_array(), *row;
     char id[64];
 
@@ -148,31 +149,31 @@ static bool go_on(void *user)
 {
     const answering *a = user;
 
-    return !a->with->progress ||
-           a->with->progress(a->with->user, a->what, (int64_t)a->n_done, (int64_t)a->q->n);
+    return !a->with->by.progress ||
+           a->with->by.progress(a->with->by.user, a->what, (int64_t)a->n_done, (int64_t)a->q->n);
 }
 
 static aerie_status answer(answering *a, const aerie_contender *model, aerie_error *err)
 {
     const ae_answer_work work = { a, next, take, go_on };
-    const ae_answerer who = ae_panel_answerer(model, a->with);
+    const ae_answerer who = ae_panel_answerer(model, &a->with->by);
 
     if (next_at(a) == a->q->n) return AERIE_OK;
     return ae_answer_all(&who, &work, NULL, err);
 }
 
-aerie_status ae_panel_answers_get(ae_panel_answers *out, const aerie_contender *model,
-                                  const ae_panel_questions *q, const aerie_panel_options *with,
-                                  aerie_error *err)
+aerie_status ae_mt_bench_answers_get(ae_mt_bench_answers *out, const aerie_contender *model,
+                                     const ae_mt_bench_questions *q,
+                                     const aerie_mt_bench_options *with, aerie_error *err)
 {
     answering a = { .out = out, .q = q, .with = with };
     ae_bytes path = { 0 };
     aerie_status status;
 
-    *out = (ae_panel_answers){ .label = ae_strdup(ae_panel_label(model)),
-                               .turns = ae_alloc(q->n, sizeof *out->turns) };
+    *out = (ae_mt_bench_answers){ .label = ae_strdup(ae_panel_label(model)),
+                                  .turns = ae_alloc(q->n, sizeof *out->turns) };
     a.asked = ae_alloc(q->n, sizeof *a.asked);
-    ae_bytes_printf(&path, "%s/model_answer", with->folder);
+    ae_bytes_printf(&path, "%s/model_answer", with->by.folder);
     if (!out->label || !out->turns || !a.asked || path.failed) {
         status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for answers");
     } else {
@@ -191,11 +192,11 @@ aerie_status ae_panel_answers_get(ae_panel_answers *out, const aerie_contender *
     return status;
 }
 
-void ae_panel_answers_free(ae_panel_answers *a, const ae_panel_questions *q)
+void ae_mt_bench_answers_free(ae_mt_bench_answers *a, const ae_mt_bench_questions *q)
 {
     for (size_t i = 0; a->turns && i < q->n; i++)
-        for (int t = 0; t < AE_PANEL_TURNS; t++) ae_free(a->turns[i][t]);
+        for (int t = 0; t < AE_MT_BENCH_TURNS; t++) ae_free(a->turns[i][t]);
     ae_free(a->turns);
     ae_free(a->label);
-    *a = (ae_panel_answers){ 0 };
+    *a = (ae_mt_bench_answers){ 0 };
 }

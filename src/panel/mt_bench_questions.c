@@ -1,5 +1,6 @@
-/* questions.c -- the benchmark's files: questions, reference answers, the judge's prompts. */
-#include "panel/panel.h"
+/* mt_bench_questions.c -- the benchmark's files: questions, reference answers, the judge's prompts.
+ */
+#include "panel/mt_bench.h"
 
 #include "data/data.h"
 
@@ -7,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef aerie_status row_fn(ae_panel_questions *q, const json_t *row, aerie_error *err);
+typedef aerie_status row_fn(ae_mt_bench_questions *q, const json_t *row, aerie_error *err);
 
-static aerie_status read_file(ae_panel_questions *q, const char *path, row_fn *fn, int64_t limit,
+static aerie_status read_file(ae_mt_bench_questions *q, const char *path, row_fn *fn, int64_t limit,
                               aerie_error *err)
 {
     ae_rows *rows = NULL;
@@ -32,7 +33,7 @@ static aerie_status no_memory(aerie_error *err)
     return aerie_fail(err, AERIE_NO_MEMORY, "no memory for MT-Bench's questions");
 }
 
-static aerie_status take_question(ae_panel_questions *q, const json_t *row, aerie_error *err)
+static aerie_status take_question(ae_mt_bench_questions *q, const json_t *row, aerie_error *err)
 {
     const json_t *id = json_object_get(row, "question_id"), *turns = json_object_get(row, "turns");
     const char *category = json_string_value(json_object_get(row, "category"));
@@ -42,16 +43,16 @@ static aerie_status take_question(ae_panel_questions *q, const json_t *row, aeri
                           "a question needs 'question_id', 'category' and 'turns'");
     if (q->n == q->cap) {
         size_t cap = q->cap ? 2 * q->cap : 128;
-        ae_panel_question *grown = ae_realloc(q->items, q->cap, cap, sizeof *grown);
+        ae_mt_bench_question *grown = ae_realloc(q->items, q->cap, cap, sizeof *grown);
         if (!grown) return no_memory(err);
         q->items = grown;
         q->cap = cap;
     }
-    ae_panel_question *one = &q->items[q->n];
-    *one = (ae_panel_question){ .id = json_integer_value(id) };
+    ae_mt_bench_question *one = &q->items[q->n];
+    *one = (ae_mt_bench_question){ .id = json_integer_value(id) };
     snprintf(one->category, sizeof one->category, "%s", category);
     q->n++;
-    for (size_t i = 0; i < AE_PANEL_TURNS && i < json_array_size(turns); i++) {
+    for (size_t i = 0; i < AE_MT_BENCH_TURNS && i < json_array_size(turns); i++) {
         const char *text = json_string_value(json_array_get(turns, i));
         if (!text) return aerie_fail(err, AERIE_BAD_FILE, "'turns' is a list of texts");
         if (!(one->turns[i] = ae_strdup(text))) return no_memory(err);
@@ -59,16 +60,16 @@ static aerie_status take_question(ae_panel_questions *q, const json_t *row, aeri
     return AERIE_OK;
 }
 
-static aerie_status take_reference(ae_panel_questions *q, const json_t *row, aerie_error *err)
+static aerie_status take_reference(ae_mt_bench_questions *q, const json_t *row, aerie_error *err)
 {
-    size_t at = ae_panel_question_at(q, json_integer_value(json_object_get(row, "question_id")));
+    size_t at = ae_mt_bench_question_at(q, json_integer_value(json_object_get(row, "question_id")));
     const json_t *turns =
         json_object_get(json_array_get(json_object_get(row, "choices"), 0), "turns");
 
     if (!json_is_array(turns))
         return aerie_fail(err, AERIE_BAD_FILE,
                           "a reference needs 'question_id' and 'choices' with 'turns'");
-    for (size_t i = 0; at < q->n && i < AE_PANEL_TURNS; i++) {
+    for (size_t i = 0; at < q->n && i < AE_MT_BENCH_TURNS; i++) {
         const char *text = json_string_value(json_array_get(turns, i));
         ae_free(q->items[at].references[i]);
         q->items[at].references[i] = NULL;
@@ -77,7 +78,7 @@ static aerie_status take_reference(ae_panel_questions *q, const json_t *row, aer
     return AERIE_OK;
 }
 
-static aerie_status take_prompt(ae_panel_questions *q, const json_t *row, aerie_error *err)
+static aerie_status take_prompt(ae_mt_bench_questions *q, const json_t *row, aerie_error *err)
 {
     const char *name = json_string_value(json_object_get(row, "name"));
 
@@ -88,12 +89,12 @@ static aerie_status take_prompt(ae_panel_questions *q, const json_t *row, aerie_
     return json_object_set(q->prompts, name, (json_t *)(uintptr_t)row) ? no_memory(err) : AERIE_OK;
 }
 
-static aerie_status check(const ae_panel_questions *q, const aerie_panel_options *with,
+static aerie_status check(const ae_mt_bench_questions *q, const aerie_mt_bench_options *with,
                           aerie_error *err)
 {
     if (!q->n) return aerie_fail(err, AERIE_BAD_FILE, "%s: there is no question", with->questions);
-    for (size_t i = 0; with->judge && i < q->n; i++)
-        if (ae_panel_needs_reference(&q->items[i]) && !q->items[i].references[0])
+    for (size_t i = 0; with->by.judge && i < q->n; i++)
+        if (ae_mt_bench_needs_reference(&q->items[i]) && !q->items[i].references[0])
             return aerie_fail(err, AERIE_BAD_ARGUMENT,
                               "question %lld (%s) is judged beside a reference answer, and there "
                               "is none; give the file of references",
@@ -101,33 +102,33 @@ static aerie_status check(const ae_panel_questions *q, const aerie_panel_options
     return AERIE_OK;
 }
 
-aerie_status ae_panel_questions_read(ae_panel_questions *q, const aerie_panel_options *with,
-                                     aerie_error *err)
+aerie_status ae_mt_bench_questions_read(ae_mt_bench_questions *q,
+                                        const aerie_mt_bench_options *with, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
 
-    *q = (ae_panel_questions){ .prompts = json_object() };
+    *q = (ae_mt_bench_questions){ .prompts = json_object() };
     if (!q->prompts) return no_memory(err);
-    status = read_file(q, with->questions, take_question, with->limit, err);
+    status = read_file(q, with->questions, take_question, with->by.limit, err);
     if (!status && with->references)
         status = read_file(q, with->references, take_reference, 0, err);
-    if (!status && with->judge) status = read_file(q, with->prompts, take_prompt, 0, err);
+    if (!status && with->by.judge) status = read_file(q, with->prompts, take_prompt, 0, err);
     return status ? status : check(q, with, err);
 }
 
-void ae_panel_questions_free(ae_panel_questions *q)
+void ae_mt_bench_questions_free(ae_mt_bench_questions *q)
 {
     for (size_t i = 0; i < q->n; i++)
-        for (int t = 0; t < AE_PANEL_TURNS; t++) {
+        for (int t = 0; t < AE_MT_BENCH_TURNS; t++) {
             ae_free(q->items[i].turns[t]);
             ae_free(q->items[i].references[t]);
         }
     ae_free(q->items);
     json_decref(q->prompts);
-    *q = (ae_panel_questions){ 0 };
+    *q = (ae_mt_bench_questions){ 0 };
 }
 
-size_t ae_panel_question_at(const ae_panel_questions *q, int64_t id)
+size_t ae_mt_bench_question_at(const ae_mt_bench_questions *q, int64_t id)
 {
     size_t at = 0;
 
@@ -135,7 +136,7 @@ size_t ae_panel_question_at(const ae_panel_questions *q, int64_t id)
     return at;
 }
 
-bool ae_panel_needs_reference(const ae_panel_question *q)
+bool ae_mt_bench_needs_reference(const ae_mt_bench_question *q)
 {
     static const char *const kinds[] = { "math", "reasoning", "coding", "arena-hard-200" };
 
@@ -144,7 +145,7 @@ bool ae_panel_needs_reference(const ae_panel_question *q)
     return false;
 }
 
-float ae_panel_temperature(const ae_panel_question *q)
+float ae_mt_bench_temperature(const ae_mt_bench_question *q)
 {
     static const struct {
         const char *category;
@@ -160,37 +161,15 @@ float ae_panel_temperature(const ae_panel_question *q)
 
 /* ---- the judge's prompts ---- */
 
-/* What belongs into the place whose name begins at `at`; NULL: it is no place. */
-static const char *place_of(const char *at, size_t len, const char *const *places)
-{
-    for (; *places; places += 2)
-        if (strlen(places[0]) == len && !memcmp(places[0], at, len)) return places[1];
-    return NULL;
-}
-
-/* In one pass: braces within what is filled in stay as they are. */
-static void fill_places(ae_bytes *out, const char *text, const char *const *places)
-{
-    while (*text) {
-        const char *end = *text == '{' ? strchr(text, '}') : NULL;
-        const char *what = end ? place_of(text + 1, (size_t)(end - text) - 1, places) : NULL;
-        if (what)
-            ae_bytes_add_text(out, what);
-        else
-            ae_bytes_add_char(out, *text);
-        text = what ? end + 1 : text + 1;
-    }
-}
-
-aerie_status ae_panel_prompt(char **messages, char **user_prompt, const ae_panel_questions *q,
-                             const char *name, const char *const *places, aerie_error *err)
+aerie_status ae_mt_bench_prompt(char **messages, char **user_prompt, const ae_mt_bench_questions *q,
+                                const char *name, const char *const *places, aerie_error *err)
 {
     const json_t *prompt = json_object_get(q->prompts, name);
     ae_bytes user = { 0 };
     json_t *list;
 
     if (!prompt) return aerie_fail(err, AERIE_NOT_FOUND, "the judge's prompts have no '%s'", name);
-    fill_places(&user, json_string_value(json_object_get(prompt, "prompt_template")), places);
+    ae_panel_fill(&user, json_string_value(json_object_get(prompt, "prompt_template")), places);
     list = user.failed ? NULL
                        : json_pack("[{s:s, s:O}, {s:s, s:s}]", "role", "system", "content",
                                    json_object_get(prompt, "system_prompt"), "role", "user",

@@ -1,6 +1,6 @@
-/* judgments.c -- what a judge makes of the answers: a mark each, or of two which is better, in both
- * orders (gen_judgment.py, common.py). */
-#include "panel/panel.h"
+/* mt_bench_judgments.c -- what a judge makes of the answers: a mark each, or of two which is
+ * better, in both orders (gen_judgment.py, common.py). */
+#include "panel/mt_bench.h"
 
 #include "board/board.h"
 
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { JUDGE_TOKENS = 2048, GAMES = 2, REASON_TAIL = 32 };
+enum { JUDGE_TOKENS = 2048, GAMES = 2 };
 
 /* Something to be judged: an answer's mark, or two answers' games. */
 typedef struct {
@@ -19,9 +19,9 @@ typedef struct {
 } item;
 
 typedef struct {
-    const ae_panel_answers *answers;
-    const ae_panel_questions *q;
-    const aerie_panel_options *with;
+    const ae_mt_bench_answers *answers;
+    const ae_mt_bench_questions *q;
+    const aerie_mt_bench_options *with;
     const char *judge;
     size_t baseline; /* of pairs; n_models: marks */
     item *items;
@@ -33,7 +33,7 @@ typedef struct {
 
 static bool is_pairs(const judging *j)
 {
-    return j->baseline < j->with->n_models;
+    return j->baseline < j->with->by.n_models;
 }
 
 static size_t n_games(const judging *j)
@@ -45,13 +45,13 @@ static size_t n_games(const judging *j)
 
 static aerie_status list_items(judging *j, aerie_error *err)
 {
-    size_t most = j->with->n_models * j->q->n * AE_PANEL_TURNS;
+    size_t most = j->with->by.n_models * j->q->n * AE_MT_BENCH_TURNS;
 
     j->items = ae_alloc(most, sizeof *j->items);
     if (!j->items) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for judgments");
-    for (size_t m = 0; m < j->with->n_models; m++)
+    for (size_t m = 0; m < j->with->by.n_models; m++)
         for (size_t k = 0; k < j->q->n && m != j->baseline; k++)
-            for (size_t t = 0; t < AE_PANEL_TURNS && j->q->items[k].turns[t]; t++)
+            for (size_t t = 0; t < AE_MT_BENCH_TURNS && j->q->items[k].turns[t]; t++)
                 j->items[j->n++] = (item){ .model = m, .question = k, .turn = t };
     return AERIE_OK;
 }
@@ -87,7 +87,7 @@ static aerie_status take_row(void *user, const json_t *row, aerie_error *err)
 /* Which of the published prompts. */
 static const char *prompt_name(const judging *j, const item *x, char out[64])
 {
-    const bool with_reference = ae_panel_needs_reference(&j->q->items[x->question]);
+    const bool with_reference = ae_mt_bench_needs_reference(&j->q->items[x->question]);
     const char *kind = is_pairs(j) ? (with_reference ? "pair-math-v1" : "pair-v2")
                                    : (with_reference ? "single-math-v1" : "single-v1");
 
@@ -103,7 +103,7 @@ static const char *or_empty(const char *text)
 /* In the second game of a pair the models change places. */
 static aerie_status make_prompt(judging *j, item *x, size_t game, char **messages, aerie_error *err)
 {
-    const ae_panel_question *q = &j->q->items[x->question];
+    const ae_mt_bench_question *q = &j->q->items[x->question];
     size_t first = x->model, second = is_pairs(j) ? j->baseline : x->model;
     char name[64];
 
@@ -142,8 +142,13 @@ static aerie_status make_prompt(judging *j, item *x, size_t game, char **message
                                    "ref_answer_2",
                                    or_empty(q->references[1]),
                                    NULL };
-    return ae_panel_prompt(messages, &x->user_prompt[game], j->q, prompt_name(j, x, name), places,
-                           err);
+    return ae_mt_bench_prompt(messages, &x->user_prompt[game], j->q, prompt_name(j, x, name),
+                              places, err);
+}
+
+static int64_t judge_tokens(const judging *j)
+{
+    return j->with->by.judge_tokens > 0 ? j->with->by.judge_tokens : JUDGE_TOKENS;
 }
 
 static aerie_status next(void *user, ae_question *out, aerie_error *err)
@@ -160,7 +165,7 @@ static aerie_status next(void *user, ae_question *out, aerie_error *err)
             out->id = i * GAMES + game;
             out->sampling = aerie_sampling_default();
             out->sampling.temperature = 0;
-            out->max_tokens = j->with->judge_tokens > 0 ? j->with->judge_tokens : JUDGE_TOKENS;
+            out->max_tokens = judge_tokens(j);
             out->grammar = j->grammar;
             return AERIE_OK;
         }
@@ -238,40 +243,28 @@ static bool go_on(void *user)
 {
     const judging *j = user;
 
-    return !j->with->progress ||
-           j->with->progress(j->with->user, j->what, (int64_t)j->n_known, (int64_t)j->n);
-}
-
-/* Reasons of so few characters that the tokens suffice (one is four bytes at most, and a token one
- * at least), then a verdict: it always parses. */
-static aerie_status make_grammar(judging *j, aerie_error *err)
-{
-    int64_t tokens = j->with->judge_tokens > 0 ? j->with->judge_tokens : JUDGE_TOKENS;
-    int64_t most = tokens > 4 * REASON_TAIL ? tokens / 4 - REASON_TAIL : 0;
-    char text[160];
-
-    if (j->with->judge->url) return AERIE_OK;
-    snprintf(text, sizeof text, "root ::= [^\\[\\]]{0,%lld} \"[[\" (%s) \"]]\"\n", (long long)most,
-             is_pairs(j) ? "[ABC]" : "[1-9] | \"10\"");
-    return aerie_grammar_gbnf(&j->grammar, text, err);
+    return !j->with->by.progress ||
+           j->with->by.progress(j->with->by.user, j->what, (int64_t)j->n_known, (int64_t)j->n);
 }
 
 static aerie_status ask(judging *j, aerie_error *err)
 {
     const ae_answer_work work = { j, next, take, go_on };
-    const ae_answerer who = ae_panel_answerer(j->with->judge, j->with);
-    aerie_status status;
+    const ae_answerer who = ae_panel_answerer(j->with->by.judge, &j->with->by);
+    aerie_status status = AERIE_OK;
 
     if (j->n_known == j->n) return AERIE_OK;
-    status = make_grammar(j, err);
+    if (!j->with->by.judge->url)
+        status = ae_panel_grammar(&j->grammar, judge_tokens(j),
+                                  is_pairs(j) ? "[ABC]" : "[1-9] | \"10\"", err);
     if (!status) status = ae_answer_all(&who, &work, NULL, err);
     return status;
 }
 
 static aerie_status find_baseline(judging *j, aerie_error *err)
 {
-    j->baseline = j->with->n_models;
-    for (size_t i = 0; j->with->baseline && i < j->with->n_models; i++)
+    j->baseline = j->with->by.n_models;
+    for (size_t i = 0; j->with->baseline && i < j->with->by.n_models; i++)
         if (!strcmp(j->answers[i].label, j->with->baseline)) j->baseline = i;
     if (!j->with->baseline || is_pairs(j)) return AERIE_OK;
     return aerie_fail(err, AERIE_BAD_ARGUMENT,
@@ -279,18 +272,20 @@ static aerie_status find_baseline(judging *j, aerie_error *err)
                       j->with->baseline);
 }
 
-aerie_status ae_panel_judge(char **path, const ae_panel_answers *answers,
-                            const ae_panel_questions *q, const aerie_panel_options *with,
-                            aerie_error *err)
+aerie_status ae_mt_bench_judge(char **path, const ae_mt_bench_answers *answers,
+                               const ae_mt_bench_questions *q, const aerie_mt_bench_options *with,
+                               aerie_error *err)
 {
-    judging j = { .answers = answers, .q = q, .with = with, .judge = ae_panel_label(with->judge) };
+    judging j = {
+        .answers = answers, .q = q, .with = with, .judge = ae_panel_label(with->by.judge)
+    };
     ae_bytes name = { 0 };
     aerie_status status = find_baseline(&j, err);
 
     *path = NULL;
     snprintf(j.what, sizeof j.what, "%s judges", j.judge);
     if (!status) status = list_items(&j, err);
-    ae_bytes_printf(&name, "%s/model_judgment", with->folder);
+    ae_bytes_printf(&name, "%s/model_judgment", with->by.folder);
     if (!status) status = ae_bytes_status(&name, err);
     if (!status) status = ae_file_make_folder(name.data, err);
     ae_bytes_printf(&name, "/%s_%s.jsonl", j.judge, is_pairs(&j) ? "pair" : "single");
