@@ -25,8 +25,9 @@ typedef struct {
     const char *system; /* system message of chat protocols */
     bool multiturn;     /* ... and shots as turns, not as one message */
 
-    const char *out;  /* a folder for results.json and samples_TASK.jsonl */
-    const char *keep; /* an SQLite file: what was answered is there at once, and not asked again */
+    const char *out;  /* a folder for results.json and samples_TASK.jsonl; NULL: none */
+    const char *keep; /* an SQLite file: what was answered is there at once, and not asked again;
+                       * NULL: nothing is kept */
     bool fresh;       /* nothing of `keep` is used */
     const char *rescore; /* saved answers: lines of --log_samples, or {"prompt", "response"} */
 

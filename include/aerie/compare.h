@@ -34,12 +34,12 @@ typedef struct {
     const char *before; /* a JSON list of messages between that and the prompt; NULL: none */
     const aerie_sampling *sampling; /* NULL: aerie_sampling_default(). Repeat r draws with the seed
                                      * + r. Servers are told temperature, top_p and seed */
-    const char *const *stop;
+    const char *const *stop;        /* [n_stop]: a reply ends before the first of these */
     size_t n_stop;
     int64_t max_tokens; /* of a reply; 0: 512 */
 
-    double price_prompt, price_reply; /* of a million tokens */
-    double price_hour;                /* of the machine that answers */
+    double price_prompt, price_reply; /* of a million tokens, any currency; 0: not counted */
+    double price_hour;                /* of the machine that answers, in the same */
 } aerie_contender;
 
 /* Answers a line of JSON {"command", "id", "messages", "reply", "expected", "row"} with {"pass":
@@ -57,7 +57,8 @@ typedef struct {
     int64_t limit;          /* prompts; 0: all */
     int64_t repeats;        /* replies of every model to every prompt; 0: 1 */
     const char *checks;     /* a JSON list of checks of every prompt beside its own; NULL: none */
-    const char *folder;     /* replies.jsonl and verdicts are kept here, and gone on from */
+    const char *folder;     /* replies.jsonl and verdicts are kept here, and gone on from; made
+                             * where it is missing */
     int64_t parallel;       /* replies at once; 0: 8 of a model here, 4 of a server */
     double timeout_seconds; /* without a byte from a server; 0: 300 */
     aerie_check_fn *check;  /* answers checks by program; the command is in the line's "command" */

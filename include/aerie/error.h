@@ -2,7 +2,18 @@
  *
  * A failing call returns a status and, when the caller gave it an aerie_error, a sentence that
  * says what is wrong, where, and what to do about it. The first failure wins: a later one does
- * not overwrite the sentence. */
+ * not overwrite the sentence.
+ *
+ * Of all headers, where a declaration says nothing else:
+ * - texts are UTF-8 and '\0'-terminated; lengths are bytes, and text with a length needs no end;
+ * - what is passed in is borrowed until the call returns, callbacks' arguments until they return,
+ *   and `user` is handed back to callbacks as it came;
+ * - a handle in *out is the caller's, to be closed with the function beside it, and NULL after a
+ *   failure; closing NULL does nothing;
+ * - tensors are row-major, the last dimension dense; times are seconds, sizes bytes;
+ * - a handle is used by one thread at a time (an engine and a host by any number), different ones
+ *   at once; a model computes for one caller at a time;
+ * - `err` may be NULL, and of what else may be the declaration says so. */
 #ifndef AERIE_ERROR_H
 #define AERIE_ERROR_H
 

@@ -14,24 +14,28 @@ extern "C" {
 /* Gets the answer to a line; called once, before aerie_judge_fn returns. */
 typedef void aerie_judge_answer_fn(void *to, const char *text, size_t len);
 
-/* Answers a line: {"kind": "pair", "messages": [...], "a": "...", "b": "..."} with {"verdict":
- * "A"}, "B" or "tie"; {"kind": "score", "messages": [...], "answer": "...", "low": 1, "high": 10}
- * with
- * {"score": number}. A failure's sentence ends the asking. */
+/* Answers a line, a JSON object, with another:
+ *
+ *   {"kind": "pair", "messages": [...], "a": "...", "b": "..."}
+ *     -> {"verdict": "A"}, "B" or "tie"
+ *   {"kind": "score", "messages": [...], "answer": "...", "low": 1, "high": 10}
+ *     -> {"score": number}
+ *
+ * A failure's sentence ends the asking. */
 typedef aerie_status aerie_judge_fn(void *user, const char *line, aerie_judge_answer_fn *answer,
                                     void *to, aerie_error *err);
 
 /* One of url, local and program says which judge. Zero means the default everywhere else. */
 typedef struct {
-    const char *url;     /* "http://localhost:11434/v1" */
-    const char *model;   /* as that server calls it */
-    const char *key;     /* sent as "Authorization: Bearer" to that server alone; NULL: none */
-    const char *request; /* a JSON object laid over every request; null takes a key out */
-    int64_t in_flight;   /* requests at once; 0: 4 */
-    int64_t max_tokens;  /* of a reply; 0: 1024 */
-    int64_t max_asks;    /* of a question, until a reply holds a verdict; 0: 3 */
-    int64_t max_retries; /* of a request that failed or was put off (429, 5xx); 0: 8; -1: none */
-    double temperature;
+    const char *url;        /* "http://localhost:11434/v1" */
+    const char *model;      /* as that server calls it */
+    const char *key;        /* sent as "Authorization: Bearer" to that server alone; NULL: none */
+    const char *request;    /* a JSON object laid over every request; null takes a key out */
+    int64_t in_flight;      /* requests at once; 0: 4 */
+    int64_t max_tokens;     /* of a reply; 0: 1024 */
+    int64_t max_asks;       /* of a question, until a reply holds a verdict; 0: 3 */
+    int64_t max_retries;    /* of a request that failed or was put off (429, 5xx); 0: 8; -1: none */
+    double temperature;     /* 0: the judge's most likely words */
     double retry_seconds;   /* before the first of them; doubled each time; 0: 1 */
     double timeout_seconds; /* without a byte; 0: 300 */
 

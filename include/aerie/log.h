@@ -10,6 +10,8 @@ extern "C" {
 
 typedef enum { AERIE_LOG_WARNING, AERIE_LOG_INFO, AERIE_LOG_DEBUG } aerie_log_level;
 
+/* `message` is one line without its end, borrowed until this returns. Called on whatever thread has
+ * the remark, maybe on several at once. */
 typedef void aerie_log_fn(void *user, aerie_log_level level, const char *message);
 
 /* Sets the process's log. NULL (the default) drops every remark. Call before other threads run. */

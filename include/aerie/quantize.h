@@ -43,10 +43,11 @@ typedef struct {
 /* The names of types, from the smallest: "Q2_K_S" ... "F32"; NULL past the end. */
 AERIE_API const char *aerie_quantize_type(size_t i);
 
-/* Writes the model at `in_path` (GGUF, or a Hugging Face folder) to `out_path` as `type`, by llama.cpp's names and mixes
- * ("Q4_K_M", any case). Metadata is carried over. A model that is quantized already is quantized
- * again, with a warning. Tensor by tensor: memory stays small. Nothing appears at `out_path` unless
- * all of it could be written. `options` and `summary` may be NULL. */
+/* Writes the model at `in_path` (GGUF, or a Hugging Face folder) to `out_path` as `type`, by
+ * llama.cpp's names and mixes ("Q4_K_M", any case). Metadata is carried over. A model that is
+ * quantized already is quantized again, with a warning. Tensor by tensor: memory stays small.
+ * Nothing appears at `out_path` unless all of it could be written. `options` and `summary` may be
+ * NULL. */
 AERIE_API aerie_status aerie_quantize(const char *in_path, const char *out_path, const char *type,
                                       const aerie_quantize_options *options,
                                       aerie_quantize_summary *summary, aerie_error *err);

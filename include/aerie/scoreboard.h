@@ -11,11 +11,12 @@
 extern "C" {
 #endif
 
+/* Whose files. */
 typedef enum {
     AERIE_MT_BENCH,    /* judgments, single and pairwise */
     AERIE_ALPACA_EVAL, /* annotations of version 1 (a rank) and 2 (a share) */
     AERIE_ARENA_HARD   /* judgments, two games a question */
-} aerie_benchmark;
+} aerie_scoreboard_kind;
 
 typedef struct {
     const char *const *paths; /* of verdicts: lines of JSON or an array, plain or gzipped */
@@ -31,8 +32,9 @@ typedef struct {
 
 /* One JSON object; *json is the caller's (aerie_free). A row that is no verdict is a failure that
  * names its file and line. */
-AERIE_API aerie_status aerie_scoreboard(aerie_benchmark benchmark, const aerie_verdict_files *files,
-                                        char **json, aerie_error *err);
+AERIE_API aerie_status aerie_scoreboard(aerie_scoreboard_kind kind,
+                                        const aerie_verdict_files *files, char **json,
+                                        aerie_error *err);
 
 /* Called after every pair; false stops with AERIE_INTERRUPTED. */
 typedef bool aerie_scoreboard_progress_fn(void *user, int64_t n_done);

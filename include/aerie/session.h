@@ -9,17 +9,19 @@
 extern "C" {
 #endif
 
-/* How tokens are chosen. Negative means the default for every field; zero switches a filter off. */
+/* How tokens are chosen; the number is the default. Negative means the default, but for the
+ * penalties of presence and frequency; zero switches a filter off. */
 typedef struct {
-    float temperature;       /* 0.8; 0 always takes the most likely token */
-    int top_k;               /* 40 */
-    float top_p;             /* 0.9 */
-    float min_p;             /* 0 */
-    float typical_p;         /* 1: off */
-    float repeat_penalty;    /* 1.0: off */
-    float presence_penalty;  /* 0 */
-    float frequency_penalty; /* 0 */
-    int repeat_last_n;       /* 64 */
+    float temperature;    /* 0.8, by which logits are divided; 0 takes the most likely token */
+    int top_k;            /* 40: so many of the most likely tokens stay */
+    float top_p;          /* 0.9: as many as together are that likely (nucleus, 1904.09751) */
+    float min_p;          /* 0: those at least that share as likely as the likeliest (2407.01082) */
+    float typical_p;      /* 1: off; locally typical sampling (2202.00666) */
+    float repeat_penalty; /* 1: off; a seen token's logit is divided by it, a negative one
+                           * multiplied (CTRL, 1909.05858) */
+    float presence_penalty;  /* 0; taken from the logit of a seen token, once (OpenAI's) */
+    float frequency_penalty; /* 0; and as often as it was seen */
+    int repeat_last_n;       /* 64 tokens are looked back for these three; -1: all; below: 64 */
     uint64_t seed;           /* 0: 42 */
 } aerie_sampling;
 /* Every field at its default. */
@@ -94,10 +96,11 @@ typedef struct {
 
 typedef struct aerie_session aerie_session;
 
-/* A conversation over a model, which must outlive it. */
+/* A conversation over a model, which must outlive it. `options` may be NULL. */
 AERIE_API aerie_status aerie_session_open(aerie_session **out, aerie_model *model,
                                           const aerie_session_options *options, aerie_error *err);
 AERIE_API void aerie_session_close(aerie_session *s); /* NULL is fine */
+/* Positions that a prompt and its reply may take. */
 AERIE_API int64_t aerie_session_context(const aerie_session *s);
 
 /* From now on replies are what the grammar allows and nothing else; NULL: anything. The session

@@ -88,13 +88,16 @@ typedef struct {
     void *user;
 } aerie_create_options;
 
-/* Makes a model under a name. `request` is what Ollama's /api/create takes: {"from": MODEL, or
- * "files":
- * {"name": "sha256:..."}; "adapters": {"name": "sha256:..."} (GGUF files, or the files of PEFT's
- * folder), "template", "system", "license": text or list, "parameters": {...}, "messages":
- * [{"role", "content"}], "quantize": any type that aerie_quantize() writes, "renderer", "parser",
- * "requires"}. With `local`, "from" and the list "adapter_paths" may name files and folders. What
- * bore the name before is replaced, at the end, or stays as it was. `options` may be NULL. */
+/* Makes a model under a name. `request` is what Ollama's /api/create takes:
+ *
+ *   {"from": MODEL, or "files": {"name": "sha256:..."},
+ *    "adapters"?: {"name": "sha256:..."} (GGUF files, or the files of PEFT's folder),
+ *    "template"?, "system"?, "license"?: text or list, "parameters"?: {...},
+ *    "messages"?: [{"role", "content"}...], "quantize"?: any type that aerie_quantize() writes,
+ *    "renderer"?, "parser"?, "requires"?}
+ *
+ * With `local`, "from" and the list "adapter_paths" may name files and folders. What bore the name
+ * before is replaced, at the end, or stays as it was. `options` may be NULL. */
 AERIE_API aerie_status aerie_store_create(const aerie_places *places, const char *model,
                                           const char *request, const aerie_create_options *options,
                                           aerie_error *err);

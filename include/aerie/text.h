@@ -42,14 +42,18 @@ AERIE_API const char *aerie_token_piece(const aerie_tokenizer *t, int32_t id, si
  * caller's (aerie_free) and '\0'-terminated; *len of them. */
 AERIE_API aerie_status aerie_token_bytes(const aerie_tokenizer *t, int32_t id, char **bytes,
                                          size_t *len, aerie_error *err);
+/* How many ids there are, from 0. */
 AERIE_API int32_t aerie_tokenizer_size(const aerie_tokenizer *t);
 
 /* Renders a chat template. `request` is a JSON object:
+ *
  *   {"messages": [{"role", "content"}...], "template"?: Jinja text, "tools"?: [...],
- *    "add_generation_prompt"?: true or false, "bos_token"?, "eos_token"?, "now"?:
- * "2026-01-31T12:00:00"} Template, bos_token and eos_token, when left out, are those of `path` (a
- * model's file or folder; NULL: the request must bring its template); add_generation_prompt is then
- * undefined, which templates take for false. *text is the caller's. */
+ *    "add_generation_prompt"?: true or false, "bos_token"?: text, "eos_token"?: text,
+ *    "now"?: "2026-01-31T12:00:00"}
+ *
+ * Template, bos_token and eos_token, when left out, are those of `path` (a model's file or folder;
+ * NULL: the request must bring its template); add_generation_prompt is then undefined, which
+ * templates take for false. *text is the caller's (aerie_free), *len its bytes. */
 AERIE_API aerie_status aerie_render(const char *path, const char *request, char **text, size_t *len,
                                     aerie_error *err);
 

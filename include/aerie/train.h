@@ -31,7 +31,9 @@ typedef enum {
 typedef struct {
     aerie_train_phase phase;
     int64_t step, n_steps;
-    double loss, learning_rate, grad_norm;
+    double loss;              /* the method's, mean over what the step learns from */
+    double learning_rate;     /* of the step */
+    double grad_norm;         /* L2, over all that is trained, before it is clipped */
     int64_t tokens;           /* computed so far, before an interruption too */
     double tokens_per_second; /* a running figure */
     double seconds_left;
@@ -81,8 +83,8 @@ typedef struct {
     void *user;
     aerie_reward_fn *reward; /* NULL: the recipe's built-in sources alone */
     void *reward_user;
-    const char *judge_key; /* for the server of 'reward: {source: judge}'; NULL: none, or the recipe's
-                            * reward.key_file */
+    const char *judge_key; /* for the server of 'reward: {source: judge}'; NULL: none, or the
+                            * recipe's reward.key_file */
 } aerie_train_options;
 
 typedef struct {

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-aerie_status aerie_scoreboard(aerie_benchmark benchmark, const aerie_verdict_files *files,
+aerie_status aerie_scoreboard(aerie_scoreboard_kind kind, const aerie_verdict_files *files,
                               char **json, aerie_error *err)
 {
     const ae_board_files from = { files->paths, files->n_paths, files->texts, files->n_texts,
@@ -16,7 +16,7 @@ aerie_status aerie_scoreboard(aerie_benchmark benchmark, const aerie_verdict_fil
     aerie_status status;
 
     *json = NULL;
-    switch (benchmark) {
+    switch (kind) {
     case AERIE_MT_BENCH:
         status = ae_board_mtbench(&board, &from, err);
         break;

@@ -186,7 +186,7 @@ typedef void print_fn(const json_t *board);
 
 static const struct {
     const char *word, *usage, *about, *texts, *texts_help;
-    aerie_benchmark benchmark;
+    aerie_scoreboard_kind benchmark;
     print_fn *print;
 } boards[] = {
     { "mtbench", "aerie judge mtbench JUDGMENTS... [options]",
