@@ -113,25 +113,6 @@ aerie_status ae_align_state_put(ae_align_state *s, const char *stage, const char
 
 /* ---- hashes ---- */
 
-static aerie_status hash_file(const char *path, char out[65], aerie_error *err)
-{
-    enum { CHUNK = 1 << 24 };
-    ae_file file = { 0 };
-    ae_sha256 sha;
-    aerie_status status = ae_file_open(&file, path, err);
-
-    if (status) return status;
-    ae_sha256_start(&sha);
-    for (size_t at = 0; at < file.size; at += CHUNK) {
-        size_t n = file.size - at < CHUNK ? file.size - at : CHUNK;
-        ae_sha256_add(&sha, file.data + at, n);
-        ae_file_forget(&file, file.data + at, n);
-    }
-    ae_sha256_hex(&sha, out);
-    ae_file_close(&file);
-    return AERIE_OK;
-}
-
 static aerie_status hash_cached(ae_align_state *s, const char *path, char out[65], aerie_error *err)
 {
     json_t *files = json_object_get(s->root, "files"), *known = json_object_get(files, path);
@@ -144,7 +125,7 @@ static aerie_status hash_cached(ae_align_state *s, const char *path, char out[65
         memcpy(out, hash, 65);
         return AERIE_OK;
     }
-    status = hash_file(path, out, err);
+    status = ae_file_sha256(out, path, NULL, NULL, err);
     if (!status)
         json_object_set_new(files, path, json_pack("{s:s, s:s}", "stamp", stamp, "sha256", out));
     return status;

@@ -2,6 +2,7 @@
 #include "base/file.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -157,6 +158,28 @@ aerie_status ae_file_read(ae_bytes *out, const char *path, size_t max_bytes, aer
                                 max_bytes);
     }
     ae_file_reader_close(&r);
+    return status;
+}
+
+aerie_status ae_file_sha256(char out[65], const char *path, ae_file_hash_fn *told, void *user,
+                            aerie_error *err)
+{
+    enum { PART = 1 << 20 };
+    ae_file file = { 0 };
+    ae_sha256 hash;
+    aerie_status status = ae_file_open(&file, path, err);
+
+    ae_sha256_start(&hash);
+    for (size_t at = 0; !status && at < file.size;) {
+        size_t n = file.size - at < PART ? file.size - at : PART;
+        ae_sha256_add(&hash, file.data + at, n);
+        ae_file_forget(&file, file.data + at, n);
+        at += n;
+        if (told && !told(user, at, file.size))
+            status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted while reading %s", path);
+    }
+    ae_sha256_hex(&hash, out);
+    ae_file_close(&file);
     return status;
 }
 

@@ -16,7 +16,8 @@ typedef struct {
 aerie_status ae_file_open(ae_file *file, const char *path, aerie_error *err);
 void ae_file_close(ae_file *file);
 /* Gives back the memory of the whole pages in [data, data + bytes) of the mapping: for what will
- * hardly be read again. data NULL: all of it. The mapping stays: who reads there gets the same bytes from the file. */
+ * hardly be read again. data NULL: all of it. The mapping stays: who reads there gets the same
+ * bytes from the file. */
 void ae_file_forget(const ae_file *file, const void *data, size_t bytes);
 
 /* Reads a whole file into memory; gunzips it when it starts with gzip's magic bytes.
@@ -56,6 +57,13 @@ void ae_file_writer_abandon(ae_file_writer *w); /* also fine after commit */
 
 /* Writes the whole of a small file through a writer. */
 aerie_status ae_file_write(const char *path, const void *data, size_t len, aerie_error *err);
+
+/* The SHA-256 of a whole file, 64 lower-case hexadecimal digits and '\0'. Its pages are given back
+ * as they have been read. `told` (or NULL) hears of every MiB, bytes done and in all; false:
+ * AERIE_INTERRUPTED. */
+typedef bool ae_file_hash_fn(void *user, uint64_t done, uint64_t total);
+aerie_status ae_file_sha256(char out[65], const char *path, ae_file_hash_fn *told, void *user,
+                            aerie_error *err);
 
 bool ae_file_exists(const char *path);
 bool ae_file_is_folder(const char *path);

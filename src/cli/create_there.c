@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE = 1 << 20 };
-
 typedef struct {
     aerie_client *server;
     const char *folder; /* where relative paths begin */
@@ -31,23 +29,23 @@ static aerie_status tell(const sending *s, const char *status, int64_t total, in
     return aerie_fail(s->err, AERIE_INTERRUPTED, "interrupted");
 }
 
+typedef struct {
+    const sending *s;
+    char what[200];
+} hashing;
+
+static bool on_hashed(void *user, uint64_t done, uint64_t total)
+{
+    const hashing *h = user;
+    return !tell(h->s, h->what, (int64_t)total, (int64_t)done);
+}
+
 static aerie_status hash(const sending *s, char digest[80], const char *path)
 {
-    ae_file file = { 0 };
-    ae_sha256 sum;
-    char what[200];
-    aerie_status status = ae_file_open(&file, path, s->err);
-    snprintf(what, sizeof what, "reading %.100s", file_name(path));
-    ae_sha256_start(&sum);
-    for (size_t at = 0; at < file.size && !status; at += PIECE) {
-        size_t n = file.size - at < PIECE ? file.size - at : PIECE;
-        ae_sha256_add(&sum, file.data + at, n);
-        status = tell(s, what, (int64_t)file.size, (int64_t)(at + n));
-    }
+    hashing h = { .s = s };
+    snprintf(h.what, sizeof h.what, "reading %.100s", file_name(path));
     memcpy(digest, "sha256:", 8);
-    ae_sha256_hex(&sum, digest + 7);
-    ae_file_close(&file);
-    return status;
+    return ae_file_sha256(digest + 7, path, on_hashed, &h, s->err);
 }
 
 /* Sends a file that the server does not have yet, and adds {"its name": "its digest"}. */

@@ -121,28 +121,6 @@ aerie_status ae_blob_finish(ae_blob_writer *w, const char *expected, char hex[AE
 
 /* ---- taken over ---- */
 
-aerie_status ae_blob_hash(const char *path, char hex[AE_HEX], ae_blob_progress_fn *on_progress,
-                          void *user, aerie_error *err)
-{
-    ae_file file = { 0 };
-    ae_sha256 hash;
-    aerie_status status = ae_file_open(&file, path, err);
-
-    ae_sha256_start(&hash);
-    for (size_t at = 0; !status && at < file.size;) {
-        size_t n = file.size - at < CHUNK ? file.size - at : CHUNK;
-        ae_sha256_add(&hash, file.data + at, n);
-        /* It is read once: the pages are better used for something else. */
-        ae_file_forget(&file, file.data + at, n);
-        at += n;
-        if (on_progress && !on_progress(user, at, file.size))
-            status = aerie_fail(err, AERIE_INTERRUPTED, "interrupted while reading %s", path);
-    }
-    ae_sha256_hex(&hash, hex);
-    ae_file_close(&file);
-    return status;
-}
-
 /* Linux's FICLONE: the same blocks, until one of the two is written. */
 static bool share_blocks(int to, int from)
 {
@@ -184,7 +162,7 @@ static aerie_status copy_file(const char *path, const char *hex, const ae_places
 
     if (!status && from >= 0 && share_blocks(fileno(w.file.stream), from)) {
         char shared[AE_HEX];
-        status = ae_blob_hash(w.file.temporary, shared, NULL, NULL, err);
+        status = ae_file_sha256(shared, w.file.temporary, NULL, NULL, err);
         if (!status) status = check_expected(hex, shared, err);
         blob_path(&final, places->models, hex);
         if (!status) status = ae_bytes_status(&final, err);
@@ -206,14 +184,13 @@ static aerie_status move_file(const char *path, const char *to, aerie_error *err
 }
 
 aerie_status ae_blob_adopt(const char *path, bool move, const ae_places *places, char hex[AE_HEX],
-                           bool *is_new, ae_blob_progress_fn *on_progress, void *user,
-                           aerie_error *err)
+                           bool *is_new, ae_file_hash_fn *on_progress, void *user, aerie_error *err)
 {
     ae_bytes to = { 0 };
     aerie_status status = ae_store_need(places, err);
     bool there = false;
 
-    if (!status) status = ae_blob_hash(path, hex, on_progress, user, err);
+    if (!status) status = ae_file_sha256(hex, path, on_progress, user, err);
     if (!status) {
         blob_path(&to, places->models, hex);
         status = ae_bytes_status(&to, err);

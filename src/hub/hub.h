@@ -79,16 +79,11 @@ aerie_status ae_blob_finish(ae_blob_writer *w, const char *expected, char hex[AE
                             aerie_error *err);
 void ae_blob_abandon(ae_blob_writer *w); /* also fine after finish, and of a zeroed one */
 
-/* Told of the bytes hashed so far; false stops with AERIE_INTERRUPTED. */
-typedef bool ae_blob_progress_fn(void *user, uint64_t done, uint64_t total);
-/* The digest of a file. on_progress may be NULL. */
-aerie_status ae_blob_hash(const char *path, char hex[AE_HEX], ae_blob_progress_fn *on_progress,
-                          void *user, aerie_error *err);
 /* Makes a file a blob, unless there is one of its digest: moved (`move`: it lies in the folder of
  * ae_blob_scratch), or else its bytes are shared where the file system can, and copied where not.
  */
 aerie_status ae_blob_adopt(const char *path, bool move, const ae_places *places, char hex[AE_HEX],
-                           bool *is_new, ae_blob_progress_fn *on_progress, void *user,
+                           bool *is_new, ae_file_hash_fn *on_progress, void *user,
                            aerie_error *err);
 /* A path for a file that is to be adopted; nothing is there. The folder is created. */
 aerie_status ae_blob_scratch(ae_bytes *path, const ae_places *places, aerie_error *err);

@@ -394,7 +394,7 @@ static aerie_status keep_blob(fetch *f, aerie_error *err)
     aerie_status status = AERIE_OK;
 
     if (ftruncate(f->fd, (off_t)f->layer->bytes) || fsync(f->fd)) status = io_failed(f, err);
-    if (!status) status = ae_blob_hash(f->partial.data, hex, go_on, f, err);
+    if (!status) status = ae_file_sha256(hex, f->partial.data, go_on, f, err);
     if (!status && strcmp(hex, f->layer->hex) != 0) {
         unlink(f->partial.data);
         return aerie_fail(err, AERIE_BAD_FILE,

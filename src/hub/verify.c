@@ -112,7 +112,7 @@ static void check_digest(checker *c, const wanted *w, const char *path, int64_t 
     aerie_error err = { 0 };
     ae_bytes text = { 0 };
     char hex[AE_HEX];
-    aerie_status status = ae_blob_hash(path, hex, go_on, c, &err);
+    aerie_status status = ae_file_sha256(hex, path, go_on, c, &err);
 
     c->sum->blobs++;
     c->sum->bytes += bytes;

@@ -27,25 +27,6 @@ static aerie_status hash_recipe(char out[65], const ae_recipe *r, aerie_error *e
     return status;
 }
 
-/* As sha256sum tells it. False: no file that can be read (any more). */
-static bool hash_file(char out[65], const char *path)
-{
-    enum { CHUNK = 1 << 24 };
-    ae_file file = { 0 };
-    ae_sha256 s;
-
-    if (ae_file_open(&file, path, NULL)) return false;
-    ae_sha256_start(&s);
-    for (size_t at = 0; at < file.size; at += CHUNK) {
-        size_t n = file.size - at < CHUNK ? file.size - at : CHUNK;
-        ae_sha256_add(&s, file.data + at, n);
-        ae_file_forget(&file, file.data + at, n);
-    }
-    ae_sha256_hex(&s, out);
-    ae_file_close(&file);
-    return true;
-}
-
 enum { MOST_FILES = 256 };
 
 /* A folder's files, or a pattern's, one by one. Samples that were made in memory have none. */
@@ -59,7 +40,8 @@ static void hash_source(ae_chain *out, const char *source, ae_arena *arena)
         const char *slash = strrchr(paths[i], '/');
         ae_chain_link *link = &out->data[out->n_data];
         link->name = slash && slash[1] ? slash + 1 : paths[i];
-        out->n_data += hash_file(link->hash, paths[i]);
+        /* One that cannot be read (any more) is left out. */
+        out->n_data += !ae_file_sha256(link->hash, paths[i], NULL, NULL, NULL);
     }
 }
 
