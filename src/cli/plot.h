@@ -35,6 +35,11 @@ double plot_first_mark(const plot_axis *a);
 /* "0.25", as long as the axis' step needs. */
 const char *plot_number(char out[32], double value, const plot_axis *a);
 
+/* Okabe and Ito's colours, which are told apart without red and green, and a grey. */
+extern const char *const plot_colours[PLOT_MOST];
+/* Text as SVG has it: escaped, without control characters. */
+void plot_svg_text(ae_bytes *out, const char *text);
+
 /* Dots of Braille; with several series and no colours, letters. At least 20 columns and 4 rows. */
 void plot_terminal(const plot *p, int columns, int rows, bool colours, ae_bytes *out);
 /* A file that stands by itself: no fonts, scripts or styles from elsewhere. */

@@ -1,25 +1,10 @@
 /* plot_radar.c -- marks of several kinds as a figure around a point, as MT-Bench is shown. */
 #include "cli/judge.h"
+#include "cli/plot.h"
 
 #include <math.h>
 
 enum { WIDTH = 760, HEIGHT = 560, MIDDLE_X = 300, MIDDLE_Y = 300, RADIUS = 200, RINGS = 5 };
-
-/* Okabe and Ito's colours, which are told apart without red and green. */
-static const char *const colours[] = { "#0072b2", "#d55e00", "#009e73", "#cc79a7",
-                                       "#e69f00", "#56b4e9", "#8c6d00", "#666666" };
-
-static void put_text(ae_bytes *out, const char *text)
-{
-    for (const char *c = text; *c; c++) {
-        if (*c == '<')
-            ae_bytes_add_text(out, "&lt;");
-        else if (*c == '&')
-            ae_bytes_add_text(out, "&amp;");
-        else if ((unsigned char)*c >= ' ')
-            ae_bytes_add_char(out, *c);
-    }
-}
 
 /* The first axis points upwards, the others follow clockwise. */
 static double turn_of(size_t axis, size_t n_axes)
@@ -56,7 +41,7 @@ static void put_axis(ae_bytes *out, const char *name, size_t axis, size_t n_axes
                     "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" fill=\"#222\">",
                     MIDDLE_X, MIDDLE_Y, at_x(axis, n_axes, 1), at_y(axis, n_axes, 1), x, y + 4,
                     anchor);
-    put_text(out, name);
+    plot_svg_text(out, name);
     ae_bytes_add_text(out, "</text>\n");
 }
 
@@ -82,25 +67,25 @@ void plot_radar(ae_bytes *out, const char *title, const char *const *axes, size_
                     "viewBox=\"0 0 %d %d\" font-family=\"system-ui, sans-serif\" font-size=\"12\" "
                     "fill=\"#444\">\n<title>",
                     WIDTH, HEIGHT, WIDTH, HEIGHT);
-    put_text(out, title);
+    plot_svg_text(out, title);
     ae_bytes_printf(out,
                     "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n"
                     "<text x=\"24\" y=\"32\" font-size=\"16\" fill=\"#222\">",
                     WIDTH, HEIGHT);
-    put_text(out, title);
+    plot_svg_text(out, title);
     ae_bytes_add_text(out, "</text>\n");
     for (int ring = 1; ring <= RINGS; ring++)
         put_ring(out, n_axes, (double)ring / RINGS, most * ring / RINGS);
     for (size_t i = 0; i < n_axes; i++) put_axis(out, axes[i], i, n_axes);
     for (size_t i = 0; i < n_series; i++) {
-        const char *colour = colours[i % AE_COUNT(colours)];
+        const char *colour = plot_colours[i % PLOT_MOST];
         int y = 60 + 22 * (int)i;
         put_series(out, &series[i], n_axes, most, colour);
         ae_bytes_printf(out,
                         "<line x1=\"560\" y1=\"%d\" x2=\"580\" y2=\"%d\" stroke=\"%s\" "
                         "stroke-width=\"3\"/><text x=\"588\" y=\"%d\">",
                         y, y, colour, y + 4);
-        put_text(out, series[i].label);
+        plot_svg_text(out, series[i].label);
         ae_bytes_add_text(out, "</text>\n");
     }
     ae_bytes_add_text(out, "</svg>\n");

@@ -6,9 +6,8 @@
 
 enum { WIDTH = 880, HEIGHT = 480, LEFT = 72, TOP = 48, BOTTOM = 52, MOST_POINTS = 1600 };
 
-/* Okabe and Ito's, which are told apart without red and green, and a grey. */
-static const char *const colours_of[PLOT_MOST] = { "#0072b2", "#d55e00", "#009e73", "#cc79a7",
-                                                   "#e69f00", "#56b4e9", "#8c6d00", "#666666" };
+const char *const plot_colours[PLOT_MOST] = { "#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                              "#e69f00", "#56b4e9", "#8c6d00", "#666666" };
 
 typedef struct {
     ae_bytes *out;
@@ -16,7 +15,7 @@ typedef struct {
     int right; /* of the axes */
 } drawing;
 
-static void put_text(ae_bytes *out, const char *text)
+void plot_svg_text(ae_bytes *out, const char *text)
 {
     for (const char *c = text; *c; c++) {
         if (*c == '<')
@@ -59,7 +58,7 @@ static void put_axes(const drawing *d, const plot *p)
                     "<path d=\"M%d %dV%dH%d\" fill=\"none\" stroke=\"#888\"/>\n"
                     "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">",
                     LEFT, TOP, HEIGHT - BOTTOM, d->right, (LEFT + d->right) / 2, HEIGHT - 10);
-    put_text(out, p->x_label);
+    plot_svg_text(out, p->x_label);
     ae_bytes_add_text(out, "</text>\n");
 }
 
@@ -101,8 +100,8 @@ static void put_legend(const drawing *d, const plot *p)
         ae_bytes_printf(d->out,
                         "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"%s\" "
                         "stroke-width=\"3\"/><text x=\"%d\" y=\"%d\">",
-                        d->right + 16, y, d->right + 36, y, colours_of[i], d->right + 44, y + 4);
-        put_text(d->out, p->series[i].label);
+                        d->right + 16, y, d->right + 36, y, plot_colours[i], d->right + 44, y + 4);
+        plot_svg_text(d->out, p->series[i].label);
         ae_bytes_add_text(d->out, "</text>\n");
     }
 }
@@ -121,18 +120,18 @@ void plot_svg(const plot *p, ae_bytes *out)
                     "viewBox=\"0 0 %d %d\" font-family=\"system-ui, sans-serif\" font-size=\"12\" "
                     "fill=\"#444\">\n<title>",
                     WIDTH, HEIGHT, WIDTH, HEIGHT);
-    put_text(out, p->title);
+    plot_svg_text(out, p->title);
     ae_bytes_printf(out,
                     "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n"
                     "<text x=\"%d\" y=\"28\" font-size=\"16\" fill=\"#222\">",
                     WIDTH, HEIGHT, LEFT);
-    put_text(out, p->title);
+    plot_svg_text(out, p->title);
     ae_bytes_add_text(out, "</text>\n");
     put_axes(&d, p);
     for (int i = 0; i < p->n; i++) {
         const plot_series *s = &p->series[i];
-        if (s->raw) put_line(&d, s, s->raw, colours_of[i], "stroke-opacity=\"0.25\"");
-        put_line(&d, s, s->y, colours_of[i], "stroke-width=\"1.8\" stroke-linejoin=\"round\"");
+        if (s->raw) put_line(&d, s, s->raw, plot_colours[i], "stroke-opacity=\"0.25\"");
+        put_line(&d, s, s->y, plot_colours[i], "stroke-width=\"1.8\" stroke-linejoin=\"round\"");
     }
     put_legend(&d, p);
     ae_bytes_add_text(out, "</svg>\n");
