@@ -57,16 +57,24 @@ void ae_golden_number(ae_golden *g, const char *what, double got, const json_t *
         ae_golden_near(g, what, got, json_number_value(wanted));
 }
 
+const double *ae_golden_wanted(ae_golden *g, const char *what, const json_t *list, int64_t *n)
+{
+    int64_t n_wanted;
+    const double *wanted = ae_golden_list(g, list, &n_wanted);
+
+    if (*n != n_wanted)
+        ae_golden_problem(g, "%s: %lld numbers, wanted %lld", what, (long long)*n,
+                          (long long)n_wanted);
+    *n = ae_min64(*n, n_wanted);
+    return wanted;
+}
+
 void ae_golden_numbers(ae_golden *g, const char *what, const double *got, int64_t n,
                        const json_t *wanted)
 {
-    int64_t n_wanted;
-    const double *list = ae_golden_list(g, wanted, &n_wanted);
+    const double *list = ae_golden_wanted(g, what, wanted, &n);
 
-    if (n != n_wanted)
-        ae_golden_problem(g, "%s: %lld numbers, wanted %lld", what, (long long)n,
-                          (long long)n_wanted);
-    for (int64_t i = 0; i < n && i < n_wanted; i++)
+    for (int64_t i = 0; i < n; i++)
         if (!is_near(got[i], list[i]))
             ae_golden_problem(g, "%s[%lld] is %.9g, wanted %.9g", what, (long long)i, got[i],
                               list[i]);

@@ -37,6 +37,9 @@ void ae_golden_text(ae_golden *g, const char *what, const char *got, const char 
 
 /* A nested list as flat numbers in the arena; n gets their count. Never NULL. */
 const double *ae_golden_list(ae_golden *g, const json_t *list, int64_t *n);
+/* The same, of which there should be n: it is a problem of `what` when they are fewer or more. *n
+ * becomes how many can be compared. */
+const double *ae_golden_wanted(ae_golden *g, const char *what, const json_t *list, int64_t *n);
 float *ae_golden_float_list(ae_golden *g, const json_t *list, int64_t *n);
 /* A [rows, cols] tensor of a nested list, with a zeroed gradient when wanted. */
 ae_tensor *ae_golden_tensor(ae_golden *g, const json_t *list, int64_t cols, bool grad);
