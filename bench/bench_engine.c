@@ -11,7 +11,7 @@
  * tokens of replies a second, seconds to the first token and between tokens (p50, p95, largest),
  * and what the engine counted. */
 #include "aerie/engine.h"
-#include "base/base.h"
+#include "times.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +23,6 @@ typedef struct {
     int threads;
     bool no_prefix, no_speculation;
 } settings;
-
-/* Times in seconds, to be sorted. */
-typedef struct {
-    double *at;
-    size_t n, room;
-} times;
 
 typedef struct crowd crowd;
 
@@ -50,29 +44,6 @@ struct crowd {
     int64_t tokens;
 };
 
-static void note(times *t, double seconds)
-{
-    if (t->n == t->room) {
-        size_t room = t->room ? 2 * t->room : 1024;
-        double *at = ae_realloc(t->at, t->room, room, sizeof *at);
-        if (!at) exit(1);
-        t->at = at;
-        t->room = room;
-    }
-    t->at[t->n++] = seconds;
-}
-
-static int by_size(const void *pa, const void *pb)
-{
-    double a = *(const double *)pa, b = *(const double *)pb;
-    return (a > b) - (a < b);
-}
-
-static double quantile(const times *t, double q)
-{
-    return t->n ? t->at[(size_t)(q * (double)(t->n - 1))] : 0;
-}
-
 static void ask_next(chat *c);
 
 static aerie_flow on_event(void *user, const aerie_event *event)
@@ -81,7 +52,8 @@ static aerie_flow on_event(void *user, const aerie_event *event)
     crowd *all = c->of;
     double now = ae_clock_seconds();
     if (event->kind == AERIE_EVENT_TEXT) {
-        note(c->last > 0 ? &all->between : &all->first, now - (c->last > 0 ? c->last : c->asked));
+        times_note(c->last > 0 ? &all->between : &all->first,
+                   now - (c->last > 0 ? c->last : c->asked));
         c->last = now;
         all->tokens += (int64_t)event->n_tokens;
     }
@@ -132,18 +104,17 @@ static void show(crowd *all, double seconds)
 {
     aerie_engine_stats st;
     aerie_engine_get_stats(all->engine, &st);
-    qsort(all->first.at, all->first.n, sizeof(double), by_size);
-    qsort(all->between.at, all->between.n, sizeof(double), by_size);
     printf("{\"at_once\":%lld,\"seconds\":%.2f,\"tok_s\":%.1f,"
            "\"first_s\":{\"p50\":%.3f,\"p95\":%.3f,\"max\":%.3f},"
            "\"between_ms\":{\"p50\":%.1f,\"p95\":%.1f,\"max\":%.1f},"
            "\"prompt_tokens\":%llu,\"reused\":%llu,\"passes\":%llu,\"tokens_a_pass\":%.1f,"
            "\"drafted\":%llu,\"accepted\":%llu,\"prompt_s\":%.2f,\"reply_s\":%.2f}\n",
-           (long long)all->n, seconds, (double)all->tokens / seconds, quantile(&all->first, 0.5),
-           quantile(&all->first, 0.95), quantile(&all->first, 1),
-           1e3 * quantile(&all->between, 0.5), 1e3 * quantile(&all->between, 0.95),
-           1e3 * quantile(&all->between, 1), (unsigned long long)st.prompt_tokens,
-           (unsigned long long)st.reused_tokens, (unsigned long long)st.passes,
+           (long long)all->n, seconds, (double)all->tokens / seconds,
+           times_quantile(&all->first, 0.5), times_quantile(&all->first, 0.95),
+           times_quantile(&all->first, 1), 1e3 * times_quantile(&all->between, 0.5),
+           1e3 * times_quantile(&all->between, 0.95), 1e3 * times_quantile(&all->between, 1),
+           (unsigned long long)st.prompt_tokens, (unsigned long long)st.reused_tokens,
+           (unsigned long long)st.passes,
            st.passes ? (double)st.pass_tokens / (double)st.passes : 0,
            (unsigned long long)st.drafted_tokens, (unsigned long long)st.accepted_tokens,
            st.prompt_seconds, st.reply_seconds);

@@ -16,6 +16,7 @@
  *
  * bench/load starts the servers. */
 #include "chat_stream.h"
+#include "times.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -45,12 +46,6 @@ typedef struct {
     result results[MOST_COUNTS][MOST_SERVERS][MOST_TURNS];
 } bench;
 
-/* Times in seconds, to be sorted. */
-typedef struct {
-    double *at;
-    size_t n, room;
-} times;
-
 typedef struct crowd crowd;
 
 typedef struct {
@@ -73,30 +68,6 @@ static void die(const char *what)
 {
     perror(what);
     exit(1);
-}
-
-static void note(times *t, double seconds)
-{
-    if (t->n == t->room) {
-        size_t room = t->room ? 2 * t->room : 1024;
-        double *at = ae_realloc(t->at, t->room, room, sizeof *at);
-        if (!at) die("memory");
-        t->at = at;
-        t->room = room;
-    }
-    t->at[t->n++] = seconds;
-}
-
-static int by_size(const void *pa, const void *pb)
-{
-    double a = *(const double *)pa, b = *(const double *)pb;
-    return (a > b) - (a < b);
-}
-
-static double quantile(times *t, double q)
-{
-    qsort(t->at, t->n, sizeof *t->at, by_size);
-    return t->n ? t->at[(size_t)(q * (double)(t->n - 1))] : 0;
 }
 
 /* ---- what is asked */
@@ -156,7 +127,8 @@ static void on_piece(void *user, ae_span text)
     chat *c = user;
     double now = ae_clock_seconds();
     (void)text;
-    note(c->last > 0 ? &c->of->between : &c->of->first, now - (c->last > 0 ? c->last : c->asked));
+    times_note(c->last > 0 ? &c->of->between : &c->of->first,
+               now - (c->last > 0 ? c->last : c->asked));
     c->last = now;
 }
 
@@ -250,9 +222,9 @@ static result run(const bench *b, const server *s, int64_t n, int64_t turn)
     while (all.left > 0) go_on(&all);
     double seconds = ae_clock_seconds() - start;
     char *after = chat_get(s->port, "/metrics");
-    result r = { (double)all.tokens / seconds, quantile(&all.first, 0.5),
-                 quantile(&all.first, 0.95),   quantile(&all.between, 0.5),
-                 quantile(&all.between, 0.95), quantile(&all.between, 1) };
+    result r = { (double)all.tokens / seconds,       times_quantile(&all.first, 0.5),
+                 times_quantile(&all.first, 0.95),   times_quantile(&all.between, 0.5),
+                 times_quantile(&all.between, 0.95), times_quantile(&all.between, 1) };
     printf("{\"server\":\"%s\",\"at_once\":%lld,\"turn\":%lld,\"seconds\":%.2f,\"tokens\":%lld,"
            "\"tok_s\":%.1f,\"first_s\":{\"p50\":%.3f,\"p95\":%.3f},"
            "\"between_ms\":{\"p50\":%.1f,\"p95\":%.1f,\"max\":%.1f}",
@@ -275,7 +247,7 @@ static result run(const bench *b, const server *s, int64_t n, int64_t turn)
 
 static double median(double *x, int64_t n)
 {
-    qsort(x, (size_t)n, sizeof *x, by_size);
+    qsort(x, (size_t)n, sizeof *x, times_by_size);
     return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 

@@ -108,3 +108,16 @@ void expect_text(const char *path, const char *body, int status, const char *say
     if (!strstr(text, says)) fail_msg("%s does not say '%s': %s", path, says, text);
     ae_free(text);
 }
+
+char *reply_of(const char *model)
+{
+    char body[300];
+    snprintf(body, sizeof body,
+             "{'model':'%s','prompt':'A fox','raw':true,'stream':false,'options':{'temperature':0,"
+             "'num_predict':12}}",
+             model);
+    json_t *r = ask_json("/api/generate", body, 200);
+    char *text = ae_strdup(text_at(r, "response"));
+    json_decref(r);
+    return text;
+}

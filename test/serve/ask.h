@@ -27,6 +27,9 @@ char *ask(const char *method, const char *path, const char *body, int status);
 json_t *ask_json(const char *path, const char *body, int status);
 void expect_text(const char *path, const char *body, int status, const char *says);
 
+/* What `model` goes on with after "A fox", greedily; the caller's (ae_free). */
+char *reply_of(const char *model);
+
 /* The value at "a.0.b"; a text there must be. Borrowed. */
 const json_t *at(const json_t *json, const char *path);
 const char *text_at(const json_t *json, const char *path);

@@ -89,7 +89,7 @@ static int stop(void **state)
     "'logprobs':true"
 
 /* The reply's text and its log-probabilities, as JSON. */
-static char *reply_of(const char *body)
+static char *reply_to(const char *body)
 {
     json_t *r = ask_json("/v1/chat/completions", body, 200);
     char *text = json_dumps(at(r, "choices"), JSON_SORT_KEYS);
@@ -99,7 +99,7 @@ static char *reply_of(const char *body)
 
 static void expect_same(const char *one, const char *two, bool same)
 {
-    char *a = reply_of(one), *b = reply_of(two);
+    char *a = reply_to(one), *b = reply_to(two);
     if (same != !strcmp(a, b)) fail_msg("%s: %s\n%s: %s", one, a, two, b);
     free(a);
     free(b);

@@ -211,19 +211,6 @@ static const char *upload(const char *path)
     return digest;
 }
 
-static char *reply_of(const char *model)
-{
-    char body[300];
-    snprintf(body, sizeof body,
-             "{'model':'%s','prompt':'A fox','raw':true,'stream':false,'options':{'temperature':0,"
-             "'num_predict':12}}",
-             model);
-    json_t *r = ask_json("/api/generate", body, 200);
-    char *text = ae_strdup(text_at(r, "response"));
-    json_decref(r);
-    return text;
-}
-
 static void a_model_is_made_of_a_file(void **state)
 {
     char body[400];

@@ -85,19 +85,6 @@ static int stop(void **state)
 static const char *const names[] = { "theirs", "hf.co/org/net", "org/net", "hf.co/org/net-GGUF:F16",
                                      "mine",   "mine:latest",   "team:v2" };
 
-static char *reply_of(const char *model)
-{
-    char body[300];
-    snprintf(body, sizeof body,
-             "{'model':'%s','prompt':'A fox','raw':true,'stream':false,'options':{'temperature':0,"
-             "'num_predict':12}}",
-             model);
-    json_t *r = ask_json("/api/generate", body, 200);
-    char *text = ae_strdup(text_at(r, "response"));
-    json_decref(r);
-    return text;
-}
-
 static bool has_blobs(void)
 {
     char *path = ae_path_join(root, "models/blobs");
