@@ -126,12 +126,12 @@ static const char *error_type(ae_face face, int status)
     return openai ? "server_error" : "api_error";
 }
 
-static json_t *error_json(ae_face face, int status, const char *sentence)
+static json_t *error_json(ae_face face, int status, const char *code, const char *sentence)
 {
     switch (face) {
     case AE_FACE_OPENAI:
-        return json_pack("{s:{s:s, s:s, s:n, s:n}}", "error", "message", sentence, "type",
-                         error_type(face, status), "param", "code");
+        return json_pack("{s:{s:s, s:s, s:n, s:s?}}", "error", "message", sentence, "type",
+                         error_type(face, status), "param", "code", code);
     case AE_FACE_ANTHROPIC:
         return json_pack("{s:s, s:{s:s, s:s}}", "type", "error", "error", "type",
                          error_type(face, status), "message", sentence);
@@ -144,8 +144,13 @@ static void fail_stream(ae_exchange *x, ae_face face, int status, const char *se
 {
     ae_stream_form form = face == AE_FACE_OLLAMA ? AE_LINES : AE_EVENTS;
     ae_stream_send(x, form, face == AE_FACE_ANTHROPIC ? "error" : NULL,
-                   error_json(face, status, sentence));
+                   error_json(face, status, NULL, sentence));
     ae_exchange_end(x);
+}
+
+void ae_reply_too_long(ae_exchange *x, ae_face face, const char *sentence)
+{
+    ae_reply_json(x, 400, error_json(face, 400, "context_length_exceeded", sentence));
 }
 
 void ae_reply_error(ae_exchange *x, ae_face face, int status, const char *format, ...)
@@ -160,7 +165,7 @@ void ae_reply_error(ae_exchange *x, ae_face face, int status, const char *format
         return;
     }
     if (status == 503) ae_exchange_field(x, "Retry-After", "1");
-    ae_reply_json(x, status, error_json(face, status, sentence));
+    ae_reply_json(x, status, error_json(face, status, NULL, sentence));
 }
 
 int ae_status_of(aerie_status status)

@@ -33,6 +33,9 @@ void ae_reply_error(ae_exchange *x, ae_face face, int status, const char *format
 /* The same for a failure of the library: 404 for what is not found, 503 for what is busy... */
 void ae_reply_failure(ae_exchange *x, ae_face face, const aerie_error *err);
 int ae_status_of(aerie_status status);
+/* 400, before a reply began, with the word by which OpenAI's clients know that the context was too
+ * small. */
+void ae_reply_too_long(ae_exchange *x, ae_face face, const char *sentence);
 
 /* ---- streams of objects */
 typedef enum {

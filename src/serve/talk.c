@@ -160,7 +160,12 @@ aerie_status ae_talk_ask(ae_talk *open, const aerie_ask *ask, aerie_asked *asked
 
 static void fail(talk *t, const aerie_error *err)
 {
-    ae_talk_fail(&t->open, ae_status_of(err->status), err->message);
+    ae_exchange *x = t->open.x;
+    if (err->status == AERIE_TOO_LONG && x && !ae_exchange_begun(x)) {
+        let_go(&t->open);
+        ae_reply_too_long(x, t->open.form->face, err->message);
+    } else
+        ae_talk_fail(&t->open, ae_status_of(err->status), err->message);
 }
 
 /* ---- steps, here or on a worker's thread */

@@ -472,6 +472,7 @@ static void long_inputs_are_cut_where_they_may(void **state)
     json_decref(r);
     expect_text("/api/embed", not .data, 400, "exceeds the context length");
     expect_text("/v1/embeddings", whole.data, 400, "exceeds the context length");
+    expect_text("/v1/embeddings", whole.data, 400, "\"code\":\"context_length_exceeded\"");
     ae_bytes_free(&body);
     ae_bytes_free(&whole);
     ae_bytes_free(&not );
