@@ -42,6 +42,8 @@ typedef struct {
     aerie_model *local;        /* outlives the judge */
     const char *chat_template; /* of `local`: Jinja, or a known format's name; NULL: its own */
     int64_t context; /* of `local`: tokens a question may take; 0: the model's own, at most 8192 */
+    int64_t reason_tokens; /* of `local`: it says what decides before its verdict, in at most so
+                            * many; 0: nothing */
 
     aerie_judge_fn *program;
     void *program_user;

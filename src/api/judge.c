@@ -4,10 +4,13 @@
 #include "api/api.h"
 #include "eval/eval.h"
 
+#include <string.h>
+
 struct aerie_judge {
     ae_judge *judge;
     aerie_model *model; /* of a local one, with its template */
     ae_template *chat;
+    int64_t context;
 };
 
 enum { MAX_CONTEXT = 8192 };
@@ -29,6 +32,68 @@ static aerie_status question_ids(void *user, const char *text, const char *begun
     return status;
 }
 
+/* The reply as it comes: what it is, and whether to go on. */
+typedef struct {
+    const ae_tokenizer *tokenizer;
+    ae_decoder decoder;
+    ae_bytes *text;
+} reason_text;
+
+static bool on_reason(void *user, int64_t request, int64_t reply, int32_t id)
+{
+    reason_text *r = user;
+    (void)request, (void)reply;
+
+    ae_decoder_push(&r->decoder, r->tokenizer, id, r->text);
+    return !strstr(r->text->data ? r->text->data : "", "[[");
+}
+
+static void on_reason_end(void *user, int64_t request, int64_t reply, ae_finish why)
+{
+    reason_text *r = user;
+    (void)request, (void)reply, (void)why;
+
+    ae_decoder_finish(&r->decoder, r->text);
+}
+
+/* Greedily: the same question has the same reason. */
+static aerie_status give_reason(void *user, const char *text, int64_t most, ae_bytes *out,
+                                aerie_error *err)
+{
+    const aerie_judge *j = user;
+    aerie_model *m = j->model;
+    ae_ids ids = { 0 };
+    ae_engine *engine = NULL;
+    reason_text r = { .tokenizer = ae_model_tokenizer(m->model), .text = out };
+    const ae_engine_events events = { .user = &r, .token = on_reason, .finish = on_reason_end };
+    aerie_status status = question_ids(user, text, "", &ids, err);
+    ae_request request = { .prompt = ids.data,
+                           .n_prompt = (int64_t)ids.len,
+                           .n_replies = 1,
+                           .max_tokens = most,
+                           .context = (int64_t)ids.len + most,
+                           .sampling = { .top_p = 1, .repeat_penalty = 1 } };
+    const ae_engine_options o = { .device = m->device,
+                                  .net = &m->net,
+                                  .tokenizer = r.tokenizer,
+                                  .kv_type = m->kv_type,
+                                  .max_sequences = 1 };
+
+    /* One that is too long has no reason, and then no verdict. */
+    if (!status && request.context <= j->context) {
+        status = ae_engine_open(&engine, &o, err);
+        if (!status) status = ae_engine_run(engine, &request, 1, &events, NULL, err);
+        ae_engine_close(engine);
+    }
+    char *end = out->data ? strstr(out->data, "[[") : NULL;
+    if (end) {
+        out->len = (size_t)(end - out->data);
+        *end = '\0';
+    }
+    ae_ids_free(&ids);
+    return status ? status : ae_bytes_status(out, err);
+}
+
 static aerie_status open_local(aerie_judge *j, const aerie_judge_options *o, aerie_error *err)
 {
     int64_t most = ae_model_config(o->local->model)->max_position;
@@ -39,12 +104,15 @@ static aerie_status open_local(aerie_judge *j, const aerie_judge_options *o, aer
                          .name = ae_model_path(o->local->model),
                          .max_tokens = context,
                          .ids = question_ids,
+                         .reason_tokens = o->reason_tokens,
+                         .reason = give_reason,
                          .user = j,
                          .stop = o->stop,
                          .stop_user = o->stop_user };
     aerie_status status = ae_api_template(&j->chat, o->local, o->chat_template, err);
 
     j->model = o->local;
+    j->context = context;
     if (!status) status = ae_api_check_use(o->local, NULL, &plan, err);
     return status ? status : ae_judge_net_open(&j->judge, &net, err);
 }

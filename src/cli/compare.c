@@ -21,7 +21,7 @@ typedef struct {
     const char *judge, *judge_model, *judge_command, *judge_prompt, *judge_template, *judge_key;
     const char *reward;
     cli_list reward_adapters;
-    int64_t judge_context;
+    int64_t judge_context, judge_reasons;
     /* What these options point to. */
     ae_bytes folder_text, check_text, words, key, chat_template;
     struct {
@@ -155,6 +155,7 @@ static aerie_status judge_with(compare_call *c, aerie_compare *compare, aerie_er
     aerie_judge_options o = { .stop = stop };
     aerie_model *model = NULL;
     aerie_judge *judge = NULL;
+    char named[480] = ""; /* verdicts with reasons are others */
     const char *name = c->judge_command ? c->judge_command : c->judge;
     aerie_status status = AERIE_OK;
 
@@ -173,6 +174,7 @@ static aerie_status judge_with(compare_call *c, aerie_compare *compare, aerie_er
             status = cli_read_template(&c->chat_template, c->judge_template, err);
         o.chat_template = c->chat_template.data;
         o.context = c->judge_context;
+        o.reason_tokens = c->judge_reasons;
         cli_common common = c->common;
         common.adapters.n = 0;
         if (!status) status = cli_open(&model, c->judge, &common, err);
@@ -180,7 +182,10 @@ static aerie_status judge_with(compare_call *c, aerie_compare *compare, aerie_er
     }
     if (!status && c->judge_prompt) status = ae_file_read(&c->words, c->judge_prompt, 1 << 20, err);
     if (!status) status = aerie_judge_open(&judge, &o, err);
-    if (!status) status = aerie_compare_judge(compare, judge, name, c->words.data, err);
+    if (!status && c->judge_reasons > 0)
+        snprintf(named, sizeof named, "%.400s, reasons of %lld", name, (long long)c->judge_reasons);
+    if (!status)
+        status = aerie_compare_judge(compare, judge, *named ? named : name, c->words.data, err);
     aerie_judge_close(judge);
     aerie_model_close(model);
     return status;
@@ -333,6 +338,8 @@ int cli_compare(int argc, char **argv)
           "chat template of a model here" },
         { "--judge-key-file", 0, CLI_TEXT, &c.judge_key, "FILE",
           "the server's key; default: $AERIE_JUDGE_KEY" },
+        { "--judge-reasons", 0, CLI_INT, &c.judge_reasons, "N",
+          "a model here says what decides before its verdict, in at most N tokens" },
         { "--judge-ctx", 0, CLI_INT, &c.judge_context, "N",
           "of a model here: tokens of a question" },
         { "--reward", 0, CLI_TEXT, &c.reward, "MODEL", "a reward model that scores the replies" },

@@ -287,6 +287,8 @@ static int judge_label(int argc, char **argv)
         { "--template", 0, CLI_TEXT, &c.template_word, "T",
           "of a model here: a known format's name, a Jinja file or Jinja" },
         { "--ctx", 0, CLI_INT, &c.asked.context, "N", "of a model here: tokens of a question" },
+        { "--reasons", 0, CLI_INT, &c.asked.reason_tokens, "N",
+          "of a model here: it says what decides before its verdict, in at most N tokens" },
         { 0 },
     };
     cli_call call = {

@@ -5,6 +5,7 @@
 #include "data/data.h"
 #include "eval/benchmark_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,29 +91,29 @@ static aerie_status read_sample(ae_bench *b, int64_t item, const json_t *row, si
     return status;
 }
 
-/* A document is there once for every filter: the first counts. */
-static bool is_first(const json_t *rows, size_t i)
+/* A document is there once for every filter: the first counts. `seen` has those before. */
+static bool is_first(json_t *seen, const json_t *row)
 {
-    json_int_t id = json_integer_value(json_object_get(json_array_get(rows, i), "doc_id"));
+    char id[32];
 
-    for (size_t k = i; k-- > 0;)
-        if (json_integer_value(json_object_get(json_array_get(rows, k), "doc_id")) == id)
-            return false;
+    snprintf(id, sizeof id, "%lld", (long long)json_integer_value(json_object_get(row, "doc_id")));
+    if (json_object_get(seen, id)) return false;
+    json_object_set_new(seen, id, json_true());
     return true;
 }
 
 static aerie_status read_all_samples(ae_bench *b, json_t *rows, aerie_error *err)
 {
-    json_t *docs = json_array();
+    json_t *docs = json_array(), *seen = json_object();
     size_t n = json_array_size(rows), n_docs = 0;
     size_t *lines = ae_alloc(n, sizeof *lines); /* of each document */
     aerie_status status = AERIE_OK;
 
-    if (!docs || !lines) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for samples");
+    if (!docs || !seen || !lines) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for samples");
     for (size_t i = 0; i < n && !status; i++) {
         json_t *row = json_array_get(rows, i);
         if (!is_sample(row)) status = bad_line(b, i, "it is no line of --log_samples", err);
-        if (status || !is_first(rows, i)) continue;
+        if (status || !is_first(seen, row)) continue;
         json_array_append(docs, json_object_get(row, "doc"));
         lines[n_docs++] = i;
     }
@@ -122,6 +123,7 @@ static aerie_status read_all_samples(ae_bench *b, json_t *rows, aerie_error *err
         status = read_sample(b, i, json_array_get(rows, line), line, err);
     }
     json_decref(docs);
+    json_decref(seen);
     ae_free(lines);
     return status;
 }

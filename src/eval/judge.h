@@ -100,14 +100,18 @@ typedef struct {
 aerie_status ae_judge_endpoint_open(ae_judge **out, const ae_judge_endpoint *endpoint,
                                     aerie_error *err);
 
-/* A net in this process. It writes nothing: after the begin of an answer, "Verdict: [[", the
- * likeliest of A, B and C is its verdict, and its mark is the mean over the marks' digits by their
- * probabilities (G-Eval's, 2303.16634). */
+/* A net in this process. After the begin of an answer, "Verdict: [[", the likeliest of A, B and C
+ * is its verdict, and its mark is the mean over the marks' digits by their probabilities (G-Eval's,
+ * 2303.16634). With reason_tokens it first writes what decides, as far as that; else nothing. */
 typedef struct {
     ae_device *device;
     const ae_net *net;
     const char *name;
-    int64_t max_tokens; /* that a question may take */
+    int64_t max_tokens; /* that a question, and the reason, may take */
+    int64_t reason_tokens;
+    /* Appends the begin of its reply to the user's text: at most so many tokens, up to "[[". */
+    aerie_status (*reason)(void *user, const char *text, int64_t most, ae_bytes *out,
+                           aerie_error *err);
     /* Ids of a conversation: the user's text, and the reply as far as it has begun. */
     aerie_status (*ids)(void *user, const char *text, const char *begun, ae_ids *out,
                         aerie_error *err);

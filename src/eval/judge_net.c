@@ -1,5 +1,5 @@
 /* judge_net.c -- a net in this process as the judge: the likelihood of each verdict, read off one
- * pass over the question. */
+ * pass over the question, and over the reason that it gave where one is wanted. */
 #include "eval/judge.h"
 #include "model/model.h"
 
@@ -17,8 +17,8 @@ typedef struct {
 
 /* The words a verdict may be, each one token after the same tokens. */
 typedef struct {
-    const char *begun; /* the reply up to the verdict */
-    int n, first;      /* first: the character code of choice 0 */
+    ae_bytes begun; /* the reply up to the verdict */
+    int n, first;   /* first: the character code of choice 0 */
     ae_ids ids[MAX_CHOICES];
     size_t n_shared; /* tokens that all have before the verdict's */
     double p[MAX_CHOICES];
@@ -27,6 +27,7 @@ typedef struct {
 static void free_choices(choices *c)
 {
     for (int i = 0; i < c->n; i++) ae_ids_free(&c->ids[i]);
+    ae_bytes_free(&c->begun);
 }
 
 static bool all_have(const choices *c, size_t at)
@@ -48,12 +49,14 @@ static bool are_told_apart(const choices *c)
 
 static aerie_status encode_choices(choices *c, net_judge *j, const char *text, aerie_error *err)
 {
-    char begun[32];
     aerie_status status = AERIE_OK;
 
     for (int i = 0; i < c->n && !status; i++) {
-        snprintf(begun, sizeof begun, "%s%c", c->begun, c->first + i);
-        status = j->net.ids(j->net.user, text, begun, &c->ids[i], err);
+        ae_bytes begun = { 0 };
+        ae_bytes_printf(&begun, "%s%c", c->begun.data, c->first + i);
+        status = ae_bytes_status(&begun, err);
+        if (!status) status = j->net.ids(j->net.user, text, begun.data, &c->ids[i], err);
+        ae_bytes_free(&begun);
     }
     if (status) return status;
     while (all_have(c, c->n_shared)) c->n_shared++;
@@ -124,12 +127,44 @@ static ae_verdict verdict_of(const choices *c, const ae_judge_task *task, ae_byt
     return v;
 }
 
+/* Without what it has begun to say of its verdict: that is said for it. */
+static void end_reason(ae_bytes *reason)
+{
+    static const char *const begins[] = { "Verdict:", "verdict:", "**Verdict:**", "Mark:", "**" };
+
+    for (bool again = true; again;) {
+        again = false;
+        while (reason->len > 0 && strchr(" \t\r\n", reason->data[reason->len - 1])) reason->len--;
+        for (size_t i = 0; i < AE_COUNT(begins); i++) {
+            size_t n = strlen(begins[i]);
+            if (reason->len < n || memcmp(reason->data + reason->len - n, begins[i], n)) continue;
+            reason->len -= n;
+            again = true;
+        }
+    }
+    if (reason->data) reason->data[reason->len] = '\0';
+}
+
+/* The reply up to its verdict: a reason, where one is wanted, and the verdict's first words. */
+static aerie_status begin_reply(choices *c, const net_judge *j, const ae_judge_task *task,
+                                const char *text, aerie_error *err)
+{
+    const char *verdict = task->kind == AE_JUDGE_PAIR ? "Verdict: [[" : "Mark: [[";
+    aerie_status status = AERIE_OK;
+
+    if (j->net.reason_tokens > 0)
+        status = j->net.reason(j->net.user, text, j->net.reason_tokens, &c->begun, err);
+    end_reason(&c->begun);
+    if (c->begun.len > 0) ae_bytes_add_text(&c->begun, "\n\n");
+    ae_bytes_add_text(&c->begun, verdict);
+    return status ? status : ae_bytes_status(&c->begun, err);
+}
+
 static aerie_status ask_one(net_judge *j, const ae_judge_task *task, const ae_judge_case *question,
                             const ae_judge_work *work, ae_judge_counts *counts, aerie_error *err)
 {
     bool pair = task->kind == AE_JUDGE_PAIR;
-    choices c = { .begun = pair ? "Verdict: [[" : "Mark: [[",
-                  .n = pair ? 3 : task->high - task->low + 1,
+    choices c = { .n = pair ? 3 : task->high - task->low + 1,
                   .first = pair ? 'A' : '0' + task->low };
     ae_bytes text = { 0 }, words = { 0 };
     ae_verdict v = { .score = NAN };
@@ -137,6 +172,7 @@ static aerie_status ask_one(net_judge *j, const ae_judge_task *task, const ae_ju
 
     if (!status && text.len) ae_bytes_add_text(&text, "\n\n");
     if (!status) status = ae_judge_question(&text, task, question, err);
+    if (!status) status = begin_reply(&c, j, task, text.data, err);
     if (!status) status = encode_choices(&c, j, text.data, err);
     if (!status && (int64_t)c.n_shared > j->net.max_tokens) {
         ae_bytes_printf(&words, "(%zu tokens, more than the %lld that the judge reads)", c.n_shared,
@@ -146,6 +182,7 @@ static aerie_status ask_one(net_judge *j, const ae_judge_task *task, const ae_ju
     } else if (!status) {
         status = weigh(&c, j, err);
         counts->prompt_tokens += (int64_t)c.n_shared;
+        if (j->net.reason_tokens > 0) ae_bytes_printf(&words, "%s", c.begun.data);
         if (!status) v = verdict_of(&c, task, &words);
     }
     if (!status) status = ae_bytes_status(&words, err);
@@ -172,7 +209,7 @@ static aerie_status ask(ae_judge *judge, const ae_judge_task *task, const ae_jud
     ae_judge_task brief = *task;
     aerie_status status = check(j, task, err);
 
-    brief.brief = true;
+    brief.brief = j->net.reason_tokens <= 0;
     while (!status) {
         ae_judge_case c = { 0 };
         bool is_one = false;
@@ -199,10 +236,15 @@ static void close_net(ae_judge *judge)
 aerie_status ae_judge_net_open(ae_judge **out, const ae_judge_net *net, aerie_error *err)
 {
     net_judge *j = ae_alloc(1, sizeof *j);
+    ae_bytes name = { 0 };
 
     *out = NULL;
-    if (j) j->name = ae_strdup(net->name ? net->name : "model");
+    ae_bytes_add_text(&name, net->name ? net->name : "model");
+    if (net->reason_tokens > 0)
+        ae_bytes_printf(&name, ", reasons of %lld", (long long)net->reason_tokens);
+    if (j && !name.failed) j->name = name.data;
     if (!j || !j->name) {
+        ae_bytes_free(&name);
         ae_free(j);
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a judge");
     }
