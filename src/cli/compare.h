@@ -11,6 +11,8 @@ void compare_print(const json_t *report);
 /* ... and as one HTML file that needs nothing else. */
 void compare_html(const json_t *report, ae_bytes *out);
 
+/* Appends every pair's tests, a table each, for HTML. */
+void compare_pairs(ae_bytes *out, const json_t *report);
 /* Appends `text` for HTML, with what `other` has not marked, word by word. */
 void compare_diff(ae_bytes *out, const char *text, const char *other);
 /* "&" and its like as HTML has them. */

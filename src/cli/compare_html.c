@@ -403,6 +403,7 @@ void compare_html(const json_t *report, ae_bytes *out)
     plot_replies(out, report, "Seconds to the end of a reply: share done", " s", "seconds");
     plot_replies(out, report, "Tokens of a reply: share as short", "", "tokens");
     write_table(out, models);
+    compare_pairs(out, report);
     ae_bytes_add_text(
         out, "<h2>Replies</h2>\n<p>Marked is what the other reply has not. Show "
              "<label><input type=\"radio\" name=\"show\" value=\"all\" checked> all</label> "
