@@ -2,17 +2,21 @@
  * was stopped goes on where it was, and another task's same question is not asked again. */
 #include "eval/benchmark_private.h"
 
+#include <math.h>
 #include <sqlite3.h>
 #include <string.h>
 
+enum { WAIT_MS = 20000, MOST_WAITING = 4096 };
+
+/* Answers wait here and are written together: several runs share the file, and each holds it for no
+ * longer than that takes. */
 struct ae_kept {
     sqlite3 *db;
     sqlite3_stmt *find, *put;
-    bool is_open;  /* a transaction */
-    double opened; /* when */
+    const ae_bench_answer *waiting[MOST_WAITING];
+    size_t n_waiting;
+    double since; /* when the first of them came */
 };
-
-enum { WAIT_MS = 5000 };
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, logprob REAL, greedy INTEGER,"
@@ -20,10 +24,28 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, task TEXT NOT NULL,"
     " model TEXT NOT NULL, ended TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, result TEXT NOT NULL);";
 
+/* What can be done about it. */
+static const char *advice(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return "; another program holds it: try again when that is done";
+    case SQLITE_FULL:
+        return "; make room, and the same call goes on";
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return "; move the file away to ask all again";
+    default:
+        return "";
+    }
+}
+
 static aerie_status failed(ae_kept *k, aerie_error *err)
 {
-    return aerie_fail(err, AERIE_IO, "%s: answers cannot be kept there: %s",
-                      sqlite3_db_filename(k->db, "main"), sqlite3_errmsg(k->db));
+    return aerie_fail(err, AERIE_IO, "%s: answers cannot be kept there: %s%s",
+                      sqlite3_db_filename(k->db, "main"), sqlite3_errmsg(k->db),
+                      advice(sqlite3_errcode(k->db)));
 }
 
 static aerie_status run(ae_kept *k, const char *sql, aerie_error *err)
@@ -74,7 +96,6 @@ aerie_status ae_kept_open(ae_kept **out, const char *path, aerie_error *err)
 void ae_kept_close(ae_kept *k)
 {
     if (!k) return;
-    if (k->is_open) sqlite3_exec(k->db, "COMMIT", NULL, NULL, NULL);
     sqlite3_finalize(k->find);
     sqlite3_finalize(k->put);
     sqlite3_close_v2(k->db);
@@ -91,7 +112,8 @@ aerie_status ae_kept_find(ae_kept *k, ae_bench_answer *a, ae_arena *arena, aerie
     if (code == SQLITE_ROW) {
         const char *reply = (const char *)sqlite3_column_text(k->find, 4);
         a->known = true;
-        a->answer = (ae_answer){ .ll = sqlite3_column_double(k->find, 0),
+        bool is_number = sqlite3_column_type(k->find, 0) != SQLITE_NULL; /* NaN is kept as NULL */
+        a->answer = (ae_answer){ .ll = is_number ? sqlite3_column_double(k->find, 0) : NAN,
                                  .is_greedy = sqlite3_column_int(k->find, 1),
                                  .n_tokens = sqlite3_column_int(k->find, 2),
                                  .squares = sqlite3_column_double(k->find, 5) };
@@ -107,18 +129,11 @@ aerie_status ae_kept_find(ae_kept *k, ae_bench_answer *a, ae_arena *arena, aerie
     return status;
 }
 
-aerie_status ae_kept_put(ae_kept *k, const ae_bench_answer *a, aerie_error *err)
+static aerie_status write_answer(ae_kept *k, const ae_bench_answer *a, aerie_error *err)
 {
     sqlite3_stmt *s = k->put;
     aerie_status status = AERIE_OK;
-    int code;
 
-    if (!k->is_open) {
-        status = run(k, "BEGIN", err);
-        if (status) return status;
-        k->is_open = true;
-        k->opened = ae_clock_seconds();
-    }
     sqlite3_bind_blob(s, 1, a->key, sizeof a->key, SQLITE_STATIC);
     sqlite3_bind_double(s, 2, a->answer.ll);
     sqlite3_bind_int(s, 3, a->answer.is_greedy);
@@ -129,18 +144,31 @@ aerie_status ae_kept_put(ae_kept *k, const ae_bench_answer *a, aerie_error *err)
     else
         sqlite3_bind_null(s, 6);
     sqlite3_bind_double(s, 7, a->answer.squares);
-    code = sqlite3_step(s);
-    if (code != SQLITE_DONE) status = failed(k, err);
+    if (sqlite3_step(s) != SQLITE_DONE) status = failed(k, err);
     sqlite3_reset(s);
-    if (!status && ae_clock_seconds() - k->opened > 1) status = ae_kept_flush(k, err);
     return status;
 }
 
 aerie_status ae_kept_flush(ae_kept *k, aerie_error *err)
 {
-    if (!k->is_open) return AERIE_OK;
-    k->is_open = false;
-    return run(k, "COMMIT", err);
+    aerie_status status;
+
+    if (!k->n_waiting) return AERIE_OK;
+    status = run(k, "BEGIN IMMEDIATE", err);
+    for (size_t i = 0; i < k->n_waiting && !status; i++)
+        status = write_answer(k, k->waiting[i], err);
+    if (!status) status = run(k, "COMMIT", err);
+    if (status) sqlite3_exec(k->db, "ROLLBACK", NULL, NULL, NULL);
+    k->n_waiting = 0;
+    return status;
+}
+
+aerie_status ae_kept_put(ae_kept *k, const ae_bench_answer *a, aerie_error *err)
+{
+    if (!k->n_waiting) k->since = ae_clock_seconds();
+    k->waiting[k->n_waiting++] = a;
+    if (k->n_waiting < MOST_WAITING && ae_clock_seconds() - k->since < 1) return AERIE_OK;
+    return ae_kept_flush(k, err);
 }
 
 aerie_status ae_kept_result(ae_kept *k, const char *task, const char *identity, const char *json,
