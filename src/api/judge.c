@@ -94,6 +94,22 @@ static aerie_status give_reason(void *user, const char *text, int64_t most, ae_b
     return status ? status : ae_bytes_status(out, err);
 }
 
+/* The model's file as it lies, and its template: who changes them has another judge. */
+static aerie_status state_of(char out[17], const aerie_judge_options *o, aerie_error *err)
+{
+    ae_bytes text = { 0 };
+    aerie_status status;
+
+    ae_file_stamp(&text, ae_model_path(o->local->model));
+    ae_bytes_printf(&text, " adapters %d template %s", o->local->n_adapters,
+                    o->chat_template ? o->chat_template : "");
+    status = ae_bytes_status(&text, err);
+    if (!status)
+        snprintf(out, 17, "%016llx", (unsigned long long)ae_hash64(text.data, text.len, 0));
+    ae_bytes_free(&text);
+    return status;
+}
+
 static aerie_status open_local(aerie_judge *j, const aerie_judge_options *o, aerie_error *err)
 {
     int64_t most = ae_model_config(o->local->model)->max_position;
@@ -109,10 +125,13 @@ static aerie_status open_local(aerie_judge *j, const aerie_judge_options *o, aer
                          .user = j,
                          .stop = o->stop,
                          .stop_user = o->stop_user };
+    char state[17] = "";
     aerie_status status = ae_api_template(&j->chat, o->local, o->chat_template, err);
 
     j->model = o->local;
     j->context = context;
+    net.state = state;
+    if (!status) status = state_of(state, o, err);
     if (!status) status = ae_api_check_use(o->local, NULL, &plan, err);
     return status ? status : ae_judge_net_open(&j->judge, &net, err);
 }

@@ -68,6 +68,10 @@ aerie_status ae_file_sha256(char out[65], const char *path, ae_file_hash_fn *tol
 bool ae_file_exists(const char *path);
 bool ae_file_is_folder(const char *path);
 aerie_status ae_file_make_folder(const char *path, aerie_error *err); /* with parents; may exist */
+/* Appends size and time of the last change of a file, to the nanosecond; of a folder those of every
+ * file in it, by name. Another text: another content, most likely. Nothing is appended of what is
+ * not there, but that FILE=SCALE, as adapters are named, stands for FILE. */
+void ae_file_stamp(ae_bytes *out, const char *path);
 /* "a" + "b" -> "a/b"; owned by the caller (ae_free). */
 char *ae_path_join(const char *folder, const char *name);
 

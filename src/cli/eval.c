@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { MOST_TASKS = 256 };
 
@@ -19,20 +18,24 @@ typedef struct {
     cli_progress bar;
     const char *task; /* that the bar shows */
     double started;
+    int64_t begun_with;
 } eval_call;
 
 static bool on_progress(void *user, const char *task, int64_t done, int64_t total)
 {
     eval_call *c = user;
-    double now = ae_clock_seconds();
+    double now = ae_clock_seconds(), rate;
+    char left[32];
 
     if (c->task != task) {
         c->task = task;
         c->started = now;
+        c->begun_with = done - 1; /* what is kept from before took no time */
     }
+    rate = (double)(done - c->begun_with) / (now - c->started + 1e-9);
     cli_progress_draw(&c->bar, (double)done / (double)(total > 0 ? total : 1),
-                      "%s  %lld of %lld  %.0f/s", task, (long long)done, (long long)total,
-                      (double)done / (now - c->started + 1e-9));
+                      "%s  %lld of %lld  %.0f/s  %s left", task, (long long)done, (long long)total,
+                      rate, cli_seconds(left, rate > 0 ? (double)(total - done) / rate : 0));
     return !cli_interrupted();
 }
 
@@ -145,18 +148,27 @@ static int list_known(void)
     return CLI_DONE;
 }
 
-/* What tells this model's answers from another's: the file as it lies, and how it is used. */
-static void identify(ae_bytes *out, const char *path, const eval_call *c)
+/* What tells this model's answers from another's: its files as they lie, and how they are used. */
+static aerie_status identify(ae_bytes *out, const char *model, const eval_call *c, aerie_error *err)
 {
-    struct stat about = { 0 };
+    const aerie_stored *stored = NULL;
+    cli_list adapters = { .n = 0 };
+    aerie_status status = cli_resolve(&stored, model, err);
 
-    stat(path, &about);
-    ae_bytes_printf(out, "%s %lld %lld.%09ld exact %d kv %s cpu %s template %s", path,
-                    (long long)about.st_size, (long long)about.st_mtim.tv_sec,
-                    (long)about.st_mtim.tv_nsec, c->common.exact, c->common.kv ? c->common.kv : "",
-                    c->common.cpu ? c->common.cpu : "", c->template ? c->template : "");
-    for (int i = 0; i < c->common.adapters.n; i++)
-        ae_bytes_printf(out, " adapter %s", c->common.adapters.items[i]);
+    if (!status) status = cli_all_adapters(&adapters, stored, &c->common, err);
+    if (!status) {
+        ae_bytes_printf(out, "%s ", stored->path);
+        ae_file_stamp(out, stored->path);
+        ae_bytes_printf(out, " exact %d kv %s cpu %s template %s", c->common.exact,
+                        c->common.kv ? c->common.kv : "", c->common.cpu ? c->common.cpu : "",
+                        c->template ? c->template : "");
+    }
+    for (int i = 0; i < adapters.n; i++) {
+        ae_bytes_printf(out, " adapter %s ", adapters.items[i]);
+        ae_file_stamp(out, adapters.items[i]);
+    }
+    aerie_stored_free(stored);
+    return status ? status : ae_bytes_status(out, err);
 }
 
 /* Answers are kept beside what is written, else in the store's folder. */
@@ -190,8 +202,7 @@ static aerie_status print_result(const eval_call *c, const char *json, aerie_err
 static aerie_status evaluate(eval_call *c, const char *model, aerie_error *err)
 {
     const char *tasks[MOST_TASKS];
-    char *words = ae_strdup(c->tasks), *keep = c->rescore ? NULL : keep_path(c), *json = NULL,
-         *path = NULL;
+    char *words = ae_strdup(c->tasks), *keep = c->rescore ? NULL : keep_path(c), *json = NULL;
     ae_bytes identity = { 0 }, template = { 0 };
     aerie_benchmark_options o = { .tasks = tasks,
                                   .protocol = c->protocol,
@@ -223,9 +234,8 @@ static aerie_status evaluate(eval_call *c, const char *model, aerie_error *err)
         o.chat_template = template.data;
     }
     if (!status && !c->rescore && !c->url) {
-        status = cli_find(model, &path, err);
-        if (!status) status = cli_open(&o.model, model, &c->common, err);
-        if (!status) identify(&identity, path, c);
+        status = cli_open(&o.model, model, &c->common, err);
+        if (!status) status = identify(&identity, model, c, err);
         o.identity = identity.data;
     }
     if (!status && c->out) status = ae_file_make_folder(c->out, err);
@@ -234,7 +244,6 @@ static aerie_status evaluate(eval_call *c, const char *model, aerie_error *err)
     if (!status) status = print_result(c, json, err);
     aerie_model_close(o.model);
     aerie_free(json);
-    aerie_free(path);
     ae_free(keep);
     ae_free(words);
     ae_bytes_free(&identity);

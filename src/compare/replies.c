@@ -11,13 +11,16 @@
 
 /* ---- a model's key ---- */
 
-static void add_file(json_t *o, const char *path)
+/* The file as it lies: who changes it gets other replies. */
+static json_t *stamp_of(const char *path)
 {
-    struct stat is;
+    ae_bytes stamp = { 0 };
+    json_t *text;
 
-    if (stat(path, &is) != 0) return;
-    json_object_set_new(o, "bytes", json_integer((json_int_t)is.st_size));
-    json_object_set_new(o, "changed", json_integer((json_int_t)is.st_mtime));
+    ae_file_stamp(&stamp, path);
+    text = json_string(stamp.data ? stamp.data : "");
+    ae_bytes_free(&stamp);
+    return text;
 }
 
 static void add_local(json_t *o, const aerie_contender *with)
@@ -25,9 +28,10 @@ static void add_local(json_t *o, const aerie_contender *with)
     json_t *adapters = json_array();
 
     json_object_set_new(o, "path", json_string(with->path));
-    add_file(o, with->path);
+    json_object_set_new(o, "stamp", stamp_of(with->path));
     for (int i = 0; with->load && i < with->load->n_adapters; i++)
-        json_array_append_new(adapters, json_string(with->load->adapters[i]));
+        json_array_append_new(adapters, json_pack("{s:s, s:o}", "path", with->load->adapters[i],
+                                                  "stamp", stamp_of(with->load->adapters[i])));
     json_object_set_new(o, "adapters", adapters);
     json_object_set_new(o, "exact", json_boolean(with->load && with->load->exact));
     if (with->load && with->load->kv) json_object_set_new(o, "kv", json_string(with->load->kv));

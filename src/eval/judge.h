@@ -63,7 +63,8 @@ typedef struct {
 
 typedef struct ae_judge ae_judge;
 struct ae_judge {
-    const char *name; /* for records */
+    const char *name;  /* for records */
+    const char *state; /* of its files: another is another judge of that name; "": has none */
     aerie_status (*ask)(ae_judge *j, const ae_judge_task *task, const ae_judge_work *work,
                         ae_judge_counts *counts, aerie_error *err);
     void (*close)(ae_judge *j);
@@ -106,8 +107,8 @@ aerie_status ae_judge_endpoint_open(ae_judge **out, const ae_judge_endpoint *end
 typedef struct {
     ae_device *device;
     const ae_net *net;
-    const char *name;
-    int64_t max_tokens; /* that a question, and the reason, may take */
+    const char *name, *state; /* as of ae_judge; NULL: "" */
+    int64_t max_tokens;       /* that a question, and the reason, may take */
     int64_t reason_tokens;
     /* Appends the begin of its reply to the user's text: at most so many tokens, up to "[[". */
     aerie_status (*reason)(void *user, const char *text, int64_t most, ae_bytes *out,

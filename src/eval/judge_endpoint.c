@@ -246,7 +246,7 @@ aerie_status ae_judge_endpoint_open(ae_judge **out, const ae_judge_endpoint *end
     if (status) return status;
     j = ae_alloc(1, sizeof *j);
     if (!j) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a judge");
-    j->judge = (ae_judge){ .ask = ask, .close = close_endpoint };
+    j->judge = (ae_judge){ .state = "", .ask = ask, .close = close_endpoint };
     j->with = *endpoint;
     fill_in(&j->with);
     j->model = ae_strdup(endpoint->model);

@@ -11,7 +11,7 @@ enum { MAX_CHOICES = 10 };
 typedef struct {
     ae_judge judge;
     ae_judge_net net;
-    char *name;
+    char *name, *state;
     ae_arena step;
 } net_judge;
 
@@ -230,6 +230,7 @@ static void close_net(ae_judge *judge)
 
     ae_arena_free(&j->step);
     ae_free(j->name);
+    ae_free(j->state);
     ae_free(j);
 }
 
@@ -242,14 +243,15 @@ aerie_status ae_judge_net_open(ae_judge **out, const ae_judge_net *net, aerie_er
     ae_bytes_add_text(&name, net->name ? net->name : "model");
     if (net->reason_tokens > 0)
         ae_bytes_printf(&name, ", reasons of %lld", (long long)net->reason_tokens);
+    if (j) j->state = ae_strdup(net->state ? net->state : "");
     if (j && !name.failed) j->name = name.data;
-    if (!j || !j->name) {
-        ae_bytes_free(&name);
-        ae_free(j);
+    if (!j || !j->name || !j->state) {
+        if (!j || !j->name) ae_bytes_free(&name);
+        if (j) close_net(&j->judge);
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a judge");
     }
     j->net = *net;
-    j->judge = (ae_judge){ j->name, ask, close_net };
+    j->judge = (ae_judge){ j->name, j->state, ask, close_net };
     *out = &j->judge;
     return AERIE_OK;
 }

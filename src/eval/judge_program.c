@@ -133,7 +133,7 @@ aerie_status ae_judge_program_open(ae_judge **out, const ae_judge_program *progr
         return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a judge");
     }
     p->program = *program;
-    p->judge = (ae_judge){ p->name, ask, close_program };
+    p->judge = (ae_judge){ p->name, "", ask, close_program };
     *out = &p->judge;
     return AERIE_OK;
 }

@@ -306,8 +306,7 @@ static aerie_status open_journal(labelling *l, aerie_error *err)
     else
         ae_bytes_printf(&path, "%s.verdicts.jsonl", l->options->out_path);
     status = ae_bytes_status(&path, err);
-    if (!status)
-        status = ae_label_journal_open(&l->journal, path.data, l->judge->name, &l->task, err);
+    if (!status) status = ae_label_journal_open(&l->journal, path.data, l->judge, &l->task, err);
     ae_bytes_free(&path);
     return status;
 }

@@ -26,7 +26,23 @@ static aerie_status keep(ae_label_journal *j, const ae_label_verdict *v, aerie_e
     return AERIE_OK;
 }
 
-static aerie_status check_head(const json_t *head, const char *judge, const ae_judge_task *task,
+/* Whose verdicts are wanted, and where they go. */
+typedef struct {
+    ae_label_journal *j;
+    const ae_judge *judge;
+    const ae_judge_task *task;
+    bool has_head;
+} opening;
+
+/* A journal of an earlier version tells no state. */
+static bool is_of_another_state(const json_t *head, const ae_judge *judge)
+{
+    const char *was = json_string_value(json_object_get(head, "state"));
+
+    return was && strcmp(was, judge->state) != 0;
+}
+
+static aerie_status check_head(const json_t *head, const ae_judge *judge, const ae_judge_task *task,
                                aerie_error *err)
 {
     const char *was_judge = json_string_value(json_object_get(head, "judge"));
@@ -37,11 +53,16 @@ static aerie_status check_head(const json_t *head, const char *judge, const ae_j
 
     if (status) return status;
     if (!was_judge || !was_kind || !was_words) return ae_journal_refuse(a_line, err);
-    if (strcmp(was_judge, judge) != 0)
+    if (strcmp(was_judge, judge->name) != 0)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "the verdicts there are of the judge '%.100s', not of '%.100s'; name "
                           "another output or move the file away",
-                          was_judge, judge);
+                          was_judge, judge->name);
+    if (is_of_another_state(head, judge))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                          "the verdicts there are of the judge '%.100s' as it was before its file "
+                          "or template changed; name another output or move the file away",
+                          judge->name);
     if (strcmp(was_kind, kind_name(task)) != 0 || strcmp(was_words, words) != 0)
         return aerie_fail(err, AERIE_BAD_ARGUMENT,
                           "the verdicts there answer another question (%.20s); name another output "
@@ -67,14 +88,6 @@ static aerie_status read_verdict(ae_label_journal *j, const json_t *line, aerie_
     return keep(j, &v, err);
 }
 
-/* Whose verdicts are wanted, and where they go. */
-typedef struct {
-    ae_label_journal *j;
-    const char *judge;
-    const ae_judge_task *task;
-    bool has_head;
-} opening;
-
 static aerie_status read_line(void *user, const json_t *line, aerie_error *err)
 {
     opening *w = user;
@@ -84,20 +97,21 @@ static aerie_status read_line(void *user, const json_t *line, aerie_error *err)
     return check_head(line, w->judge, w->task, err);
 }
 
-static aerie_status write_head(ae_label_journal *j, const char *judge, const ae_judge_task *task,
-                               aerie_error *err)
+static aerie_status write_head(ae_label_journal *j, const ae_judge *judge,
+                               const ae_judge_task *task, aerie_error *err)
 {
     char words[17];
     aerie_status status = ae_judge_task_hash(task, words, err);
-    json_t *head =
-        status ? NULL
-               : json_pack("{s:s, s:i, s:s, s:s, s:s}", "journal", "aerie judge label", "version",
-                           1, "judge", judge, "kind", kind_name(task), "words", words);
+    json_t *head = status
+                       ? NULL
+                       : json_pack("{s:s, s:i, s:s, s:s, s:s, s:s}", "journal", "aerie judge label",
+                                   "version", 1, "judge", judge->name, "state", judge->state,
+                                   "kind", kind_name(task), "words", words);
 
     return status ? status : ae_journal_add(&j->lines, head, AE_JOURNAL_UTF8, err);
 }
 
-aerie_status ae_label_journal_open(ae_label_journal *j, const char *path, const char *judge,
+aerie_status ae_label_journal_open(ae_label_journal *j, const char *path, const ae_judge *judge,
                                    const ae_judge_task *task, aerie_error *err)
 {
     opening w = { j, judge, task, false };

@@ -62,8 +62,9 @@ typedef struct {
 } ae_label_journal;
 
 /* Opens or begins one; a last line that was cut off goes. Fails when another process has it open,
- * or when it is of another judge or task. A zeroed journal is closed. */
-aerie_status ae_label_journal_open(ae_label_journal *j, const char *path, const char *judge,
+ * or when it is of another judge, another state of it, or another task. A zeroed journal is closed.
+ */
+aerie_status ae_label_journal_open(ae_label_journal *j, const char *path, const ae_judge *judge,
                                    const ae_judge_task *task, aerie_error *err);
 void ae_label_journal_close(ae_label_journal *j);
 aerie_status ae_label_journal_add(ae_label_journal *j, const ae_judge_task *task,

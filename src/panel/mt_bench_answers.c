@@ -13,6 +13,7 @@ typedef struct {
     const ae_mt_bench_questions *q;
     const aerie_mt_bench_options *with;
     ae_journal log;
+    char state[17];
     bool *asked; /* [questions]: its next turn is under way */
     size_t n_done, n_failed;
     char what[160];
@@ -48,6 +49,8 @@ static aerie_status take_row(void *user, const json_t *row, aerie_error *err)
         json_object_get(json_array_get(json_object_get(row, "choices"), 0), "turns");
 
     if (at == a->q->n) return AERIE_OK;
+    aerie_status status = ae_panel_check_state(row, a->state, a->out->label, err);
+    if (status) return status;
     for (size_t i = 0; i < n_turns(&a->q->items[at]); i++) {
         const char *text = json_string_value(json_array_get(turns, i));
         if (!text)
@@ -125,6 +128,7 @@ static aerie_status write_row(answering *a, size_t at, aerie_error *err)
     row = json_pack("{s:I, s:s, s:s, s:[{s:i, s:o}], s:I}", "question_id", (json_int_t)q->id,
                     "answer_id", id, "model_id", a->out->label, "choices", "index", 0, "turns",
                     turns, "tstamp", (json_int_t)time(NULL));
+    if (row && *a->state) json_object_set_new(row, "state", json_string(a->state));
     aerie_status status = ae_journal_add(&a->log, row, AE_JOURNAL_ASCII, err);
     return status;
 }
@@ -178,7 +182,8 @@ aerie_status ae_mt_bench_answers_get(ae_mt_bench_answers *out, const aerie_conte
         status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for answers");
     } else {
         snprintf(a.what, sizeof a.what, "%s answers", out->label);
-        status = ae_file_make_folder(path.data, err);
+        status = ae_panel_state(a.state, model, err);
+        if (!status) status = ae_file_make_folder(path.data, err);
         ae_bytes_printf(&path, "/%s.jsonl", out->label);
         if (!status) status = ae_bytes_status(&path, err);
         if (!status)

@@ -28,7 +28,7 @@ typedef struct {
     size_t n, n_known;
     ae_journal log;
     aerie_grammar *grammar; /* of a judge here */
-    char what[160];
+    char what[160], state[17];
 } judging;
 
 static bool is_pairs(const judging *j)
@@ -53,32 +53,6 @@ static aerie_status list_items(judging *j, aerie_error *err)
         for (size_t k = 0; k < j->q->n && m != j->baseline; k++)
             for (size_t t = 0; t < AE_MT_BENCH_TURNS && j->q->items[k].turns[t]; t++)
                 j->items[j->n++] = (item){ .model = m, .question = k, .turn = t };
-    return AERIE_OK;
-}
-
-static bool is_label(const judging *j, size_t model, const json_t *row, const char *key)
-{
-    const char *name = json_string_value(json_object_get(row, key));
-
-    return name && !strcmp(name, j->answers[model].label);
-}
-
-/* A row of an earlier run, or of FastChat. */
-static aerie_status take_row(void *user, const json_t *row, aerie_error *err)
-{
-    judging *j = user;
-    int64_t id = json_integer_value(json_object_get(row, "question_id"));
-    size_t turn = (size_t)json_integer_value(json_object_get(row, "turn")) - 1;
-
-    (void)err;
-    for (size_t i = 0; i < j->n; i++) {
-        item *x = &j->items[i];
-        if (x->known || x->turn != turn || j->q->items[x->question].id != id) continue;
-        x->known = is_pairs(j) ? is_label(j, x->model, row, "model_1") &&
-                                     is_label(j, j->baseline, row, "model_2")
-                               : is_label(j, x->model, row, "model");
-        j->n_known += x->known;
-    }
     return AERIE_OK;
 }
 
@@ -151,6 +125,15 @@ static int64_t judge_tokens(const judging *j)
     return j->with->by.judge_tokens > 0 ? j->with->by.judge_tokens : JUDGE_TOKENS;
 }
 
+static void empty(item *x)
+{
+    for (int g = 0; g < GAMES; g++) {
+        ae_free(x->user_prompt[g]);
+        ae_free(x->words[g]);
+        x->user_prompt[g] = x->words[g] = NULL;
+    }
+}
+
 static aerie_status next(void *user, ae_question *out, aerie_error *err)
 {
     judging *j = user;
@@ -170,6 +153,58 @@ static aerie_status next(void *user, ae_question *out, aerie_error *err)
             return AERIE_OK;
         }
     return AERIE_OK;
+}
+
+/* ---- what is there ---- */
+
+static bool is_label(const judging *j, size_t model, const json_t *row, const char *key)
+{
+    const char *name = json_string_value(json_object_get(row, key));
+
+    return name && !strcmp(name, j->answers[model].label);
+}
+
+/* Fails where a row judges other answers, or other questions, than there are now. */
+static aerie_status check_prompts(judging *j, item *x, const json_t *row, aerie_error *err)
+{
+    static const char *const of_pair[GAMES] = { "g1_user_prompt", "g2_user_prompt" };
+    aerie_status status = AERIE_OK;
+
+    for (size_t game = 0; game < n_games(j) && !status; game++) {
+        const char *key = is_pairs(j) ? of_pair[game] : "user_prompt";
+        const char *was = json_string_value(json_object_get(row, key));
+        char *messages = NULL;
+        status = make_prompt(j, x, game, &messages, err);
+        if (!status && was && strcmp(was, x->user_prompt[game]) != 0)
+            status = aerie_fail(err, AERIE_BAD_ARGUMENT,
+                                "it judges another answer of '%.100s' to question %lld than there "
+                                "is now; move the file away to judge anew",
+                                j->answers[x->model].label, (long long)j->q->items[x->question].id);
+        free(messages);
+    }
+    empty(x);
+    return status;
+}
+
+/* A row of an earlier run, or of FastChat. */
+static aerie_status take_row(void *user, const json_t *row, aerie_error *err)
+{
+    judging *j = user;
+    int64_t id = json_integer_value(json_object_get(row, "question_id"));
+    json_int_t turn = json_integer_value(json_object_get(row, "turn"));
+    aerie_status status = ae_panel_check_state(row, j->state, j->judge, err);
+
+    for (size_t i = 0; i < j->n && !status; i++) {
+        item *x = &j->items[i];
+        if (x->known || (json_int_t)x->turn + 1 != turn || j->q->items[x->question].id != id)
+            continue;
+        x->known = is_pairs(j) ? is_label(j, x->model, row, "model_1") &&
+                                     is_label(j, j->baseline, row, "model_2")
+                               : is_label(j, x->model, row, "model");
+        j->n_known += x->known;
+        if (x->known) status = check_prompts(j, x, row, err);
+    }
+    return status;
 }
 
 /* ---- what becomes of it ---- */
@@ -209,15 +244,6 @@ static json_t *pair_row(const judging *j, const item *x, const char *prompt)
                      "turn", (json_int_t)x->turn + 1, "tstamp", (json_int_t)time(NULL));
 }
 
-static void empty(item *x)
-{
-    for (int g = 0; g < GAMES; g++) {
-        ae_free(x->user_prompt[g]);
-        ae_free(x->words[g]);
-        x->user_prompt[g] = x->words[g] = NULL;
-    }
-}
-
 static aerie_status take(void *user, const ae_answer *answer, aerie_error *err)
 {
     judging *j = user;
@@ -232,6 +258,7 @@ static aerie_status take(void *user, const ae_answer *answer, aerie_error *err)
         if (!x->words[g]) return AERIE_OK;
     prompt_name(j, x, prompt);
     row = is_pairs(j) ? pair_row(j, x, prompt) : single_row(j, x, prompt);
+    if (row && *j->state) json_object_set_new(row, "state", json_string(j->state));
     aerie_status status = ae_journal_add(&j->log, row, AE_JOURNAL_ASCII, err);
     empty(x);
     x->known = true;
@@ -285,6 +312,7 @@ aerie_status ae_mt_bench_judge(char **path, const ae_mt_bench_answers *answers,
     *path = NULL;
     snprintf(j.what, sizeof j.what, "%s judges", j.judge);
     if (!status) status = list_items(&j, err);
+    if (!status) status = ae_panel_state(j.state, with->by.judge, err);
     ae_bytes_printf(&name, "%s/model_judgment", with->by.folder);
     if (!status) status = ae_bytes_status(&name, err);
     if (!status) status = ae_file_make_folder(name.data, err);

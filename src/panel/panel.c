@@ -27,6 +27,39 @@ ae_answerer ae_panel_answerer(const aerie_contender *c, const aerie_judged *by)
                           .parallel = by->parallel };
 }
 
+aerie_status ae_panel_state(char out[17], const aerie_contender *c, aerie_error *err)
+{
+    ae_bytes text = { 0 };
+    aerie_status status;
+
+    out[0] = '\0';
+    if (c->url) return AERIE_OK;
+    ae_file_stamp(&text, c->path);
+    for (int i = 0; c->load && i < c->load->n_adapters; i++) {
+        ae_bytes_printf(&text, " adapter %s ", c->load->adapters[i]);
+        ae_file_stamp(&text, c->load->adapters[i]);
+    }
+    ae_bytes_printf(&text, " exact %d template %s", c->load && c->load->exact,
+                    c->chat_template ? c->chat_template : "");
+    status = ae_bytes_status(&text, err);
+    if (!status)
+        snprintf(out, 17, "%016llx", (unsigned long long)ae_hash64(text.data, text.len, 0));
+    ae_bytes_free(&text);
+    return status;
+}
+
+aerie_status ae_panel_check_state(const json_t *row, const char *state, const char *label,
+                                  aerie_error *err)
+{
+    const char *was = json_string_value(json_object_get(row, "state"));
+
+    if (!was || !*state || !strcmp(was, state)) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_ARGUMENT,
+                      "it is of '%.100s' before its file or settings changed; name another folder, "
+                      "or move the file away",
+                      label);
+}
+
 aerie_status ae_panel_check(const aerie_judged *by, const char *benchmark, aerie_error *err)
 {
     if (!by->n_models || !by->folder)

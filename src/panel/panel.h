@@ -15,6 +15,11 @@
 ae_answerer ae_panel_answerer(const aerie_contender *c, const aerie_judged *by);
 /* What it is called, fit for a file's name. Borrowed from the contender. */
 const char *ae_panel_label(const aerie_contender *c);
+/* Of a model here, a hash of its file as it lies and of how it is used; "" of a server's. */
+aerie_status ae_panel_state(char out[17], const aerie_contender *c, aerie_error *err);
+/* A row of an earlier run whose "state" is another than `state` fails; one without is fine. */
+aerie_status ae_panel_check_state(const json_t *row, const char *state, const char *label,
+                                  aerie_error *err);
 /* Models, a folder, and no two models of one name; otherwise AERIE_BAD_ARGUMENT. */
 aerie_status ae_panel_check(const aerie_judged *by, const char *benchmark, aerie_error *err);
 /* What a judge here may write in so many tokens: reasons, and one of `verdicts` (GBNF) between

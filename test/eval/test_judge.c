@@ -322,17 +322,36 @@ static void labelling_survives_no_memory(void **state)
 /* Two runs at one journal would write over each other's lines. */
 static void a_journal_has_one_writer(void **state)
 {
+    const ae_judge judge = { .name = "judge", .state = "" };
     char *folder = scratch_make(), *path = ae_path_join(folder, "j");
     ae_label_journal one, two;
     aerie_error err = { 0 };
 
     (void)state;
-    assert_int_equal(ae_label_journal_open(&one, path, "judge", &of_pair, NULL), AERIE_OK);
-    assert_int_equal(ae_label_journal_open(&two, path, "judge", &of_pair, &err), AERIE_IO);
+    assert_int_equal(ae_label_journal_open(&one, path, &judge, &of_pair, NULL), AERIE_OK);
+    assert_int_equal(ae_label_journal_open(&two, path, &judge, &of_pair, &err), AERIE_IO);
     assert_non_null(strstr(err.message, "another run"));
     ae_label_journal_close(&one);
-    assert_int_equal(ae_label_journal_open(&two, path, "judge", &of_pair, NULL), AERIE_OK);
+    assert_int_equal(ae_label_journal_open(&two, path, &judge, &of_pair, NULL), AERIE_OK);
     ae_label_journal_close(&two);
+    ae_free(path);
+    scratch_remove(folder);
+}
+
+static void a_journal_is_of_one_state_of_its_judge(void **state)
+{
+    const ae_judge was = { .name = "judge", .state = "a" }, is = { .name = "judge", .state = "b" };
+    char *folder = scratch_make(), *path = ae_path_join(folder, "j");
+    aerie_error err = { 0 };
+    ae_label_journal j;
+
+    (void)state;
+    assert_int_equal(ae_label_journal_open(&j, path, &was, &of_pair, NULL), AERIE_OK);
+    ae_label_journal_close(&j);
+    assert_int_equal(ae_label_journal_open(&j, path, &is, &of_pair, &err), AERIE_BAD_ARGUMENT);
+    assert_non_null(strstr(err.message, "changed"));
+    assert_int_equal(ae_label_journal_open(&j, path, &was, &of_pair, NULL), AERIE_OK);
+    ae_label_journal_close(&j);
     ae_free(path);
     scratch_remove(folder);
 }
@@ -349,6 +368,7 @@ int main(void)
         cmocka_unit_test(odd_answers_end_in_a_sentence),
         cmocka_unit_test(labelling_survives_no_memory),
         cmocka_unit_test(a_journal_has_one_writer),
+        cmocka_unit_test(a_journal_is_of_one_state_of_its_judge),
     };
 
     setenv("NO_PROXY", "*", 1);

@@ -24,15 +24,16 @@ static void read_journal(const uint8_t *data, size_t size)
     const ae_judge_task task = {
         .kind = AE_JUDGE_PAIR, .words = "{question}{answer_a}{answer_b}", .low = 1, .high = 10
     };
+    const ae_judge judge = { .name = "judge", .state = "" };
     const char *path = as_file(data, size);
     ae_label_journal j, again;
     aerie_error err = { 0 };
     size_t n;
 
-    if (ae_label_journal_open(&j, path, "judge", &task, &err)) return;
+    if (ae_label_journal_open(&j, path, &judge, &task, &err)) return;
     n = j.n;
     ae_label_journal_close(&j);
-    if (ae_label_journal_open(&again, path, "judge", &task, NULL) || again.n != n) __builtin_trap();
+    if (ae_label_journal_open(&again, path, &judge, &task, NULL) || again.n != n) __builtin_trap();
     ae_label_journal_close(&again);
 }
 
