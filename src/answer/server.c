@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 4, MOST_BYTES = 16 << 20 };
+enum { AT_ONCE = 4, MOST_BYTES = 16 << 20, MOST_BROKEN = 4 };
 
 typedef struct {
     bool busy, streamed; /* streamed: a line with data has come */
+    bool ended;          /* it says so: a stream may break off without a sign */
+    int n_broken;        /* streams of this question that did */
     ae_bytes line, text; /* line: what has come of the next one; not streamed: all of the body */
     json_t *top_logprobs;
     double begun_at;
@@ -57,7 +59,14 @@ static void take_event(slot *s, const json_t *event)
     if (text) ae_bytes_add(&s->text, json_string_value(text), json_string_length(text));
     if (why) s->answer.cut = !strcmp(why, "length");
     take_logprobs(s, choice);
+    s->ended = s->ended || why;
     ae_endpoint_usage(event, &s->answer.prompt_tokens, &s->answer.reply_tokens);
+}
+
+static bool is_done(const char *text, size_t len)
+{
+    while (len > 0 && *text == ' ') text++, len--;
+    return len >= 6 && !memcmp(text, "[DONE]", 6);
 }
 
 static aerie_status take_line(slot *s, const char *line, size_t len, aerie_error *err)
@@ -67,7 +76,10 @@ static aerie_status take_line(slot *s, const char *line, size_t len, aerie_error
     if (len < 5 || memcmp(line, "data:", 5) != 0) return AERIE_OK;
     s->streamed = true;
     event = json_loadb(line + 5, len - 5, 0, NULL);
-    if (!event) return AERIE_OK; /* "[DONE]" */
+    if (!event) {
+        s->ended = s->ended || is_done(line + 5, len - 5);
+        return AERIE_OK;
+    }
     const json_t *error = json_object_get(event, "error");
     const char *why = json_string_value(json_object_get(error, "message"));
     take_event(s, event);
@@ -86,8 +98,8 @@ static aerie_status on_body(void *user, const ae_http_response *so_far, const vo
     size_t at = 0;
     const char *end;
 
-    (void)so_far;
-    if (s->line.len + len > MOST_BYTES)
+    if (s->line.len + len > MOST_BYTES || s->text.len > MOST_BYTES ||
+        so_far->received > (uint64_t)4 * MOST_BYTES) /* a stream's pieces are wrapped */
         return aerie_fail(err, AERIE_IO, "the answer is longer than %d bytes", MOST_BYTES);
     ae_bytes_add(&s->line, data, len);
     status = ae_bytes_status(&s->line, err);
@@ -166,15 +178,24 @@ static aerie_status fill(asking *a, aerie_error *err)
 
 /* ---- what becomes of it ---- */
 
-/* A server that does not stream answers with one object. */
-static aerie_status end_text(asking *a, slot *s, aerie_error *err)
+/* A last line may lack its end. */
+static void end_line(slot *s)
 {
     aerie_error ignored = { 0 };
 
-    if (s->streamed) {
-        (void)take_line(s, s->line.data ? s->line.data : "", s->line.len, &ignored);
-        return ae_bytes_status(&s->text, err);
-    }
+    if (!s->streamed || !s->line.len) return;
+    (void)take_line(s, s->line.data, s->line.len, &ignored);
+    ae_bytes_clear(&s->line);
+}
+
+/* A server that does not stream answers with one object. */
+static aerie_status end_text(asking *a, slot *s, aerie_error *err)
+{
+    if (s->streamed && !s->ended)
+        return aerie_fail(err, AERIE_IO,
+                          "the server's replies break off: a stream ends with a 'finish_reason' or "
+                          "with [DONE]; the same command goes on where it was");
+    if (s->streamed) return ae_bytes_status(&s->text, err);
     json_t *answer = json_loadb(s->line.data ? s->line.data : "", s->line.len, 0, NULL);
     bool is_one = json_array_size(json_object_get(answer, "choices")) > 0;
     if (is_one) take_event(s, answer);
@@ -206,11 +227,36 @@ static aerie_status take_refusal(asking *a, slot *s, const ae_http_response *r, 
     return keep(a, s, err);
 }
 
+/* A reply of which a part came is asked for again, from its beginning. */
+static aerie_status ask_again(asking *a, slot *s, aerie_error *err)
+{
+    json_t *body = json_loads(s->call.body, 0, NULL);
+
+    s->n_broken++;
+    s->streamed = s->ended = false;
+    ae_bytes_clear(&s->line);
+    ae_bytes_clear(&s->text);
+    json_decref(s->top_logprobs);
+    s->top_logprobs = NULL;
+    return ae_endpoint_send(a->server, &s->call, "chat/completions", body, on_body, s, err);
+}
+
+static bool is_broken(const asking *a, const slot *s, const ae_http_done *done)
+{
+    bool came = done->response.status >= 200 && done->response.status <= 299;
+
+    if (!came || a->who->max_retries < 0 || s->n_broken >= MOST_BROKEN) return false;
+    return done->status ? done->status == AERIE_IO && done->response.received < MOST_BYTES
+                        : s->streamed && !s->ended;
+}
+
 static aerie_status take(asking *a, ae_http_done *done, aerie_error *err)
 {
     slot *s = done->user;
     aerie_status status;
 
+    if (!done->status) end_line(s);
+    if (is_broken(a, s, done)) return ask_again(a, s, err);
     if (done->status) return aerie_fail(err, done->status, "%s", done->error.message);
     if (done->response.status < 200 || done->response.status > 299) {
         status = take_refusal(a, s, &done->response, err);

@@ -102,6 +102,39 @@ static double best_of(const json_t *top)
     return best;
 }
 
+static aerie_status no_scores(const char *what, aerie_error *err)
+{
+    return aerie_fail(err, AERIE_UNSUPPORTED,
+                      "the server's answer has no 'logprobs' with %s of the prompt: likelihoods "
+                      "need a server that knows 'echo' (aerie serve does)",
+                      what);
+}
+
+/* The tokens' own numbers, each after the one before it. */
+static aerie_status check_scored(const json_t *values, const json_t *offsets, const json_t *tops,
+                                 aerie_error *err)
+{
+    size_t n = json_array_size(values);
+
+    if (n == 0 || json_array_size(offsets) != n)
+        return no_scores("'token_logprobs' and 'text_offset'", err);
+    if (json_array_size(tops) != n) return no_scores("'top_logprobs'", err);
+    for (size_t i = 1; i < n; i++) {
+        if (json_integer_value(json_array_get(offsets, i)) <
+            json_integer_value(json_array_get(offsets, i - 1)))
+            return aerie_fail(err, AERIE_BAD_FILE,
+                              "the server's 'text_offset' goes back at token %zu: what belongs to "
+                              "which token cannot be told",
+                              i);
+        /* As far above 0 as roundings come. */
+        if (json_number_value(json_array_get(values, i)) > 0.01)
+            return aerie_fail(err, AERIE_BAD_FILE,
+                              "the server's log-probability of token %zu is %g: it is at most 0", i,
+                              json_number_value(json_array_get(values, i)));
+    }
+    return AERIE_OK;
+}
+
 /* Tokens that reach past the context, up to the text's end; what the server added is after it. */
 static aerie_status read_scored(ae_scored_answer *out, const ae_scored_text *q,
                                 const json_t *choice, aerie_error *err)
@@ -113,14 +146,10 @@ static aerie_status read_scored(ae_scored_answer *out, const ae_scored_text *q,
     json_int_t context = (json_int_t)count_chars(q->context);
     json_int_t end = context + (json_int_t)count_chars(q->continuation);
     size_t n = json_array_size(values);
+    aerie_status status = check_scored(values, offsets, tops, err);
 
     *out = (ae_scored_answer){ .is_greedy = true };
-    if (n == 0 || json_array_size(offsets) != n)
-        return aerie_fail(err, AERIE_UNSUPPORTED,
-                          "the server's answer has no 'logprobs' with 'token_logprobs' and "
-                          "'text_offset' of the prompt: likelihoods need a server that knows "
-                          "'echo' (aerie serve does)");
-    for (size_t i = 1; i < n; i++) {
+    for (size_t i = 1; i < n && !status; i++) {
         json_int_t from = json_integer_value(json_array_get(offsets, i));
         json_int_t to = i + 1 < n ? json_integer_value(json_array_get(offsets, i + 1)) : end + 1;
         const json_t *value = json_array_get(values, i);
@@ -130,10 +159,20 @@ static aerie_status read_scored(ae_scored_answer *out, const ae_scored_text *q,
         out->n_tokens++;
         if (logprob < best_of(json_array_get(tops, i))) out->is_greedy = false;
     }
-    if (out->n_tokens == 0)
+    if (!status && out->n_tokens == 0)
         return aerie_fail(err, AERIE_BAD_TEXT, "the server scored nothing of '%.60s'",
-                          q->continuation.data);
-    return AERIE_OK;
+                          q->continuation.data ? q->continuation.data : "");
+    return status;
+}
+
+/* The reply of a choice; one that is cut off before its first word has none, or null. NULL: it is
+ * no choice. */
+static const char *reply_of(const json_t *choice)
+{
+    const json_t *text = ae_endpoint_text(choice);
+
+    if (text) return json_string_value(text);
+    return json_is_string(json_object_get(choice, "finish_reason")) ? "" : NULL;
 }
 
 static aerie_status take(batch *b, const slot *s, const ae_http_response *response,
@@ -151,7 +190,7 @@ static aerie_status take(batch *b, const slot *s, const ae_http_response *respon
         status = read_scored(&answer, &b->texts[s->index], choice, err);
         if (!status) more = b->scored(b->user, s->index, &answer);
     } else {
-        const char *text = json_string_value(ae_endpoint_text(choice));
+        const char *text = reply_of(choice);
         if (text)
             more = b->replied(b->user, s->index, ae_span_text(text));
         else

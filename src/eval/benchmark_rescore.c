@@ -54,7 +54,9 @@ static aerie_status read_answer(ae_bench *b, int64_t i, ae_request_kind kind, co
         return read_number(&a->answer.ll, first)
                    ? AERIE_OK
                    : bad_line(b, line, "an answer in 'resps' is no log-likelihood", err);
-    if (json_is_string(first)) {
+    if (kind == AE_REQUEST_GENERATE || kind == AE_REQUEST_DIVERGENCE) {
+        if (!json_is_string(first))
+            return bad_line(b, line, "an answer in 'resps' is no reply", err);
         size_t n = json_string_length(first);
         char *copy = ae_arena_strndup(&b->arena, json_string_value(first), n);
         if (!copy) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply");
@@ -91,15 +93,16 @@ static aerie_status read_sample(ae_bench *b, int64_t item, const json_t *row, si
     return status;
 }
 
-/* A document is there once for every filter: the first counts. `seen` has those before. */
+/* A document is there once for every filter: the first counts. Rows without an id are documents of
+ * their own. */
 static bool is_first(json_t *seen, const json_t *row)
 {
-    char id[32];
+    const json_t *id = json_object_get(row, "doc_id");
+    char key[24];
 
-    snprintf(id, sizeof id, "%lld", (long long)json_integer_value(json_object_get(row, "doc_id")));
-    if (json_object_get(seen, id)) return false;
-    json_object_set_new(seen, id, json_true());
-    return true;
+    if (!json_is_integer(id)) return true;
+    snprintf(key, sizeof key, "%lld", (long long)json_integer_value(id));
+    return !json_object_get(seen, key) && json_object_set_new(seen, key, json_true()) == 0;
 }
 
 static aerie_status read_all_samples(ae_bench *b, json_t *rows, aerie_error *err)
@@ -109,7 +112,8 @@ static aerie_status read_all_samples(ae_bench *b, json_t *rows, aerie_error *err
     size_t *lines = ae_alloc(n, sizeof *lines); /* of each document */
     aerie_status status = AERIE_OK;
 
-    if (!docs || !seen || !lines) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for samples");
+    if (!docs || !seen || !lines)
+        status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for samples");
     for (size_t i = 0; i < n && !status; i++) {
         json_t *row = json_array_get(rows, i);
         if (!is_sample(row)) status = bad_line(b, i, "it is no line of --log_samples", err);
