@@ -17,10 +17,12 @@ static aerie_status each_of(const char *path, ae_board_row_fn *fn, void *user, a
     ae_rows *rows = NULL;
     aerie_status status = ae_rows_open(&rows, path, err);
     ae_file_row row = { 0 };
+    size_t n = 0;
 
     while (!status) {
         status = ae_rows_next(rows, &row, err);
         if (status || !row.json) break;
+        n++;
         if (json_is_object(row.json))
             status = fn(user, row.json, err);
         else
@@ -29,7 +31,8 @@ static aerie_status each_of(const char *path, ae_board_row_fn *fn, void *user, a
         json_decref(row.json);
     }
     ae_rows_close(rows);
-    return status;
+    return status || n ? status
+                       : aerie_fail(err, AERIE_BAD_FILE, "%s: there is nothing in it", path);
 }
 
 aerie_status ae_board_each(const char *const *paths, size_t n_paths, ae_board_row_fn *fn,

@@ -26,10 +26,12 @@ static void print_ratings(const json_t *standing)
     json_array_foreach((json_t *)models, i, m)
     {
         const json_t *interval = json_object_get(m, "interval");
-        printf("%7.0f  (%.0f to %.0f)  %s: %lld votes, %lld wins, %lld ties\n",
-               json_number_value(json_object_get(m, "rating")),
-               json_number_value(json_array_get(interval, 0)),
-               json_number_value(json_array_get(interval, 1)),
+        double low = json_number_value(json_array_get(interval, 0));
+        double high = json_number_value(json_array_get(interval, 1));
+        char range[64] = "(all votes agree: no interval)";
+        if (low < high) snprintf(range, sizeof range, "(%.0f to %.0f)", low, high);
+        printf("%7.0f  %s  %s: %lld votes, %lld wins, %lld ties\n",
+               json_number_value(json_object_get(m, "rating")), range,
                json_string_value(json_object_get(m, "model")),
                (long long)json_integer_value(json_object_get(m, "votes")),
                (long long)json_integer_value(json_object_get(m, "wins")),

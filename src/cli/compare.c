@@ -21,7 +21,7 @@ typedef struct {
     const char *judge, *judge_model, *judge_command, *judge_prompt, *judge_template, *judge_key;
     const char *reward;
     cli_list reward_adapters;
-    int64_t judge_context, judge_reasons;
+    int64_t judge_context, judge_reasons, patience;
     /* What these options point to. */
     ae_bytes folder_text, check_text, words, key, chat_template;
     struct {
@@ -71,13 +71,10 @@ static aerie_status ask_child(cli_child *child, const char *command, const char 
     char *text = NULL;
     aerie_status status = cli_child_start(child, command, err);
 
-    if (status) return status;
-    if (!cli_child_ask(child, line, &text))
-        return aerie_fail(err, AERIE_IO, "'%.100s' ended without an answer to: %.200s", command,
-                          line);
-    answer(to, text, strlen(text));
-    free(text);
-    return AERIE_OK;
+    if (!status) status = cli_child_ask(child, command, line, &text, err);
+    if (!status) answer(to, text, strlen(text));
+    ae_free(text);
+    return status;
 }
 
 /* An aerie_check_fn: every command has a program of its own, which runs until the end. */
@@ -332,6 +329,8 @@ int cli_compare(int argc, char **argv)
           "who compares the replies, in both orders: a server, or a model here" },
         { "--judge-model", 0, CLI_TEXT, &c.judge_model, "NAME", "as that server calls it" },
         { "--judge-command", 0, CLI_TEXT, &c.judge_command, "PROGRAM", "a program as the judge" },
+        { "--program-timeout", 0, CLI_INT, &c.patience, "S",
+          "seconds for an answer of a program that checks or judges (600)" },
         { "--judge-prompt", 0, CLI_TEXT, &c.judge_prompt, "FILE",
           "own words, with {question}, {answer_a}, {answer_b}" },
         { "--judge-template", 0, CLI_TEXT, &c.judge_template, "T",
@@ -371,6 +370,8 @@ int cli_compare(int argc, char **argv)
     code = check_words(&c);
     if (code) return code;
     c.bar.off = c.common.quiet;
+    for (size_t i = 0; i < PROGRAMS; i++) c.programs[i].child.seconds = (double)c.patience;
+    c.judge_child.seconds = (double)c.patience;
     cli_catch_interrupt();
     code = run(&c, &call, &err) ? cli_fail(&err) : CLI_DONE;
     clean(&c);

@@ -20,6 +20,7 @@ typedef struct {
     aerie_label_options label;
     /* What these options point to. */
     cli_child child;
+    int64_t patience;
     aerie_model *model;
     ae_bytes key, words, chat_template;
     cli_progress bar;
@@ -55,13 +56,10 @@ static aerie_status ask_child(void *user, const char *line, aerie_judge_answer_f
     char *text = NULL;
     aerie_status status = cli_child_start(&c->child, c->command, err);
 
-    if (status) return status;
-    if (!cli_child_ask(&c->child, line, &text))
-        return aerie_fail(err, AERIE_IO, "'%.100s' ended without an answer to: %.200s", c->command,
-                          line);
-    answer(to, text, strlen(text));
-    free(text);
-    return AERIE_OK;
+    if (!status) status = cli_child_ask(&c->child, c->command, line, &text, err);
+    if (!status) answer(to, text, strlen(text));
+    ae_free(text);
+    return status;
 }
 
 static aerie_status read_key(label_call *c, aerie_error *err)
@@ -270,6 +268,8 @@ static int judge_label(int argc, char **argv)
         { "--limit", 0, CLI_INT, &c.label.limit, "N", "the first N rows" },
         { "--key-file", 0, CLI_TEXT, &c.key_file, "FILE",
           "the server's key; default: $AERIE_JUDGE_KEY" },
+        { "--program-timeout", 0, CLI_INT, &c.patience, "S",
+          "seconds for an answer of the program (600)" },
         { "--in-flight", 0, CLI_INT, &c.asked.in_flight, "N", "questions at once; default 4" },
         { "--max-tokens", 0, CLI_INT, &c.asked.max_tokens, "N",
           "of a judge's reply; default 1024" },
@@ -311,6 +311,7 @@ static int judge_label(int argc, char **argv)
     c.label.progress = on_verdict;
     c.label.user = &c;
     c.bar.off = c.common.quiet;
+    c.child.seconds = (double)c.patience;
     cli_catch_interrupt();
     if (label(&c, &summary, &err)) return cli_fail(&err);
     if (c.common.json)

@@ -54,11 +54,20 @@ static void print_option(const cli_option *o)
     printf("  %-26s %s\n", left, o->help);
 }
 
+/* A command's own option of a name goes before the common one. */
+static bool has_own(const cli_call *call, const char *name)
+{
+    for (const cli_option *o = call->options; o && o->name; o++)
+        if (!strcmp(o->name, name)) return true;
+    return false;
+}
+
 static void print_help(const cli_call *call, const cli_option *common)
 {
     printf("usage: %s\n\n%s\n\n", call->usage, call->about);
     for (const cli_option *o = call->options; o && o->name; o++) print_option(o);
-    for (int i = 0; i < N_COMMON; i++) print_option(&common[i]);
+    for (int i = 0; i < N_COMMON; i++)
+        if (!has_own(call, common[i].name)) print_option(&common[i]);
 }
 
 static const cli_option *find(const cli_option *const *all, int n, const char *word, size_t len)

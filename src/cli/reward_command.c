@@ -33,20 +33,16 @@ static aerie_status ask_one(cli_child *c, const char *command, const aerie_rewar
                             double *score, aerie_error *err)
 {
     char *line = line_of(item), *answer = NULL;
-    aerie_status status = AERIE_OK;
+    aerie_status status = line ? cli_child_ask(c, command, line, &answer, err)
+                               : aerie_fail(err, AERIE_NO_MEMORY, "no memory for a reply");
 
-    if (!line || !cli_child_ask(c, line, &answer))
-        status = aerie_fail(err, AERIE_IO,
-                            "'%.100s' ended without an answer; try it by hand with a line such as "
-                            "{\"reply\": \"...\", \"row\": {...}, \"tokens\": 3, \"ended\": true}",
-                            command);
-    else if (!read_score(score, answer))
+    if (!status && !read_score(score, answer))
         status = aerie_fail(err, AERIE_BAD_TEXT,
                             "'%.100s' answered '%s'; a number, or {\"score\": number}, is "
                             "wanted for each line",
                             command, answer);
     free(line);
-    free(answer);
+    ae_free(answer);
     return status;
 }
 

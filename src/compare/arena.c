@@ -224,9 +224,12 @@ static json_t *standing_json(const standing *st, const double *rating, const ae_
         told[best] = true;
         json_array_append_new(
             list, json_pack("{s:s, s:f, s:o, s:I, s:I, s:I}", "model", st->names[best], "rating",
-                            rating[best], "interval", ae_report_interval(range[best]), "votes",
-                            (json_int_t)st->votes[best], "wins", (json_int_t)st->wins[best], "ties",
-                            (json_int_t)st->ties[best]));
+                            rating[best], "interval",
+                            /* Resamples of votes that all agree say nothing of what others may. */
+                            range[best].low < range[best].high ? ae_report_interval(range[best])
+                                                               : json_null(),
+                            "votes", (json_int_t)st->votes[best], "wins",
+                            (json_int_t)st->wins[best], "ties", (json_int_t)st->ties[best]));
     }
     return json_pack("{s:I, s:o}", "votes", (json_int_t)st->n_battles, "models", list);
 }

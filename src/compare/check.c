@@ -190,9 +190,9 @@ static aerie_status open_length(ae_check *c, aerie_error *err)
 
     if (unit && strcmp(unit, "words") != 0 && strcmp(unit, "characters") != 0)
         return wrong(c, err, "'unit' words or characters");
-    if (!json_is_number(json_object_get(c->spec, "min")) &&
-        !json_is_number(json_object_get(c->spec, "max")))
-        return wrong(c, err, "'min', 'max' or both");
+    const json_t *min = json_object_get(c->spec, "min"), *max = json_object_get(c->spec, "max");
+    if ((!min && !max) || (min && !json_is_number(min)) || (max && !json_is_number(max)))
+        return wrong(c, err, "numbers as 'min', 'max' or both");
     return AERIE_OK;
 }
 
@@ -342,7 +342,7 @@ static aerie_status long_form(const char *text, json_t **out, aerie_error *err)
                           k->type);
     char *end = NULL;
     double number = strtod(rest, &end);
-    if (k->is_number && (end == rest || *end))
+    if (k->is_number && (end == rest || *end || !isfinite(number)))
         return aerie_fail(err, AERIE_BAD_TEXT, "'%.60s' is no number, which '%s:' wants", rest,
                           k->type);
     json_object_set_new(*out, k->word, k->is_number ? json_real(number) : json_string(rest));

@@ -133,12 +133,13 @@ static bool on_prefix(walk *w, const json_t *schema, const json_t *of, const jso
 
 static bool on_unique(walk *w, const json_t *schema, const json_t *of, const json_t *value)
 {
-    (void)w;
     (void)schema;
     if (!json_is_true(of)) return true;
     for (size_t i = 0; i < json_array_size(value); i++)
         for (size_t k = 0; k < i; k++)
-            if (equal(json_array_get(value, i), json_array_get(value, k))) return false;
+            if (++w->steps > MOST_STEPS ||
+                equal(json_array_get(value, i), json_array_get(value, k)))
+                return false;
     return true;
 }
 
@@ -171,26 +172,35 @@ static bool on_multiple(walk *w, const json_t *schema, const json_t *of, const j
     return !json_is_number(value) || fabs(times - nearbyint(times)) <= 1e-9 * fmax(1, fabs(times));
 }
 
+static pcre2_code *compile(const json_t *of)
+{
+    PCRE2_SIZE at;
+    int code;
+
+    if (!json_is_string(of)) return NULL;
+    return pcre2_compile((PCRE2_SPTR)json_string_value(of), json_string_length(of),
+                         PCRE2_UTF | PCRE2_UCP, &code, &at, NULL);
+}
+
+/* A pattern that backtracks without end is one that did not match, nor is anything after it. */
 static bool on_pattern(walk *w, const json_t *schema, const json_t *of, const json_t *value)
 {
     pcre2_match_data *match = pcre2_match_data_create(1, NULL);
-    PCRE2_SIZE at;
-    int code;
-    pcre2_code *pattern =
-        json_is_string(of) && json_is_string(value)
-            ? pcre2_compile((PCRE2_SPTR)json_string_value(of), json_string_length(of),
-                            PCRE2_UTF | PCRE2_UCP, &code, &at, NULL)
-            : NULL;
-    bool holds = !json_is_string(value);
+    pcre2_match_context *context = pcre2_match_context_create(NULL);
+    pcre2_code *pattern = json_is_string(value) ? compile(of) : NULL;
+    int found = json_is_string(value) ? PCRE2_ERROR_NOMATCH : 0;
 
-    (void)w;
     (void)schema;
-    if (pattern && match)
-        holds = pcre2_match(pattern, (PCRE2_SPTR)json_string_value(value),
-                            json_string_length(value), 0, 0, match, NULL) >= 0;
+    if (pattern && match && context) {
+        pcre2_set_match_limit(context, MOST_STEPS);
+        found = pcre2_match(pattern, (PCRE2_SPTR)json_string_value(value),
+                            json_string_length(value), 0, 0, match, context);
+    }
+    if (found < 0 && found != PCRE2_ERROR_NOMATCH) w->steps = MOST_STEPS + 1;
     pcre2_code_free(pattern);
     pcre2_match_data_free(match);
-    return holds;
+    pcre2_match_context_free(context);
+    return found >= 0;
 }
 
 static size_t n_fitting(walk *w, const json_t *list, const json_t *value)
@@ -288,7 +298,8 @@ static bool fits(walk *w, const json_t *schema, const json_t *value)
     bool holds = true;
 
     if (json_is_boolean(schema)) return json_is_true(schema);
-    if (w->depth >= DEEPEST || ++w->steps > MOST_STEPS) return false;
+    if (w->depth >= DEEPEST) w->steps = MOST_STEPS;
+    if (++w->steps > MOST_STEPS) return false;
     w->depth++;
     for (size_t i = 0; i < AE_COUNT(keywords) && holds; i++) {
         const json_t *of = json_object_get(schema, keywords[i].name);
@@ -302,7 +313,8 @@ bool ae_check_schema(const json_t *schema, const json_t *value)
 {
     walk w = { .root = schema };
 
-    return fits(&w, schema, value);
+    /* Where it was not looked at to the end, a "not" may have turned what was found. */
+    return fits(&w, schema, value) && w.steps <= MOST_STEPS;
 }
 
 /* Keywords that bind and that this is not able to look at. */
@@ -330,6 +342,39 @@ static aerie_status look_all(const json_t *of, const json_t *root, int depth, ae
     return status;
 }
 
+static bool is_known_type(const json_t *type)
+{
+    static const char *const known[] = { "object",  "array",   "string", "number",
+                                         "integer", "boolean", "null" };
+
+    for (size_t i = 0; i < AE_COUNT(known); i++)
+        if (json_is_string(type) && !strcmp(json_string_value(type), known[i])) return true;
+    return false;
+}
+
+/* A type or a pattern that nothing could ever fit is a mistake. */
+static aerie_status look_at_words(const json_t *schema, aerie_error *err)
+{
+    const json_t *type = json_object_get(schema, "type"), *one;
+    const json_t *text = json_object_get(schema, "pattern");
+    pcre2_code *pattern = compile(text);
+    size_t i;
+
+    pcre2_code_free(pattern);
+    if (text && !pattern)
+        return aerie_fail(err, AERIE_BAD_TEXT, "the schema's pattern '%.100s' is none",
+                          json_is_string(text) ? json_string_value(text) : "");
+    if (type && !json_is_array(type) && !is_known_type(type))
+        return aerie_fail(err, AERIE_BAD_TEXT, "the schema's type '%.40s' is none of JSON's",
+                          json_is_string(type) ? json_string_value(type) : "");
+    json_array_foreach(
+        (json_t *)(uintptr_t)type, i,
+        one) if (!is_known_type(one)) return aerie_fail(err, AERIE_BAD_TEXT,
+                                                        "the schema's list of types has one that "
+                                                        "is none of JSON's");
+    return AERIE_OK;
+}
+
 static aerie_status look(const json_t *schema, const json_t *root, int depth, aerie_error *err)
 {
     static const char *const lists[] = { "properties", "$defs", "definitions", "prefixItems",
@@ -348,6 +393,7 @@ static aerie_status look(const json_t *schema, const json_t *root, int depth, ae
                               unknown[i]);
     if (ref && !resolve(root, json_string_value(ref)))
         return aerie_fail(err, AERIE_BAD_TEXT, "the schema's $ref leads nowhere within it");
+    status = look_at_words(schema, err);
     for (size_t i = 0; i < AE_COUNT(lists) && !status; i++)
         status = look_all(json_object_get(schema, lists[i]), root, depth + 1, err);
     for (size_t i = 0; i < AE_COUNT(singles) && !status; i++) {

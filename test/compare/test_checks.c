@@ -137,6 +137,12 @@ static void mistakes_are_named(void **state)
         { "{\"type\": \"json_schema\"}", "'schema'" },
         { "{\"type\": \"json_schema\", \"schema\": {\"if\": {}}}", "'if'" },
         { "{\"type\": \"json_schema\", \"schema\": {\"$ref\": \"#/$defs/a\"}}", "leads nowhere" },
+        { "{\"type\": \"json_schema\", \"schema\": {\"pattern\": \"(\"}}", "pattern '(' is none" },
+        { "{\"type\": \"json_schema\", \"schema\": {\"type\": \"int\"}}", "'int' is none" },
+        { "{\"type\": \"json_schema\", \"schema\": {\"type\": [\"null\", 3]}}", "list of types" },
+        { "{\"type\": \"length\", \"min\": \"5\", \"max\": 9}", "numbers as 'min'" },
+        { "\"number:nan\"", "no number" },
+        { "\"max_words:inf\"", "no number" },
         { "3", "a check is" },
         { "{}", "a check is" },
     };
@@ -234,12 +240,40 @@ static void texts_are_likened(void **state)
     assert_int_equal(ae_reply_words("  a b\n", 6), 2);
 }
 
+/* A value is looked at for so long, and what was not looked at does not fit, whatever is "not". */
+static void a_schema_comes_to_an_end(void **state)
+{
+    static const char *const schemas[] = {
+        "{\"items\": {\"pattern\": \"^(a|aa)+$\"}}",
+        "{\"not\": {\"items\": {\"pattern\": \"^(a|aa)+$\"}}}",
+        "{\"$ref\": \"#\"}",
+        "{\"not\": {\"anyOf\": [{\"$ref\": \"#\"}, {\"$ref\": \"#\"}, {\"$ref\": \"#\"}]}}",
+    };
+    json_t *value = json_array();
+
+    (void)state;
+    for (int i = 0; i < 3000; i++)
+        json_array_append_new(value, json_string("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"));
+    for (size_t i = 0; i < AE_COUNT(schemas); i++) {
+        json_t *schema = json_loads(schemas[i], 0, NULL);
+        assert_int_equal(ae_check_schema_open(schema, NULL), AERIE_OK);
+        assert_false(ae_check_schema(schema, value));
+        json_decref(schema);
+    }
+    for (int i = 0; i < 3000; i++) json_array_set_new(value, (size_t)i, json_integer(i));
+    json_t *unique = json_loads("{\"uniqueItems\": true}", 0, NULL);
+    assert_false(ae_check_schema(unique, value)); /* four million and a half to compare */
+    json_decref(unique);
+    json_decref(value);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_are_held_to_checks),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(schemas_bind),
+        cmocka_unit_test(a_schema_comes_to_an_end),
         cmocka_unit_test(texts_are_likened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
