@@ -13,7 +13,7 @@ enum { WAIT_MS = 20000, MOST_WAITING = 4096 };
 struct ae_kept {
     sqlite3 *db;
     sqlite3_stmt *find, *put;
-    const ae_bench_answer *waiting[MOST_WAITING];
+    ae_bench_answer waiting[MOST_WAITING];
     size_t n_waiting;
     double since; /* when the first of them came */
 };
@@ -156,7 +156,7 @@ aerie_status ae_kept_flush(ae_kept *k, aerie_error *err)
     if (!k->n_waiting) return AERIE_OK;
     status = run(k, "BEGIN IMMEDIATE", err);
     for (size_t i = 0; i < k->n_waiting && !status; i++)
-        status = write_answer(k, k->waiting[i], err);
+        status = write_answer(k, &k->waiting[i], err);
     if (!status) status = run(k, "COMMIT", err);
     if (status) sqlite3_exec(k->db, "ROLLBACK", NULL, NULL, NULL);
     k->n_waiting = 0;
@@ -166,7 +166,7 @@ aerie_status ae_kept_flush(ae_kept *k, aerie_error *err)
 aerie_status ae_kept_put(ae_kept *k, const ae_bench_answer *a, aerie_error *err)
 {
     if (!k->n_waiting) k->since = ae_clock_seconds();
-    k->waiting[k->n_waiting++] = a;
+    k->waiting[k->n_waiting++] = *a;
     if (k->n_waiting < MOST_WAITING && ae_clock_seconds() - k->since < 1) return AERIE_OK;
     return ae_kept_flush(k, err);
 }

@@ -22,8 +22,8 @@ aerie_status ae_kept_open(ae_kept **out, const char *path, aerie_error *err);
 void ae_kept_close(ae_kept *k); /* NULL is fine */
 /* Fills in what is kept under answer->key; a reply is the arena's. */
 aerie_status ae_kept_find(ae_kept *k, ae_bench_answer *answer, ae_arena *arena, aerie_error *err);
-/* Keeps an answer, which is borrowed until ae_kept_flush(): that comes by itself with the first
- * answer after a second. */
+/* Keeps an answer; its reply is borrowed until ae_kept_flush(): that comes by itself with the
+ * first answer after a second. */
 aerie_status ae_kept_put(ae_kept *k, const ae_bench_answer *answer, aerie_error *err);
 aerie_status ae_kept_flush(ae_kept *k, aerie_error *err);
 aerie_status ae_kept_result(ae_kept *k, const char *task, const char *identity, const char *json,

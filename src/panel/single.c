@@ -100,6 +100,8 @@ static aerie_status take_row(void *user, const json_t *row, aerie_error *err)
     if (!key || (!s->is_judging && !text))
         return ae_journal_refuse(s->is_judging ? s->kind->judgment : s->kind->answer, err);
     if (item == s->n) return AERIE_OK; /* not asked for now */
+    status = ae_panel_check_state(row, s->state, s->is_judging ? s->judge : s->label, err);
+    if (status) return status;
     if (s->is_judging && !s->kind->is_current(s, item, row))
         return aerie_fail(err, AERIE_BAD_FILE,
                           "a judgment of other answers than there are now; move the file away to "
@@ -111,11 +113,11 @@ static aerie_status take_row(void *user, const json_t *row, aerie_error *err)
 typedef struct {
     ae_single *s;
     ae_journal *log;
-} import;
+} importing;
 
 static aerie_status import_row(void *user, const json_t *row, aerie_error *err)
 {
-    import *in = user;
+    importing *in = user;
     aerie_status status = take_row(in->s, row, err);
 
     return status ? status
@@ -128,7 +130,7 @@ static aerie_status open_log(ae_single *s, ae_journal *log, const char *path, co
                              aerie_error *err)
 {
     bool is_new = !ae_file_exists(path);
-import in = { s, log };
+    importing in = { s, log };
     aerie_status status = ae_journal_open(
         log, path, s->is_judging ? s->kind->judgment : s->kind->answer, take_row, s, err);
 
@@ -177,6 +179,7 @@ static aerie_status make_row(void *user, size_t item, const ae_panel_reply *repl
         if (!status) *row = s->kind->answer_row(s, item);
     }
     if (!status && !*row) status = no_memory(s, err);
+    if (!status && *s->state) json_object_set_new(*row, "state", json_string(s->state));
     return status ? status : keep(s, item, *row, err);
 }
 
@@ -267,6 +270,7 @@ static aerie_status run_phase(ae_single *s, size_t model, bool is_judging, aerie
     aerie_status status = ae_single_paths(s, model, is_judging, &journal, &array, err);
 
     s->is_judging = is_judging;
+    if (!status) status = ae_panel_state(s->state, is_judging ? s->by->judge : s->model, err);
     memset(s->known, 0, s->n * sizeof *s->known);
     json_array_clear(s->rows);
     for (size_t i = 0; i < s->n; i++)

@@ -57,8 +57,9 @@ struct ae_single {
     const char *label;
     char **answers; /* [n] */
     bool is_judging;
-    bool *known;  /* [n] */
-    json_t *rows; /* [n], null where there is none */
+    char state[17]; /* of whoever is asked in this phase: ae_panel_state() */
+    bool *known;    /* [n] */
+    json_t *rows;   /* [n], null where there is none */
 };
 
 /* Adds a question; texts are copied. */
