@@ -139,14 +139,14 @@ typedef struct {
 static int category_of(const mtbench *b, const json_t *row, const char *id)
 {
     const char *name = json_string_value(json_object_get(row, "category"));
-    long number = strtol(id, NULL, 10) - FIRST_QUESTION;
+    long number = strtol(id, NULL, 10), last = FIRST_QUESTION + CATEGORIES * A_CATEGORY - 1;
 
     if (!name) name = json_string_value(json_object_get(b->category_of, id));
     for (int i = 0; name && i < CATEGORIES; i++)
         if (!strcmp(name, categories[i])) return i;
     /* The published questions: 81 to 160, ten of each. */
-    return !name && number >= 0 && number < CATEGORIES * A_CATEGORY ? (int)(number / A_CATEGORY)
-                                                                    : -1;
+    if (name || number < FIRST_QUESTION || number > last) return -1;
+    return (int)(number - FIRST_QUESTION) / A_CATEGORY;
 }
 
 static rated *model_at(mtbench *b, const json_t *row, const char *name)
