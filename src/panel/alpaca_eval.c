@@ -301,7 +301,7 @@ aerie_status aerie_alpaca_eval(const aerie_alpaca_eval_options *options, char **
     s.own = &own;
     s.judge = judge_ ? ae_panel_label(judge_) : NULL;
     if (!status)
-        status = ae_single_read(options->questions, options->by.limit, take_question, &own, err);
+        status = ae_panel_read(options->questions, options->by.limit, take_question, &own, err);
     if (!status && !s.n)
         status = aerie_fail(err, AERIE_BAD_FILE, "%s: there is no instruction", options->questions);
     if (!status && judge_)

@@ -202,7 +202,7 @@ static aerie_status read_baseline(arena_hard *own, aerie_error *err)
 {
     own->answers = json_object();
     if (!own->answers) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for answers");
-    aerie_status status = ae_single_read(own->with->baseline, 0, take_baseline, own, err);
+    aerie_status status = ae_panel_read(own->with->baseline, 0, take_baseline, own, err);
     if (!status && !own->baseline)
         status = aerie_fail(err, AERIE_BAD_FILE, "%s: there is no answer", own->with->baseline);
     own->s->baseline = own->baseline;
@@ -277,7 +277,7 @@ aerie_status aerie_arena_hard(const aerie_arena_hard_options *options, char **js
     s.judge = judge_ ? ae_panel_label(judge_) : NULL;
     if (!status && judge_) status = read_baseline(&own, err);
     if (!status)
-        status = ae_single_read(options->questions, options->by.limit, take_question, &own, err);
+        status = ae_panel_read(options->questions, options->by.limit, take_question, &own, err);
     if (!status && !s.n)
         status = aerie_fail(err, AERIE_BAD_FILE, "%s: there is no question", options->questions);
     if (!status && judge_ && !judge_->url)

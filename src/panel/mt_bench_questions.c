@@ -2,39 +2,18 @@
  */
 #include "panel/mt_bench.h"
 
-#include "data/data.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef aerie_status row_fn(ae_mt_bench_questions *q, const json_t *row, aerie_error *err);
-
-static aerie_status read_file(ae_mt_bench_questions *q, const char *path, row_fn *fn, int64_t limit,
-                              aerie_error *err)
-{
-    ae_rows *rows = NULL;
-    ae_file_row row = { 0 };
-    aerie_status status = ae_rows_open(&rows, path, err);
-
-    for (int64_t i = 0; !status && (limit <= 0 || i < limit); i++) {
-        status = ae_rows_next(rows, &row, err);
-        if (status || !row.json) break;
-        status = fn(q, row.json, err);
-        if (status) aerie_error_prefix(err, "%s:%zu", path, row.line);
-        json_decref(row.json);
-    }
-    ae_rows_close(rows);
-    return status;
-}
 
 static aerie_status no_memory(aerie_error *err)
 {
     return aerie_fail(err, AERIE_NO_MEMORY, "no memory for MT-Bench's questions");
 }
 
-static aerie_status take_question(ae_mt_bench_questions *q, const json_t *row, aerie_error *err)
+static aerie_status take_question(void *user, const json_t *row, aerie_error *err)
 {
+    ae_mt_bench_questions *q = user;
     const json_t *id = json_object_get(row, "question_id"), *turns = json_object_get(row, "turns");
     const char *category = json_string_value(json_object_get(row, "category"));
 
@@ -60,8 +39,9 @@ static aerie_status take_question(ae_mt_bench_questions *q, const json_t *row, a
     return AERIE_OK;
 }
 
-static aerie_status take_reference(ae_mt_bench_questions *q, const json_t *row, aerie_error *err)
+static aerie_status take_reference(void *user, const json_t *row, aerie_error *err)
 {
+    ae_mt_bench_questions *q = user;
     size_t at = ae_mt_bench_question_at(q, json_integer_value(json_object_get(row, "question_id")));
     const json_t *turns =
         json_object_get(json_array_get(json_object_get(row, "choices"), 0), "turns");
@@ -78,8 +58,9 @@ static aerie_status take_reference(ae_mt_bench_questions *q, const json_t *row, 
     return AERIE_OK;
 }
 
-static aerie_status take_prompt(ae_mt_bench_questions *q, const json_t *row, aerie_error *err)
+static aerie_status take_prompt(void *user, const json_t *row, aerie_error *err)
 {
+    ae_mt_bench_questions *q = user;
     const char *name = json_string_value(json_object_get(row, "name"));
 
     if (!name || !json_is_string(json_object_get(row, "prompt_template")) ||
@@ -109,10 +90,10 @@ aerie_status ae_mt_bench_questions_read(ae_mt_bench_questions *q,
 
     *q = (ae_mt_bench_questions){ .prompts = json_object() };
     if (!q->prompts) return no_memory(err);
-    status = read_file(q, with->questions, take_question, with->by.limit, err);
+    status = ae_panel_read(with->questions, with->by.limit, take_question, q, err);
     if (!status && with->references)
-        status = read_file(q, with->references, take_reference, 0, err);
-    if (!status && with->by.judge) status = read_file(q, with->prompts, take_prompt, 0, err);
+        status = ae_panel_read(with->references, 0, take_reference, q, err);
+    if (!status && with->by.judge) status = ae_panel_read(with->prompts, 0, take_prompt, q, err);
     return status ? status : check(q, with, err);
 }
 

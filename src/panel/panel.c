@@ -1,6 +1,8 @@
 /* panel.c -- what the benchmarks share: who answers, what is called how, prompts with places. */
 #include "panel/panel.h"
 
+#include "data/data.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -109,4 +111,22 @@ void ae_panel_fill(ae_bytes *out, const char *text, const char *const *places)
             ae_bytes_add_char(out, *text);
         text = what ? end + 1 : text + 1;
     }
+}
+
+aerie_status ae_panel_read(const char *path, int64_t limit, ae_panel_row_fn *fn, void *user,
+                           aerie_error *err)
+{
+    ae_rows *rows = NULL;
+    ae_file_row row = { 0 };
+    aerie_status status = ae_rows_open(&rows, path, err);
+
+    for (int64_t i = 0; !status && (limit <= 0 || i < limit); i++) {
+        status = ae_rows_next(rows, &row, err);
+        if (status || !row.json) break;
+        status = fn(user, row.json, err);
+        if (status) aerie_error_prefix(err, "%s:%zu", path, row.line);
+        json_decref(row.json);
+    }
+    ae_rows_close(rows);
+    return status;
 }

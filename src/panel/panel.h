@@ -30,6 +30,12 @@ aerie_status ae_panel_grammar(aerie_grammar **out, int64_t tokens, const char *v
  * what is filled in stay as they are. */
 void ae_panel_fill(ae_bytes *out, const char *text, const char *const *places);
 
+/* Reads a file of rows (data.h's forms), at most `limit` of them (0: all); the first failure of
+ * `fn` ends it, with file and line before its sentence. */
+typedef aerie_status ae_panel_row_fn(void *user, const json_t *row, aerie_error *err);
+aerie_status ae_panel_read(const char *path, int64_t limit, ae_panel_row_fn *fn, void *user,
+                           aerie_error *err);
+
 /* ---- round.c: one round of questions, replies that become rows of a journal ---- */
 
 enum { AE_PANEL_PARTS = 2 };

@@ -1,8 +1,6 @@
 /* single.c -- every model's answers, then what the judge says of them. */
 #include "panel/single.h"
 
-#include "data/data.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +11,6 @@ static aerie_status no_memory(const ae_single *s, aerie_error *err)
 }
 
 /* ---- questions ---- */
-
-aerie_status ae_single_read(const char *path, int64_t limit, ae_single_row_fn *fn, void *user,
-                            aerie_error *err)
-{
-    ae_rows *rows = NULL;
-    ae_file_row row = { 0 };
-    aerie_status status = ae_rows_open(&rows, path, err);
-
-    for (int64_t i = 0; !status && (limit <= 0 || i < limit); i++) {
-        status = ae_rows_next(rows, &row, err);
-        if (status || !row.json) break;
-        status = fn(user, row.json, err);
-        if (status) aerie_error_prefix(err, "%s:%zu", path, row.line);
-        json_decref(row.json);
-    }
-    ae_rows_close(rows);
-    return status;
-}
 
 aerie_status ae_single_add(ae_single *s, const char *key, const char *prompt, const char *baseline,
                            const json_t *row, aerie_error *err)
@@ -99,7 +79,7 @@ static aerie_status take_row(void *user, const json_t *row, aerie_error *err)
 
     if (!key || (!s->is_judging && !text))
         return ae_journal_refuse(s->is_judging ? s->kind->judgment : s->kind->answer, err);
-    if (item == s->n) return AERIE_OK; /* not asked for now */
+    if (item == s->n) return AERIE_OK; /* of no question of this run */
     status = ae_panel_check_state(row, s->state, s->is_judging ? s->judge : s->label, err);
     if (status) return status;
     if (s->is_judging && !s->kind->is_current(s, item, row))
@@ -135,7 +115,7 @@ static aerie_status open_log(ae_single *s, ae_journal *log, const char *path, co
         log, path, s->is_judging ? s->kind->judgment : s->kind->answer, take_row, s, err);
 
     if (!status && is_new && array && ae_file_exists(array))
-        status = ae_single_read(array, 0, import_row, &in, err);
+        status = ae_panel_read(array, 0, import_row, &in, err);
     return status;
 }
 

@@ -73,10 +73,6 @@ void ae_single_free(ae_single *s);
 /* The files' paths of one model; to be freed whatever is returned. */
 aerie_status ae_single_paths(ae_single *s, size_t model, bool is_judgment, ae_bytes *journal,
                              ae_bytes *array, aerie_error *err);
-/* Reads a file of rows, at most `limit` (0: all). */
-typedef aerie_status ae_single_row_fn(void *user, const json_t *row, aerie_error *err);
-aerie_status ae_single_read(const char *path, int64_t limit, ae_single_row_fn *fn, void *user,
-                            aerie_error *err);
 /* A list of messages as one conversation's text, whose reference is taken; free(). */
 aerie_status ae_single_messages(char **out, json_t *list, aerie_error *err);
 
