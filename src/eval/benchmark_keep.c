@@ -6,7 +6,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
-enum { WAIT_MS = 20000, MOST_WAITING = 4096 };
+enum { WAIT_MS = 20000, STEP_MS = 20, MOST_WAITING = 4096 };
 
 /* Answers wait here and are written together: several runs share the file, and each holds it for no
  * longer than that takes. */
@@ -53,13 +53,27 @@ static aerie_status run(ae_kept *k, const char *sql, aerie_error *err)
     return sqlite3_exec(k->db, sql, NULL, NULL, NULL) == SQLITE_OK ? AERIE_OK : failed(k, err);
 }
 
+/* Two that make the file at once may meet where SQLite does not wait by itself: one that has read
+ * and would write, as both do here, fails at once. */
+static aerie_status run_patiently(ae_kept *k, const char *sql, aerie_error *err)
+{
+    int code = SQLITE_BUSY;
+
+    for (int ms = 0; ms < WAIT_MS && (code & 0xff) == SQLITE_BUSY; ms += STEP_MS) {
+        if (ms) sqlite3_sleep(STEP_MS);
+        code = sqlite3_exec(k->db, sql, NULL, NULL, NULL);
+    }
+    return code == SQLITE_OK ? AERIE_OK : failed(k, err);
+}
+
 static aerie_status prepare(ae_kept *k, aerie_error *err)
 {
     aerie_status status;
 
+    sqlite3_busy_timeout(k->db, STEP_MS);
+    status = run_patiently(k, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", err);
+    if (!status) status = run_patiently(k, schema, err);
     sqlite3_busy_timeout(k->db, WAIT_MS);
-    status = run(k, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", err);
-    if (!status) status = run(k, schema, err);
     /* A file of before; of one that has it this fails, and says no more than that. */
     if (!status)
         sqlite3_exec(k->db, "ALTER TABLE answers ADD COLUMN squares REAL", NULL, NULL, NULL);
