@@ -2,76 +2,39 @@
 #include "aerie/arena.h"
 
 #include "compare/report.h"
+#include "database/database.h"
 
 #include <math.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, WAIT_MS = 5000, MODELS = 256 };
+enum { MODELS = 256 };
 
 struct aerie_arena {
-    sqlite3 *db;
+    ae_database db;
 };
 
-static const char schema[] =
-    "BEGIN IMMEDIATE;"
-    "CREATE TABLE IF NOT EXISTS votes (id INTEGER PRIMARY KEY, at INTEGER NOT NULL,"
-    " voter TEXT NOT NULL, messages TEXT NOT NULL, model_a TEXT NOT NULL, model_b TEXT NOT NULL,"
-    " reply_a TEXT NOT NULL, reply_b TEXT NOT NULL, vote INTEGER NOT NULL);"
-    "PRAGMA user_version = 1; COMMIT;";
-
-static aerie_status failed(sqlite3 *db, aerie_error *err)
-{
-    const char *path = db ? sqlite3_db_filename(db, "main") : "";
-    int code = db ? sqlite3_errcode(db) & 255 : SQLITE_NOMEM;
-
-    if (code == SQLITE_NOMEM) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for votes");
-    if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT)
-        return aerie_fail(err, AERIE_BAD_FILE,
-                          "%s: no file of votes, or a damaged one (%s); name another", path,
-                          sqlite3_errmsg(db));
-    return aerie_fail(err, AERIE_IO, "%s: votes cannot be kept: %s", path, sqlite3_errmsg(db));
-}
-
-static aerie_status prepare(aerie_arena *a, sqlite3_stmt **out, const char *sql, aerie_error *err)
-{
-    return sqlite3_prepare_v2(a->db, sql, -1, out, NULL) == SQLITE_OK ? AERIE_OK
-                                                                      : failed(a->db, err);
-}
-
-static aerie_status check_version(aerie_arena *a, aerie_error *err)
-{
-    sqlite3_stmt *s = NULL;
-    int version = 0;
-    aerie_status status = prepare(a, &s, "PRAGMA user_version", err);
-
-    if (!status && sqlite3_step(s) == SQLITE_ROW) version = sqlite3_column_int(s, 0);
-    sqlite3_finalize(s);
-    if (!status && version > VERSION)
-        return aerie_fail(err, AERIE_UNSUPPORTED,
-                          "%s: the votes are of a newer version of this program",
-                          sqlite3_db_filename(a->db, "main"));
-    if (status || version == VERSION) return status;
-    return sqlite3_exec(a->db, schema, NULL, NULL, NULL) == SQLITE_OK ? AERIE_OK
-                                                                      : failed(a->db, err);
-}
+static const ae_database_kind kind = {
+    .what = "the file of votes",
+    .maker = "`aerie arena` begins it",
+    .version = 1,
+    .wait_ms = 5000,
+    .schema = "CREATE TABLE votes (id INTEGER PRIMARY KEY, at INTEGER NOT NULL,"
+              " voter TEXT NOT NULL, messages TEXT NOT NULL, model_a TEXT NOT NULL,"
+              " model_b TEXT NOT NULL, reply_a TEXT NOT NULL, reply_b TEXT NOT NULL,"
+              " vote INTEGER NOT NULL);",
+};
 
 aerie_status aerie_arena_open(aerie_arena **out, const char *path, aerie_error *err)
 {
     aerie_arena *a = ae_alloc(1, sizeof *a);
-    aerie_status status = AERIE_OK;
+    aerie_status status;
 
     *out = NULL;
     if (!a) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for votes");
-    if (sqlite3_open_v2(path, &a->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
-        SQLITE_OK)
-        status =
-            aerie_fail(err, AERIE_IO, "%s: %s", path, a->db ? sqlite3_errmsg(a->db) : "no memory");
-    if (!status) sqlite3_busy_timeout(a->db, WAIT_MS);
-    if (!status) status = check_version(a, err);
+    status = ae_database_create(&a->db, &kind, path, err);
     if (status)
-        aerie_arena_close(a);
+        ae_free(a);
     else
         *out = a;
     return status;
@@ -80,41 +43,36 @@ aerie_status aerie_arena_open(aerie_arena **out, const char *path, aerie_error *
 void aerie_arena_close(aerie_arena *a)
 {
     if (!a) return;
-    sqlite3_close(a->db);
+    ae_database_close(&a->db);
     ae_free(a);
 }
 
 /* ---- votes ---- */
 
-static void bind_text(sqlite3_stmt *s, int at, const char *text)
-{
-    sqlite3_bind_text(s, at, text ? text : "", -1, SQLITE_STATIC);
-}
-
 static void bind_vote(sqlite3_stmt *s, const aerie_vote *v)
 {
-    bind_text(s, 1, v->voter);
-    bind_text(s, 2, v->messages);
-    bind_text(s, 3, v->model_a);
-    bind_text(s, 4, v->model_b);
-    bind_text(s, 5, v->reply_a);
-    bind_text(s, 6, v->reply_b);
+    ae_database_bind(s, 1, v->voter);
+    ae_database_bind(s, 2, v->messages);
+    ae_database_bind(s, 3, v->model_a);
+    ae_database_bind(s, 4, v->model_b);
+    ae_database_bind(s, 5, v->reply_a);
+    ae_database_bind(s, 6, v->reply_b);
 }
 
 aerie_status aerie_arena_vote(aerie_arena *a, const aerie_vote *vote, aerie_error *err)
 {
     sqlite3_stmt *s = NULL;
-    aerie_status status =
-        prepare(a, &s,
-                "INSERT INTO votes (voter, messages, model_a, model_b, reply_a, reply_b, vote, at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                err);
+    aerie_status status = ae_database_prepare(
+        &a->db, &s,
+        "INSERT INTO votes (voter, messages, model_a, model_b, reply_a, reply_b, vote, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        err);
 
     if (status) return status;
     bind_vote(s, vote);
     sqlite3_bind_int(s, 7, (int)vote->vote);
     sqlite3_bind_int64(s, 8, ae_clock_unix_seconds());
-    if (sqlite3_step(s) != SQLITE_DONE) status = failed(a->db, err);
+    status = ae_database_step(&a->db, s, err);
     sqlite3_finalize(s);
     return status;
 }
@@ -123,28 +81,18 @@ aerie_status aerie_arena_has(aerie_arena *a, const aerie_vote *vote, bool *has, 
 {
     sqlite3_stmt *s = NULL;
     aerie_status status =
-        prepare(a, &s,
-                "SELECT 1 FROM votes WHERE voter = ?1 AND messages = ?2 AND"
-                " ((model_a = ?3 AND model_b = ?4 AND reply_a = ?5 AND reply_b = ?6) OR"
-                "  (model_a = ?4 AND model_b = ?3 AND reply_a = ?6 AND reply_b = ?5))",
-                err);
-    int code;
+        ae_database_prepare(&a->db, &s,
+                            "SELECT 1 FROM votes WHERE voter = ?1 AND messages = ?2 AND"
+                            " ((model_a = ?3 AND model_b = ?4 AND reply_a = ?5 AND reply_b = ?6) OR"
+                            "  (model_a = ?4 AND model_b = ?3 AND reply_a = ?6 AND reply_b = ?5))",
+                            err);
 
     *has = false;
     if (status) return status;
     bind_vote(s, vote);
-    code = sqlite3_step(s);
-    *has = code == SQLITE_ROW;
-    if (code != SQLITE_ROW && code != SQLITE_DONE) status = failed(a->db, err);
+    status = ae_database_row(&a->db, s, has, err);
     sqlite3_finalize(s);
     return status;
-}
-
-static const char *column(sqlite3_stmt *s, int at)
-{
-    const unsigned char *text = sqlite3_column_text(s, at);
-
-    return text ? (const char *)text : "";
 }
 
 /* ---- ratings ---- */
@@ -168,8 +116,8 @@ static int32_t model_of(standing *st, const char *name)
 
 static aerie_status take_vote(standing *st, sqlite3_stmt *s, aerie_error *err)
 {
-    const char *messages = column(s, 0);
-    int32_t a = model_of(st, column(s, 1)), b = model_of(st, column(s, 2));
+    const char *messages = ae_database_text(s, 0);
+    int32_t a = model_of(st, ae_database_text(s, 1)), b = model_of(st, ae_database_text(s, 2));
     int vote = sqlite3_column_int(s, 3);
 
     if (a < 0 || b < 0)
@@ -202,12 +150,14 @@ static aerie_status take_vote(standing *st, sqlite3_stmt *s, aerie_error *err)
 static aerie_status read_votes(standing *st, aerie_arena *a, aerie_error *err)
 {
     sqlite3_stmt *s = NULL;
-    aerie_status status =
-        prepare(a, &s, "SELECT messages, model_a, model_b, vote FROM votes ORDER BY id", err);
-    int code = SQLITE_DONE;
+    aerie_status status = ae_database_prepare(
+        &a->db, &s, "SELECT messages, model_a, model_b, vote FROM votes ORDER BY id", err);
+    bool is_row = true;
 
-    while (!status && (code = sqlite3_step(s)) == SQLITE_ROW) status = take_vote(st, s, err);
-    if (!status && code != SQLITE_DONE) status = failed(a->db, err);
+    while (!status && is_row) {
+        status = ae_database_row(&a->db, s, &is_row, err);
+        if (!status && is_row) status = take_vote(st, s, err);
+    }
     sqlite3_finalize(s);
     return status;
 }
@@ -274,10 +224,11 @@ aerie_status aerie_arena_ratings(aerie_arena *a, char **json, aerie_error *err)
 static aerie_status write_pair(ae_file_writer *w, sqlite3_stmt *s, aerie_error *err)
 {
     bool is_a = sqlite3_column_int(s, 3) == AERIE_VOTE_A;
-    json_t *messages = json_loads(column(s, 0), 0, NULL);
-    json_t *line = json_pack("{s:o, s:[{s:s, s:s}], s:[{s:s, s:s}]}", "prompt", messages, "chosen",
-                             "role", "assistant", "content", column(s, is_a ? 1 : 2), "rejected",
-                             "role", "assistant", "content", column(s, is_a ? 2 : 1));
+    json_t *messages = json_loads(ae_database_text(s, 0), 0, NULL);
+    json_t *line =
+        json_pack("{s:o, s:[{s:s, s:s}], s:[{s:s, s:s}]}", "prompt", messages, "chosen", "role",
+                  "assistant", "content", ae_database_text(s, is_a ? 1 : 2), "rejected", "role",
+                  "assistant", "content", ae_database_text(s, is_a ? 2 : 1));
     char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
 
     json_decref(line);
@@ -292,20 +243,20 @@ aerie_status aerie_arena_export(aerie_arena *a, const char *path, int64_t *n, ae
 {
     sqlite3_stmt *s = NULL;
     ae_file_writer w = { 0 };
-    int code = SQLITE_DONE;
-    aerie_status status =
-        prepare(a, &s,
-                "SELECT messages, reply_a, reply_b, vote FROM votes WHERE vote IN (0, 1)"
-                " ORDER BY id",
-                err);
+    bool is_row = true;
+    aerie_status status = ae_database_prepare(
+        &a->db, &s,
+        "SELECT messages, reply_a, reply_b, vote FROM votes WHERE vote IN (0, 1)"
+        " ORDER BY id",
+        err);
 
     if (n) *n = 0;
     if (!status) status = ae_file_writer_open(&w, path, err);
-    while (!status && (code = sqlite3_step(s)) == SQLITE_ROW) {
-        status = write_pair(&w, s, err);
-        if (n) ++*n;
+    while (!status && is_row) {
+        status = ae_database_row(&a->db, s, &is_row, err);
+        if (!status && is_row) status = write_pair(&w, s, err);
+        if (!status && is_row && n) ++*n;
     }
-    if (!status && code != SQLITE_DONE) status = failed(a->db, err);
     if (!status) status = ae_file_writer_commit(&w, err);
     ae_file_writer_abandon(&w);
     sqlite3_finalize(s);

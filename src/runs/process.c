@@ -1,6 +1,6 @@
 /* process.c -- whether the process that began a run still is: a number alone would be taken for
  * another process's after a while, so that its beginning is part of the name. */
-#include "runs/database.h"
+#include "runs/private.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,12 +1,12 @@
 /* read.c -- the calls of aerie/runs.h. */
-#include "runs/database.h"
+#include "runs/private.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct aerie_runs {
-    sqlite3 *db;
+    ae_database db;
 };
 
 static const char *const state_names[] = { "running", "done", "interrupted", "failed" };
@@ -23,7 +23,7 @@ aerie_status aerie_runs_open(aerie_runs **out, const char *path, aerie_error *er
 
     *out = NULL;
     if (!runs) return aerie_fail(err, AERIE_NO_MEMORY, "no memory to read the record of runs");
-    status = ae_database_open(&runs->db, path, err);
+    status = ae_database_open(&runs->db, &ae_runs_kind, path, err);
     if (!status)
         *out = runs;
     else
@@ -34,15 +34,8 @@ aerie_status aerie_runs_open(aerie_runs **out, const char *path, aerie_error *er
 void aerie_runs_close(aerie_runs *runs)
 {
     if (!runs) return;
-    ae_database_close(runs->db);
+    ae_database_close(&runs->db);
     ae_free(runs);
-}
-
-static const char *text_at(sqlite3_stmt *s, int column)
-{
-    const unsigned char *text = sqlite3_column_text(s, column);
-
-    return text ? (const char *)text : "";
 }
 
 static double number_at(sqlite3_stmt *s, int column)
@@ -53,7 +46,7 @@ static double number_at(sqlite3_stmt *s, int column)
 /* A text that none of them is would be a damaged file's: as good as failed. */
 static aerie_run_state state_at(sqlite3_stmt *s, int column)
 {
-    const char *text = text_at(s, column);
+    const char *text = ae_database_text(s, column);
 
     for (size_t i = 0; i < AE_COUNT(state_names); i++)
         if (strcmp(text, state_names[i]) == 0) return (aerie_run_state)i;
@@ -67,22 +60,22 @@ static aerie_run_state state_at(sqlite3_stmt *s, int column)
 static aerie_run run_at(sqlite3_stmt *s)
 {
     aerie_run run = { .id = sqlite3_column_int64(s, 0),
-                      .name = text_at(s, 1),
-                      .method = text_at(s, 2),
-                      .model = text_at(s, 3),
-                      .output = text_at(s, 4),
-                      .recipe_path = text_at(s, 5),
-                      .recipe = text_at(s, 6),
-                      .model_hash = text_at(s, 7),
-                      .recipe_hash = text_at(s, 8),
+                      .name = ae_database_text(s, 1),
+                      .method = ae_database_text(s, 2),
+                      .model = ae_database_text(s, 3),
+                      .output = ae_database_text(s, 4),
+                      .recipe_path = ae_database_text(s, 5),
+                      .recipe = ae_database_text(s, 6),
+                      .model_hash = ae_database_text(s, 7),
+                      .recipe_hash = ae_database_text(s, 8),
                       .state = state_at(s, 9),
-                      .message = text_at(s, 10),
+                      .message = ae_database_text(s, 10),
                       .step = sqlite3_column_int64(s, 11),
                       .n_steps = sqlite3_column_int64(s, 12),
                       .started = sqlite3_column_double(s, 13),
                       .ended = sqlite3_column_double(s, 14) };
 
-    if (run.state == AERIE_RUN_RUNNING && ae_process_is_gone(text_at(s, 15))) {
+    if (run.state == AERIE_RUN_RUNNING && ae_process_is_gone(ae_database_text(s, 15))) {
         run.state = AERIE_RUN_INTERRUPTED;
         run.message = "its process was killed";
     }
@@ -94,12 +87,11 @@ static aerie_status each_row(aerie_runs *runs, sqlite3_stmt *s,
                              bool (*take)(sqlite3_stmt *s, void *user), void *user,
                              aerie_error *err)
 {
-    aerie_status status = AERIE_OK;
-    int code;
+    aerie_status status;
+    bool is_row;
 
-    while ((code = sqlite3_step(s)) == SQLITE_ROW)
-        if (!take(s, user)) break;
-    if (code != SQLITE_ROW && code != SQLITE_DONE) status = ae_database_fail(runs->db, err);
+    do status = ae_database_row(&runs->db, s, &is_row, err);
+    while (!status && is_row && take(s, user));
     sqlite3_finalize(s);
     return status;
 }
@@ -128,7 +120,7 @@ aerie_status aerie_runs_list(aerie_runs *runs, int64_t limit, aerie_run_fn *each
     taker t = { .run = each, .user = user };
     sqlite3_stmt *s = NULL;
     aerie_status status = ae_database_prepare(
-        runs->db, &s, "SELECT " RUN_COLUMNS " FROM runs ORDER BY id DESC LIMIT ?", err);
+        &runs->db, &s, "SELECT " RUN_COLUMNS " FROM runs ORDER BY id DESC LIMIT ?", err);
 
     if (status) return status;
     sqlite3_bind_int64(s, 1, limit > 0 ? limit : -1);
@@ -173,20 +165,18 @@ aerie_status aerie_runs_find(aerie_runs *runs, const char *word, int64_t *id, ae
     bool number = *word && strspn(word, "0123456789") == strlen(word) && strlen(word) < 18;
     sqlite3_stmt *s = NULL;
     aerie_status status =
-        ae_database_prepare(runs->db, &s,
+        ae_database_prepare(&runs->db, &s,
                             "SELECT id FROM runs WHERE id = ?1 OR name = ?2 OR ?2 = 'last'"
                             " ORDER BY id <> ?1, name <> ?2 AND ?2 <> 'last', id DESC LIMIT 1",
                             err);
-    int code;
+    bool is_row;
 
     if (status) return status;
     sqlite3_bind_int64(s, 1, number ? strtoll(word, NULL, 10) : -1);
-    ae_database_text(s, 2, word);
-    code = sqlite3_step(s);
-    if (code == SQLITE_ROW)
-        *id = sqlite3_column_int64(s, 0);
-    else
-        status = code == SQLITE_DONE ? unknown(runs, word, err) : ae_database_fail(runs->db, err);
+    ae_database_bind(s, 2, word);
+    status = ae_database_row(&runs->db, s, &is_row, err);
+    if (!status && is_row) *id = sqlite3_column_int64(s, 0);
+    if (!status && !is_row) status = unknown(runs, word, err);
     sqlite3_finalize(s);
     return status;
 }
@@ -195,7 +185,7 @@ aerie_status aerie_runs_find(aerie_runs *runs, const char *word, int64_t *id, ae
 static aerie_status of_run(aerie_runs *runs, sqlite3_stmt **s, const char *sql, int64_t id,
                            aerie_error *err)
 {
-    aerie_status status = ae_database_prepare(runs->db, s, sql, err);
+    aerie_status status = ae_database_prepare(&runs->db, s, sql, err);
 
     if (!status) sqlite3_bind_int64(*s, 1, id);
     return status;
@@ -219,7 +209,7 @@ static bool take_text(sqlite3_stmt *s, void *user)
 {
     taker *t = user;
 
-    return t->text(t->user, text_at(s, 0), text_at(s, 1));
+    return t->text(t->user, ae_database_text(s, 0), ae_database_text(s, 1));
 }
 
 aerie_status aerie_runs_settings(aerie_runs *runs, int64_t id, aerie_run_text_fn *each, void *user,
@@ -247,7 +237,7 @@ aerie_status aerie_runs_data(aerie_runs *runs, int64_t id, aerie_run_text_fn *ea
 static bool take_metric(sqlite3_stmt *s, void *user)
 {
     taker *t = user;
-    aerie_run_metric metric = { .name = text_at(s, 0),
+    aerie_run_metric metric = { .name = ae_database_text(s, 0),
                                 .n = sqlite3_column_int64(s, 1),
                                 .last_step = sqlite3_column_int64(s, 2),
                                 .min = number_at(s, 3),
@@ -296,6 +286,6 @@ aerie_status aerie_runs_series(aerie_runs *runs, int64_t id, const char *metric,
                id, err);
 
     if (status) return status;
-    ae_database_text(s, 2, metric);
+    ae_database_bind(s, 2, metric);
     return each_row(runs, s, take_point, &t, err);
 }

@@ -1,5 +1,5 @@
 /* record.c -- a training's entry: begun, added to at every step, ended. */
-#include "runs/database.h"
+#include "runs/private.h"
 
 #include <limits.h>
 #include <math.h>
@@ -18,7 +18,7 @@ typedef struct {
 } waiting;
 
 struct ae_run_log {
-    sqlite3 *db;
+    ae_database db;
     sqlite3_stmt *insert, *advance;
     int64_t id, step;
     waiting *queue;
@@ -68,20 +68,17 @@ static aerie_status find_entry(ae_run_log *log, const ae_run_about *about, const
 {
     sqlite3_stmt *s = NULL;
     aerie_status status = ae_database_prepare(
-        log->db, &s,
+        &log->db, &s,
         "SELECT id FROM runs WHERE output = ? AND identity = ? AND state <> 'done'"
         " ORDER BY id DESC LIMIT 1",
         err);
-    int code;
+    bool is_row;
 
     if (status) return status;
-    ae_database_text(s, 1, output);
-    ae_database_text(s, 2, about->identity);
-    code = sqlite3_step(s);
-    if (code == SQLITE_ROW)
-        log->id = sqlite3_column_int64(s, 0);
-    else if (code != SQLITE_DONE)
-        status = ae_database_fail(log->db, err);
+    ae_database_bind(s, 1, output);
+    ae_database_bind(s, 2, about->identity);
+    status = ae_database_row(&log->db, s, &is_row, err);
+    if (!status && is_row) log->id = sqlite3_column_int64(s, 0);
     sqlite3_finalize(s);
     return status;
 }
@@ -91,25 +88,25 @@ static aerie_status continue_entry(ae_run_log *log, const ae_run_about *about, c
 {
     sqlite3_stmt *s = NULL;
     aerie_status status =
-        ae_database_prepare(log->db, &s,
+        ae_database_prepare(&log->db, &s,
                             "UPDATE runs SET state = 'running', message = '', ended = NULL,"
                             " process = ?, step = ?, n_steps = ? WHERE id = ?",
                             err);
 
     if (status) return status;
-    ae_database_text(s, 1, process);
+    ae_database_bind(s, 1, process);
     sqlite3_bind_int64(s, 2, about->step);
     sqlite3_bind_int64(s, 3, about->n_steps);
     sqlite3_bind_int64(s, 4, log->id);
-    status = ae_database_step(log->db, s, err);
+    status = ae_database_step(&log->db, s, err);
     sqlite3_finalize(s);
     if (!status)
-        status =
-            ae_database_prepare(log->db, &s, "DELETE FROM metrics WHERE run = ? AND step > ?", err);
+        status = ae_database_prepare(&log->db, &s, "DELETE FROM metrics WHERE run = ? AND step > ?",
+                                     err);
     if (status) return status;
     sqlite3_bind_int64(s, 1, log->id);
     sqlite3_bind_int64(s, 2, about->step);
-    status = ae_database_step(log->db, s, err);
+    status = ae_database_step(&log->db, s, err);
     sqlite3_finalize(s);
     return status;
 }
@@ -124,20 +121,20 @@ static aerie_status new_entry(ae_run_log *log, const ae_run_about *about, const 
     char *name = name_of(output);
     sqlite3_stmt *s = NULL;
     aerie_status status = ae_database_prepare(
-        log->db, &s,
+        &log->db, &s,
         "INSERT INTO runs (method, model, model_hash, output, recipe_path, recipe, recipe_hash,"
         " identity, process, name, state, message, step, n_steps, started)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', '', ?, ?, ?)",
         err);
 
     if (!status) {
-        for (int i = 0; i < (int)AE_COUNT(texts); i++) ae_database_text(s, i + 1, texts[i]);
-        ae_database_text(s, 10, name);
+        for (int i = 0; i < (int)AE_COUNT(texts); i++) ae_database_bind(s, i + 1, texts[i]);
+        ae_database_bind(s, 10, name);
         sqlite3_bind_int64(s, 11, about->step);
         sqlite3_bind_int64(s, 12, about->n_steps);
         sqlite3_bind_double(s, 13, unix_now());
-        status = ae_database_step(log->db, s, err);
-        log->id = sqlite3_last_insert_rowid(log->db);
+        status = ae_database_step(&log->db, s, err);
+        log->id = sqlite3_last_insert_rowid(log->db.db);
     }
     sqlite3_finalize(s);
     ae_free(name);
@@ -151,14 +148,14 @@ static aerie_status put_pair(const ae_run_log *log, sqlite3_stmt *s, const char 
     sqlite3_bind_int64(s, 1, log->id);
     sqlite3_bind_text(s, 2, name, (int)name_len, SQLITE_TRANSIENT);
     sqlite3_bind_text(s, 3, value, (int)value_len, SQLITE_TRANSIENT);
-    return ae_database_step(log->db, s, err);
+    return ae_database_step(&log->db, s, err);
 }
 
 static aerie_status put_settings(const ae_run_log *log, const char *lines, aerie_error *err)
 {
     sqlite3_stmt *s = NULL;
     aerie_status status = ae_database_prepare(
-        log->db, &s, "INSERT OR REPLACE INTO settings (run, key, value) VALUES (?, ?, ?)", err);
+        &log->db, &s, "INSERT OR REPLACE INTO settings (run, key, value) VALUES (?, ?, ?)", err);
 
     while (lines && *lines && !status) {
         size_t len = strcspn(lines, "\n");
@@ -177,7 +174,7 @@ static aerie_status put_data(const ae_run_log *log, const ae_run_about *about, a
 {
     sqlite3_stmt *s = NULL;
     aerie_status status = ae_database_prepare(
-        log->db, &s, "INSERT OR REPLACE INTO data (run, path, hash) VALUES (?, ?, ?)", err);
+        &log->db, &s, "INSERT OR REPLACE INTO data (run, path, hash) VALUES (?, ?, ?)", err);
 
     for (size_t i = 0; i < about->n_data && !status; i++) {
         const ae_run_source *d = &about->data[i];
@@ -206,19 +203,19 @@ static aerie_status begin(ae_run_log *log, const char *path, const ae_run_about 
                           aerie_error *err)
 {
     char *output = absolute(about->output ? about->output : "");
-    aerie_status status = ae_database_create(&log->db, path, err);
+    aerie_status status = ae_database_create(&log->db, &ae_runs_kind, path, err);
 
     if (!status && !output) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory to record a run");
-    if (!status) status = ae_database_run(log->db, "BEGIN IMMEDIATE", err);
+    if (!status) status = ae_database_run(&log->db, "BEGIN IMMEDIATE", err);
     if (!status) status = put_entry(log, about, output, err);
-    if (!status) status = ae_database_run(log->db, "COMMIT", err);
+    if (!status) status = ae_database_run(&log->db, "COMMIT", err);
     if (!status)
-        status = ae_database_prepare(log->db, &log->insert,
+        status = ae_database_prepare(&log->db, &log->insert,
                                      "INSERT OR REPLACE INTO metrics (run, name, step, value)"
                                      " VALUES (?, ?, ?, ?)",
                                      err);
     if (!status)
-        status = ae_database_prepare(log->db, &log->advance,
+        status = ae_database_prepare(&log->db, &log->advance,
                                      "UPDATE runs SET step = ? WHERE id = ?", err);
     ae_free(output);
     return status;
@@ -228,7 +225,7 @@ static void close_log(ae_run_log *log)
 {
     sqlite3_finalize(log->insert);
     sqlite3_finalize(log->advance);
-    ae_database_close(log->db); /* what was not committed is not there */
+    ae_database_close(&log->db); /* what was not committed is not there */
     ae_free(log->queue);
     ae_free(log);
 }
@@ -245,7 +242,7 @@ ae_run_log *ae_run_begin(const char *path, const ae_run_about *about)
     }
     log->step = about->step;
     if (begin(log, path, about, &why) == AERIE_OK) {
-        sqlite3_busy_timeout(log->db, STEP_WAIT_MS);
+        ae_database_wait(&log->db, STEP_WAIT_MS);
         return log;
     }
     warn(&why);
@@ -263,27 +260,27 @@ int64_t ae_run_id(const ae_run_log *log)
 static aerie_status put_value(const ae_run_log *log, const waiting *w, aerie_error *err)
 {
     sqlite3_bind_int64(log->insert, 1, log->id);
-    ae_database_text(log->insert, 2, w->name);
+    ae_database_bind(log->insert, 2, w->name);
     sqlite3_bind_int64(log->insert, 3, w->step);
     if (isfinite(w->value))
         sqlite3_bind_double(log->insert, 4, w->value);
     else
         sqlite3_bind_null(log->insert, 4);
-    return ae_database_step(log->db, log->insert, err);
+    return ae_database_step(&log->db, log->insert, err);
 }
 
 static aerie_status put_queue(const ae_run_log *log, aerie_error *err)
 {
-    aerie_status status = ae_database_run(log->db, "BEGIN IMMEDIATE", err);
+    aerie_status status = ae_database_run(&log->db, "BEGIN IMMEDIATE", err);
 
     if (status) return status;
     for (size_t i = 0; i < log->n && !status; i++) status = put_value(log, &log->queue[i], err);
     if (!status) {
         sqlite3_bind_int64(log->advance, 1, log->step);
         sqlite3_bind_int64(log->advance, 2, log->id);
-        status = ae_database_step(log->db, log->advance, err);
+        status = ae_database_step(&log->db, log->advance, err);
     }
-    if (!status) status = ae_database_run(log->db, "COMMIT", err);
+    if (!status) status = ae_database_run(&log->db, "COMMIT", err);
     return status;
 }
 
@@ -296,7 +293,7 @@ static void flush(ae_run_log *log)
         log->n = 0;
         return;
     }
-    if (!sqlite3_get_autocommit(log->db)) sqlite3_exec(log->db, "ROLLBACK", NULL, NULL, NULL);
+    ae_database_rollback(&log->db);
     if (!log->warned) warn(&why);
     log->warned = true;
 }
@@ -351,16 +348,16 @@ void ae_run_end(ae_run_log *log, aerie_run_state state, const char *message)
     aerie_status status;
 
     if (!log) return;
-    sqlite3_busy_timeout(log->db, log->warned ? STEP_WAIT_MS : END_WAIT_MS);
+    ae_database_wait(&log->db, log->warned ? STEP_WAIT_MS : END_WAIT_MS);
     if (log->n > 0) flush(log);
     status = ae_database_prepare(
-        log->db, &s, "UPDATE runs SET state = ?, message = ?, ended = ? WHERE id = ?", &why);
+        &log->db, &s, "UPDATE runs SET state = ?, message = ?, ended = ? WHERE id = ?", &why);
     if (!status) {
-        ae_database_text(s, 1, aerie_run_state_name(state));
-        ae_database_text(s, 2, message);
+        ae_database_bind(s, 1, aerie_run_state_name(state));
+        ae_database_bind(s, 2, message);
         sqlite3_bind_double(s, 3, unix_now());
         sqlite3_bind_int64(s, 4, log->id);
-        status = ae_database_step(log->db, s, &why);
+        status = ae_database_step(&log->db, s, &why);
     }
     if (status && !log->warned) warn(&why);
     sqlite3_finalize(s);
