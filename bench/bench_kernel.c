@@ -221,7 +221,7 @@ static void log_prob(bench *b, size s)
     ae_predictions p = { rows, targets, s.T, 0 };
 
     fill_predictions(rows, targets, s);
-    b->dev->log_prob(b->dev, &b->arena, b->e, lse, NULL, NULL, b->a, &w, &p);
+    b->dev->log_prob(b->dev, &b->arena, b->e, lse, NULL, NULL, NULL, b->a, &w, &p);
 }
 
 static void log_prob_bwd(bench *b, size s)

@@ -33,7 +33,7 @@ typedef struct {
     float *logits;                /* [BLOCK, CHUNK], dense: rows of `rows` */
     /* [BLOCK]: running over the chunks. sum: of e = exp(logit - maximum); weighted: of e log e */
     double *max, *sum, *total, *weighted;
-    float *logp, *mean, *entropy; /* of this block; the last two may be NULL */
+    float *logp, *mean, *entropy, *top; /* of this block; all but the first may be NULL */
     double *lse;
     const float *dlogp, *dmean, *dentropy, *entropy_in;
     const double *lse_in;
@@ -132,6 +132,7 @@ static void finish_block(const log_prob_job *job)
         double lse = job->max[i] + log(job->sum[i]);
         job->logp[i] = (float)(job->logp[i] - lse);
         job->lse[i] = lse;
+        if (job->top) job->top[i] = (float)(job->max[i] - lse);
         if (job->entropy)
             job->entropy[i] = (float)(log(job->sum[i]) - job->weighted[i] / job->sum[i]);
         if (job->mean) job->mean[i] = (float)(job->total[i] / (double)job->w->rows - lse);
@@ -162,8 +163,8 @@ static aerie_status forward_block(log_prob_job *job, ae_device *dev, ae_arena *s
 }
 
 aerie_status ae_cpu_log_prob(ae_device *dev, ae_arena *scratch, float *logp, double *lse,
-                             float *mean, float *entropy, const float *x, const ae_tensor *w,
-                             const ae_predictions *p)
+                             float *mean, float *entropy, float *top, const float *x,
+                             const ae_tensor *w, const ae_predictions *p)
 {
     double running[4][BLOCK];
     log_prob_job job = { .cpu = ae_cpu_of(dev), .w = w, .x = x, .D = w->cols };
@@ -178,6 +179,7 @@ aerie_status ae_cpu_log_prob(ae_device *dev, ae_arena *scratch, float *logp, dou
         job.lse = lse + at;
         job.mean = mean ? mean + at : NULL;
         job.entropy = entropy ? entropy + at : NULL;
+        job.top = top ? top + at : NULL;
         status = forward_block(&job, dev, scratch);
     }
     ae_arena_reset(scratch, mark);

@@ -175,8 +175,8 @@ aerie_status ae_cpu_attention_cached(ae_device *dev, ae_arena *scratch, float *o
 
 /* log_prob.c */
 aerie_status ae_cpu_log_prob(ae_device *dev, ae_arena *scratch, float *logp, double *lse,
-                             float *mean, float *entropy, const float *x, const ae_tensor *w,
-                             const ae_predictions *p);
+                             float *mean, float *entropy, float *top, const float *x,
+                             const ae_tensor *w, const ae_predictions *p);
 aerie_status ae_cpu_log_prob_bwd(ae_device *dev, ae_arena *scratch, float *dx, float *dw,
                                  const float *dlogp, const float *dmean, const float *dentropy,
                                  const float *entropy, const double *lse, const float *x,

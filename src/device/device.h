@@ -205,10 +205,11 @@ struct ae_device {
      *   logp [N]; lse [N] kept for the way back, in double: of a log-sum-exp of 1000 a float loses
      *   3e-5, and every probability would be wrong by as much; mean [N] or NULL: the mean over the
      *   vocabulary of every token's log-probability (label smoothing); entropy [N] or NULL: of the
-     *   distribution, in nats. x [T, D], w [V, D]. */
+     *   distribution, in nats; top [N] or NULL: the likeliest token's, equal to logp where the
+     *   target is that. x [T, D], w [V, D]. */
     aerie_status (*log_prob)(ae_device *dev, ae_arena *scratch, float *logp, double *lse,
-                             float *mean, float *entropy, const float *x, const ae_tensor *w,
-                             const ae_predictions *p);
+                             float *mean, float *entropy, float *top, const float *x,
+                             const ae_tensor *w, const ae_predictions *p);
     /* Adds to dx [T, D] and dw [V, D] (either may be NULL), given d/dlogp [N] and, or NULL,
      * d/dmean, and d/dentropy with the entropy that came out. */
     aerie_status (*log_prob_bwd)(ae_device *dev, ae_arena *scratch, float *dx, float *dw,

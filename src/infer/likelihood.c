@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum {
-    WORTH = 32, /* tokens: a node of its own copies part of a page in every layer */
-    ROWS = 64   /* logits held at once */
+    WORTH = 8,    /* tokens: a node of its own copies part of a page in every layer */
+    AT_ONCE = 512 /* predictions handed to the model's head together */
 };
 
 /* A node on its way. */
@@ -215,98 +215,42 @@ static bool add_wants(lot *l, const ae_segment *s, int64_t node)
     return true;
 }
 
-/* Of one request's wants the rows are in its text's order already. */
-static int by_row(const void *a, const void *b)
-{
-    const want *x = a, *y = b;
-    if (x->row != y->row) return x->row < y->row ? -1 : 1;
-    return (x->request > y->request) - (x->request < y->request);
-}
-
-/* exp(x) for x <= 0, to about 2e-7 of itself, in few enough steps that a compiler does several at
- * once: exp(x) = 2^k exp(r), k the nearest integer to x / ln 2, and Taylor's polynomial of r. */
-static inline float exp_below(float x)
-{
-    x = x < -87.0f ? -87.0f : x;
-    int32_t k = (int32_t)(x * 1.44269504f - 0.5f);
-    float r = x - (float)k * 0.693359375f + (float)k * 2.12194440e-4f; /* ln 2 in two parts */
-    float p =
-        1 + r * (1 + r * (0.5f +
-                          r * (1 / 6.0f + r * (1 / 24.0f + r * (1 / 120.0f + r * (1 / 720.0f))))));
-    union {
-        int32_t bits;
-        float value;
-    } power = { (k + 127) << 23 };
-    return p * power.value;
-}
-
-/* log(sum(exp(logits))), and the largest of them. The sum is made of LANES sums, each of every
- * LANES-th logit, in runs that go into a double. */
-static double total_of(const float *logits, int64_t n, float *largest)
-{
-    enum { LANES = 16, RUN = 256 * LANES };
-    float most = logits[0];
-    double sum = 0;
-
-    for (int64_t i = 1; i < n; i++) most = logits[i] > most ? logits[i] : most;
-    *largest = most;
-    for (int64_t first = 0; first < n; first += RUN) {
-        int64_t end = ae_min64(first + RUN, n), i = first;
-        float lanes[LANES] = { 0 };
-        for (; i + LANES <= end; i += LANES)
-            for (int j = 0; j < LANES; j++) lanes[j] += exp_below(logits[i + j] - most);
-        for (int j = 0; i < end; i++, j++) lanes[j] += exp_below(logits[i] - most);
-        for (int j = 0; j < LANES; j++) sum += (double)lanes[j];
-    }
-    return (double)most + log(sum);
-}
-
 /* Appends a token's log-probability to its request's. */
-static void note(lot *l, const want *w, const float *logits, double total, float largest)
+static void note(lot *l, const want *w, float logprob, float top)
 {
     ae_likelihood *f = &l->found[w->request];
-    double logprob = (double)logits[w->target] - total;
     float *each = l->each + (f->logprobs - l->each);
 
-    each[f->n_tokens++] = (float)logprob;
-    f->logprob += logprob;
-    f->is_greedy = f->is_greedy && logits[w->target] >= largest;
+    each[f->n_tokens++] = logprob;
+    f->logprob += (double)logprob;
+    f->is_greedy = f->is_greedy && logprob >= top;
 }
 
-/* Wants first .. end - 1, which are of at most ROWS rows. */
-static aerie_status use_rows(lot *l, ae_ctx *cx, const ae_tensor *hidden, int64_t first,
-                             int64_t end, aerie_error *err)
+static aerie_status use_some(lot *l, ae_ctx *cx, const ae_tensor *hidden, const want *wants,
+                             int64_t n, aerie_error *err)
 {
-    int32_t rows[ROWS];
-    int64_t n = 0, row = -1;
-    float largest = 0;
-    double total = 0;
+    int32_t rows[AT_ONCE], targets[AT_ONCE];
+    const ae_predictions p = { .rows = rows, .targets = targets, .n = n };
+    ae_tensor *top;
 
-    for (int64_t i = first; i < end; i++)
-        if (i == first || l->wants[i].row != l->wants[i - 1].row) rows[n++] = l->wants[i].row;
-    const ae_tensor *logits = ae_net_logits(cx, l->engine->options.net, hidden, rows, n);
-    if (!logits) return aerie_fail(err, cx->error.status, "%s", cx->error.message);
-    for (int64_t i = first; i < end; i++) {
-        if (i == first || l->wants[i].row != l->wants[i - 1].row) {
-            row++;
-            total = total_of(ae_f32(logits) + row * logits->cols, logits->cols, &largest);
-        }
-        note(l, &l->wants[i], ae_f32(logits) + row * logits->cols, total, largest);
+    for (int64_t i = 0; i < n; i++) {
+        rows[i] = wants[i].row;
+        targets[i] = wants[i].target;
     }
+    const ae_tensor *logp = ae_net_log_prob_top(cx, l->engine->options.net, hidden, &p, &top);
+    if (!logp) return aerie_fail(err, cx->error.status, "%s", cx->error.message);
+    for (int64_t i = 0; i < n; i++) note(l, &wants[i], ae_f32(logp)[i], ae_f32(top)[i]);
     return AERIE_OK;
 }
 
+/* Those of one request come in its text's order. */
 static aerie_status use_wants(lot *l, ae_ctx *cx, const ae_tensor *hidden, aerie_error *err)
 {
     aerie_status status = AERIE_OK;
 
-    if (l->n_wants > 1) qsort(l->wants, (size_t)l->n_wants, sizeof *l->wants, by_row);
-    for (int64_t i = 0, end; i < l->n_wants && !status; i = end) {
+    for (int64_t i = 0; i < l->n_wants && !status; i += AT_ONCE) {
         ae_arena_mark mark = ae_arena_here(cx->arena);
-        int64_t n_rows = 1;
-        for (end = i + 1; end < l->n_wants; end++)
-            if (l->wants[end].row != l->wants[end - 1].row && n_rows++ == ROWS) break;
-        status = use_rows(l, cx, hidden, i, end, err);
+        status = use_some(l, cx, hidden, l->wants + i, ae_min64(AT_ONCE, l->n_wants - i), err);
         ae_arena_reset(cx->arena, mark);
     }
     return status;

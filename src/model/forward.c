@@ -159,24 +159,38 @@ ae_tensor *ae_net_logits(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
     return cap > 0 ? ae_soft_cap(cx, logits, cap) : logits;
 }
 
+static ae_predictions capped(const ae_net *net, const ae_predictions *p)
+{
+    return (ae_predictions){ p->rows, p->targets, p->n, net->config->final_logit_softcapping };
+}
+
 /* One of the two is asked for, or neither. */
 static ae_tensor *log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
                            const ae_predictions *p, ae_tensor **mean, ae_tensor **entropy)
 {
-    ae_predictions capped = *p;
+    const ae_predictions all = capped(net, p);
 
     if (mean) *mean = NULL;
     if (entropy) *entropy = NULL;
     if (!has_head(cx, net->head, no_words)) return NULL;
-    capped.soft_cap = net->config->final_logit_softcapping;
-    return entropy ? ae_log_prob_entropy(cx, hidden, net->head, &capped, entropy)
-                   : ae_log_prob(cx, hidden, net->head, &capped, mean);
+    return entropy ? ae_log_prob_entropy(cx, hidden, net->head, &all, entropy)
+                   : ae_log_prob(cx, hidden, net->head, &all, mean);
 }
 
 ae_tensor *ae_net_log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
                            const ae_predictions *p, ae_tensor **mean)
 {
     return log_prob(cx, net, hidden, p, mean, NULL);
+}
+
+ae_tensor *ae_net_log_prob_top(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                               const ae_predictions *p, ae_tensor **top)
+{
+    const ae_predictions all = capped(net, p);
+
+    *top = NULL;
+    return has_head(cx, net->head, no_words) ? ae_log_prob_top(cx, hidden, net->head, &all, top)
+                                             : NULL;
 }
 
 ae_tensor *ae_net_scores(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,

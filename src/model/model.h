@@ -95,6 +95,9 @@ ae_tensor *ae_net_scores(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
 /* ae_log_prob() of hidden states under the net's head. */
 ae_tensor *ae_net_log_prob(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
                            const ae_predictions *p, ae_tensor **mean);
+/* The same, with ae_log_prob_top()'s. */
+ae_tensor *ae_net_log_prob_top(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,
+                               const ae_predictions *p, ae_tensor **top);
 /* The same under softmax(logits / temperature), temperature > 0. Where logits are capped, 1 alone.
  */
 ae_tensor *ae_net_log_prob_at(ae_ctx *cx, const ae_net *net, const ae_tensor *hidden,

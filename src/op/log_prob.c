@@ -1,6 +1,11 @@
 /* log_prob.c -- log-probabilities of given tokens, without ever holding the logits of all rows. */
 #include "op/check.h"
 
+/* What is wanted beside them; each may be NULL. */
+typedef struct {
+    ae_tensor **mean, **entropy, **top;
+} beside;
+
 typedef struct {
     ae_node node;
     const ae_tensor *x, *w, *logp, *mean, *entropy; /* the last two: NULL when not asked for */
@@ -30,28 +35,30 @@ static bool fits(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w, const ae_pr
 }
 
 static ae_tensor *log_prob(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w,
-                           const ae_predictions *p, ae_tensor **mean, ae_tensor **entropy)
+                           const ae_predictions *p, beside also)
 {
     if (!fits(cx, x, w, p)) return NULL;
     bool wanted = x->grad || w->grad;
-    ae_tensor *average = mean ? ae_tensor_new(cx, p->n, 1, wanted) : NULL;
-    ae_tensor *spread = entropy ? ae_tensor_new(cx, p->n, 1, wanted) : NULL;
+    ae_tensor *average = also.mean ? ae_tensor_new(cx, p->n, 1, wanted) : NULL;
+    ae_tensor *spread = also.entropy ? ae_tensor_new(cx, p->n, 1, wanted) : NULL;
+    ae_tensor *top = also.top ? ae_tensor_new(cx, p->n, 1, false) : NULL;
     ae_tensor *logp = ae_tensor_new(cx, p->n, 1, wanted);
     double *lse = ae_arena_take_raw(cx->arena, (size_t)p->n, sizeof *lse);
     if (!ae_check_scratch(cx, "log_prob", lse ? AERIE_OK : AERIE_NO_MEMORY) || !logp) return NULL;
 
     ae_arena_mark mark = ae_arena_here(cx->arena);
-    aerie_status status = cx->device->log_prob(cx->device, cx->arena, ae_f32(logp), lse,
-                                               average ? ae_f32(average) : NULL,
-                                               spread ? ae_f32(spread) : NULL, ae_f32(x), w, p);
+    aerie_status status = cx->device->log_prob(
+        cx->device, cx->arena, ae_f32(logp), lse, average ? ae_f32(average) : NULL,
+        spread ? ae_f32(spread) : NULL, top ? ae_f32(top) : NULL, ae_f32(x), w, p);
     ae_arena_reset(cx->arena, mark);
     if (!ae_check_scratch(cx, "log_prob", status)) return NULL;
 
     note *n = wanted ? ae_tape_note(cx, sizeof *n, backward) : NULL;
     if (n) *n = (note){ n->node, x, w, logp, average, spread, lse, *p };
     if (ae_ctx_status(cx)) return NULL;
-    if (mean) *mean = average;
-    if (entropy) *entropy = spread;
+    if (also.mean) *also.mean = average;
+    if (also.entropy) *also.entropy = spread;
+    if (also.top) *also.top = top;
     return logp;
 }
 
@@ -59,12 +66,19 @@ ae_tensor *ae_log_prob(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w, const
                        ae_tensor **mean)
 {
     if (mean) *mean = NULL;
-    return log_prob(cx, x, w, p, mean, NULL);
+    return log_prob(cx, x, w, p, (beside){ .mean = mean });
 }
 
 ae_tensor *ae_log_prob_entropy(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w,
                                const ae_predictions *p, ae_tensor **entropy)
 {
     *entropy = NULL;
-    return log_prob(cx, x, w, p, NULL, entropy);
+    return log_prob(cx, x, w, p, (beside){ .entropy = entropy });
+}
+
+ae_tensor *ae_log_prob_top(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w,
+                           const ae_predictions *p, ae_tensor **top)
+{
+    *top = NULL;
+    return log_prob(cx, x, w, p, (beside){ .top = top });
 }

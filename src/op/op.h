@@ -150,6 +150,9 @@ ae_tensor *ae_log_prob(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w, const
 /* The same, with the entropy [N, 1] of each distribution beside it, in nats. */
 ae_tensor *ae_log_prob_entropy(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w,
                                const ae_predictions *p, ae_tensor **entropy);
+/* The same, with the likeliest token's [N, 1] beside it: no way back leads from that. */
+ae_tensor *ae_log_prob_top(ae_ctx *cx, const ae_tensor *x, const ae_tensor *w,
+                           const ae_predictions *p, ae_tensor **top);
 
 /* A block whose output has the shape of its input, e.g. one transformer layer. */
 typedef ae_tensor *ae_block_fn(ae_ctx *cx, const void *params, const ae_tensor *x);

@@ -5,7 +5,7 @@
 typedef struct {
     int64_t T, N, V, D;
     ae_tensor w;
-    buffer x, dlogp, dmean, dentropy, logp, mean, entropy, dx, dw;
+    buffer x, dlogp, dmean, dentropy, logp, mean, entropy, top, dx, dw;
     double *lse;
     int32_t *rows, *targets;
     float soft_cap;
@@ -21,7 +21,8 @@ static problem problem_new(int64_t T, int64_t N, int64_t V, int64_t D, uint64_t 
     p.x = buffer_random(&rng, T * D);
     p.dlogp = buffer_random(&rng, N), p.dmean = buffer_random(&rng, N);
     p.dentropy = buffer_random(&rng, N);
-    p.logp = buffer_new(N), p.mean = buffer_new(N), p.entropy = buffer_new(N);
+    p.logp = buffer_new(N), p.mean = buffer_new(N), p.entropy = buffer_new(N),
+    p.top = buffer_new(N);
     p.lse = ae_alloc((size_t)N, sizeof *p.lse);
     p.dx = buffer_random(&rng, T * D), p.dw = buffer_random(&rng, V * D);
     p.rows = ae_alloc((size_t)N, sizeof *p.rows);
@@ -38,8 +39,8 @@ static void problem_free(problem *p)
 {
     ae_free(p->w.data), ae_free(p->rows), ae_free(p->targets);
     buffer_free(p->x), buffer_free(p->dlogp), buffer_free(p->dmean), buffer_free(p->logp);
-    ae_free(p->lse), buffer_free(p->mean), buffer_free(p->entropy), buffer_free(p->dentropy),
-        buffer_free(p->dx), buffer_free(p->dw);
+    ae_free(p->lse), buffer_free(p->top), buffer_free(p->mean), buffer_free(p->entropy),
+        buffer_free(p->dentropy), buffer_free(p->dx), buffer_free(p->dw);
 }
 
 /* Predictions from .. from + n - 1, both ways. */
@@ -48,7 +49,7 @@ static void run(problem *p, ae_device *dev, ae_arena *arena, int64_t from, int64
     ae_predictions part = { p->rows + from, p->targets + from, n, p->soft_cap };
 
     assert_int_equal(dev->log_prob(dev, arena, p->logp.at + from, p->lse + from, p->mean.at + from,
-                                   p->entropy.at + from, p->x.at, &p->w, &part),
+                                   p->entropy.at + from, p->top.at + from, p->x.at, &p->w, &part),
                      0);
     assert_int_equal(dev->log_prob_bwd(dev, arena, p->dx.at, p->dw.at, p->dlogp.at + from,
                                        p->dmean.at + from, p->dentropy.at + from,
@@ -71,6 +72,7 @@ static void plain_prediction(problem *p, int64_t i, double *logit)
     for (int64_t v = 0; v < p->V; v++) sum += exp(logit[v] - max);
     double lse = max + log(sum);
     p->lse[i] = lse;
+    p->top.at[i] = (float)(max - lse);
     p->logp.at[i] = (float)(logit[p->targets[i]] - lse);
     p->mean.at[i] = (float)(total / (double)p->V - lse);
     double entropy = lse;
@@ -108,6 +110,7 @@ static void check_capped(ae_device *dev, ae_arena *arena, float soft_cap)
         assert_close("logp", got.logp.at, want.logp.at, want.N, 1e-5, 1);
         for (int64_t n = 0; n < want.N; n++) assert_true(fabs(got.lse[n] - want.lse[n]) < 1e-5);
         assert_close("entropy", got.entropy.at, want.entropy.at, want.N, 1e-5, 1);
+        assert_close("top", got.top.at, want.top.at, want.N, 1e-5, 1);
         assert_close("mean", got.mean.at, want.mean.at, want.N, 1e-5, 1);
         assert_close("dx", got.dx.at, want.dx.at, want.dx.n, 5e-5, 3);
         assert_close("dw", got.dw.at, want.dw.at, want.dw.n, 5e-5, 3);
@@ -168,11 +171,36 @@ static void check_pieces(ae_device *dev, ae_arena *arena)
     }
     assert_same_bits("logp in pieces", two.logp.at, one.logp.at, one.N);
     for (int64_t n = 0; n < one.N; n++) assert_true(two.lse[n] == one.lse[n]);
+    assert_same_bits("top in pieces", two.top.at, one.top.at, one.N);
     assert_same_bits("mean in pieces", two.mean.at, one.mean.at, one.N);
     assert_same_bits("dx in pieces", two.dx.at, one.dx.at, one.dx.n);
     assert_same_bits("dw in pieces", two.dw.at, one.dw.at, one.dw.n);
     problem_free(&one);
     problem_free(&two);
+}
+
+/* Every token once a target of every row: exactly the likeliest has what is told as its own. */
+static void check_top(ae_device *dev, ae_arena *arena)
+{
+    enum { T = 3, V = 1100 };
+    problem p = problem_new(T, T * V, V, 16, 21);
+
+    for (int32_t i = 0; i < T * V; i++) p.rows[i] = i / V, p.targets[i] = i % V;
+    run(&p, dev, arena, 0, p.N);
+    for (int64_t t = 0; t < T; t++) {
+        int64_t likeliest = 0;
+        for (int64_t v = 0; v < V; v++)
+            if (p.logp.at[t * V + v] > p.logp.at[t * V + likeliest]) likeliest = v;
+        for (int64_t v = 0; v < V; v++)
+            assert_true((p.logp.at[t * V + v] >= p.top.at[t * V + v]) == (v == likeliest));
+    }
+    problem_free(&p);
+}
+
+static void test_top(void **state)
+{
+    (void)state;
+    for_each_device(check_top);
 }
 
 static void test_pieces(void **state)
@@ -203,10 +231,8 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right),
-        cmocka_unit_test(test_extreme),
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_right),  cmocka_unit_test(test_extreme), cmocka_unit_test(test_top),
+        cmocka_unit_test(test_pieces), cmocka_unit_test(test_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

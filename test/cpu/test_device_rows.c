@@ -184,7 +184,7 @@ static void check_no_room(ae_device *dev, ae_arena *arena)
         assert_int_equal(dev->attention(dev, arena, y, y, x, &seq, 1, &shape), AERIE_NO_MEMORY);
         assert_int_equal(dev->attention_bwd(dev, arena, y, x, x, x, x, &seq, 1, &shape),
                          AERIE_NO_MEMORY);
-        assert_int_equal(dev->log_prob(dev, arena, y, &lse, NULL, NULL, x, &w, &p),
+        assert_int_equal(dev->log_prob(dev, arena, y, &lse, NULL, NULL, NULL, x, &w, &p),
                          AERIE_NO_MEMORY);
         assert_int_equal(
             dev->log_prob_bwd(dev, arena, y, NULL, x, NULL, NULL, NULL, &lse, x, &w, &p),

@@ -342,7 +342,7 @@ static void check_log_prob(ae_device *dev, ae_arena *arena)
     buffer x = buffer_random(&rng, T * D), y = buffer_new(T * V);
 
     assert_int_equal(dev->linear(dev, arena, y.at, x.at, &w, NULL, T), AERIE_OK);
-    assert_int_equal(dev->log_prob(dev, arena, logp, lse, NULL, NULL, x.at, &w, &predictions),
+    assert_int_equal(dev->log_prob(dev, arena, logp, lse, NULL, NULL, NULL, x.at, &w, &predictions),
                      AERIE_OK);
     for (int t = 0; t < T; t++) {
         float want = (float)((double)y.at[t * V + targets[t]] - lse[t]);
