@@ -82,7 +82,7 @@ aerie_status ae_api_check_memory(aerie_model *m, const aerie_model_options *o,
 aerie_status ae_api_check_use(aerie_model *m, aerie_model *draft, const aerie_memory_plan *plan,
                               aerie_error *err);
 
-/* divergence.c: an ae_answerer's `diverge` of a model. */
+/* divergence.c: an ae_bench_model's `diverge` of a model. */
 struct ae_saved_logits;
 aerie_status ae_api_diverge(aerie_model *m, const struct ae_saved_logits *file,
                             const int64_t *windows, int64_t n, ae_diverged_fn *fn, void *user,

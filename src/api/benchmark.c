@@ -241,14 +241,14 @@ static aerie_status ask_local(json_t **out, const ae_benchmark_options *how,
     local a = { .model = o->model, .options = o };
     aerie_status status = ae_api_need_tokenizer(o->model, err);
     const ae_model *model = o->model->model;
-    const ae_answerer who = { .user = &a,
-                              .identity = o->identity ? o->identity : ae_model_path(model),
-                              .tokenizer = ae_model_tokenizer(model),
-                              .max_length = ae_model_config(model)->max_position,
-                              .tokens = score_tokens,
-                              .replies = reply_to,
-                              .diverge = diverge,
-                              .chat = write_chat };
+    const ae_bench_model who = { .user = &a,
+                                 .identity = o->identity ? o->identity : ae_model_path(model),
+                                 .tokenizer = ae_model_tokenizer(model),
+                                 .max_length = ae_model_config(model)->max_position,
+                                 .tokens = score_tokens,
+                                 .replies = reply_to,
+                                 .diverge = diverge,
+                                 .chat = write_chat };
 
     if (!status) status = ae_benchmark(out, how, &who, err);
     ae_template_free(a.chat);
@@ -264,7 +264,7 @@ static aerie_status ask_remote(json_t **out, const ae_benchmark_options *how,
                                         .in_flight = o->in_flight,
                                         .stop = o->stop,
                                         .stop_user = o->user };
-    ae_answerer who;
+    ae_bench_model who;
     ae_remote *remote;
     aerie_status status = ae_remote_open(&remote, &who, &options, err);
 

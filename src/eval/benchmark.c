@@ -166,7 +166,7 @@ static aerie_status run_task(json_t *results, ae_bench *b, aerie_error *err)
 
 typedef struct {
     const ae_benchmark_options *options;
-    const ae_answerer *who;
+    const ae_bench_model *who;
     const ae_protocol *protocol;
     ae_kept *keep;
     json_t *results, *groups;
@@ -228,8 +228,8 @@ static aerie_status run_all(all_tasks *a, json_t **out, aerie_error *err)
     return status;
 }
 
-aerie_status ae_benchmark(json_t **out, const ae_benchmark_options *options, const ae_answerer *who,
-                          aerie_error *err)
+aerie_status ae_benchmark(json_t **out, const ae_benchmark_options *options,
+                          const ae_bench_model *who, aerie_error *err)
 {
     all_tasks a = {
         .options = options, .who = who, .results = json_object(), .groups = json_object()

@@ -56,7 +56,7 @@ typedef struct {
                             int64_t n, ae_diverged_fn *fn, void *fn_user, aerie_error *err);
     /* Writes a conversation with the model's template, and opens the reply. */
     aerie_status (*chat)(void *user, json_t *messages, ae_bytes *out, aerie_error *err);
-} ae_answerer;
+} ae_bench_model;
 
 /* Borrowed. Zero means the default, but for `shots`. */
 typedef struct {
@@ -80,8 +80,8 @@ typedef struct {
 
 /* *out: {"protocol", "results": {TASK: {...}}, "groups": {...}}, the caller's. `who` may be NULL
  * where options->rescore says what was answered. */
-aerie_status ae_benchmark(json_t **out, const ae_benchmark_options *options, const ae_answerer *who,
-                          aerie_error *err);
+aerie_status ae_benchmark(json_t **out, const ae_benchmark_options *options,
+                          const ae_bench_model *who, aerie_error *err);
 
 /* The i-th built-in task or group, and protocol; NULL past the end. */
 const char *ae_benchmark_known(size_t i);
@@ -103,7 +103,7 @@ typedef struct {
 /* Fills in *who, which borrows *out and the options. Likelihoods are asked of /completions with
  * echo and logprobs, replies of /completions, or of /chat/completions where the protocol has
  * conversations, which the server's own template writes. */
-aerie_status ae_remote_open(ae_remote **out, ae_answerer *who, const ae_remote_options *options,
+aerie_status ae_remote_open(ae_remote **out, ae_bench_model *who, const ae_remote_options *options,
                             aerie_error *err);
 void ae_remote_close(ae_remote *r); /* NULL is fine */
 

@@ -59,8 +59,8 @@ static bool take_answer(void *user, int64_t index, const ae_scored_answer *answe
     asking *a = user;
     int64_t i = a->list[index];
 
-    a->bench->answers[i].answer = (ae_answer){ answer->logprob, answer->is_greedy,
-                                               (int32_t)answer->n_tokens, answer->squares };
+    a->bench->answers[i].answer = (ae_response){ answer->logprob, answer->is_greedy,
+                                                 (int32_t)answer->n_tokens, answer->squares };
     return ae_bench_told(a->bench, i);
 }
 

@@ -71,10 +71,10 @@ aerie_status ae_kept_find(ae_kept *k, ae_bench_answer *a, ae_arena *arena, aerie
     if (a->known) {
         const char *reply = (const char *)sqlite3_column_text(k->find, 4);
         bool is_number = sqlite3_column_type(k->find, 0) != SQLITE_NULL; /* NaN is kept as NULL */
-        a->answer = (ae_answer){ .ll = is_number ? sqlite3_column_double(k->find, 0) : NAN,
-                                 .is_greedy = sqlite3_column_int(k->find, 1),
-                                 .n_tokens = sqlite3_column_int(k->find, 2),
-                                 .squares = sqlite3_column_double(k->find, 5) };
+        a->answer = (ae_response){ .ll = is_number ? sqlite3_column_double(k->find, 0) : NAN,
+                                   .is_greedy = sqlite3_column_int(k->find, 1),
+                                   .n_tokens = sqlite3_column_int(k->find, 2),
+                                   .squares = sqlite3_column_double(k->find, 5) };
         a->merged = sqlite3_column_int(k->find, 3);
         size_t len = (size_t)sqlite3_column_bytes(k->find, 4);
         a->reply = (ae_span){ reply ? ae_arena_strndup(arena, reply, len) : NULL, len };

@@ -13,7 +13,7 @@ typedef struct ae_kept ae_kept;
 typedef struct {
     bool known;
     bool merged; /* a token spans the join of context and continuation */
-    ae_answer answer;
+    ae_response answer;
     ae_span reply; /* of a request for one */
     uint8_t key[32];
 } ae_bench_answer;
@@ -33,7 +33,7 @@ aerie_status ae_kept_result(ae_kept *k, const char *task, const char *identity, 
 
 typedef struct {
     const ae_benchmark_options *options;
-    const ae_answerer *who; /* NULL: rescoring */
+    const ae_bench_model *who; /* NULL: rescoring */
     const ae_protocol *protocol;
     const char *name;
     const char *data; /* where its files are looked for */

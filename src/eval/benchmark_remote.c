@@ -263,7 +263,7 @@ static char *make_identity(const ae_remote_options *options)
     return text.data;
 }
 
-aerie_status ae_remote_open(ae_remote **out, ae_answerer *who, const ae_remote_options *options,
+aerie_status ae_remote_open(ae_remote **out, ae_bench_model *who, const ae_remote_options *options,
                             aerie_error *err)
 {
     const ae_endpoint_options server = { .url = options->url,
@@ -294,11 +294,11 @@ aerie_status ae_remote_open(ae_remote **out, ae_answerer *who, const ae_remote_o
         ae_remote_close(r);
         return status;
     }
-    *who = (ae_answerer){ .user = r,
-                          .identity = r->identity,
-                          .texts = score_texts,
-                          .replies = reply_to,
-                          .chat = write_chat };
+    *who = (ae_bench_model){ .user = r,
+                             .identity = r->identity,
+                             .texts = score_texts,
+                             .replies = reply_to,
+                             .chat = write_chat };
     *out = r;
     return AERIE_OK;
 }

@@ -143,7 +143,7 @@ static aerie_status likelihood_item(report *r, int64_t item, aerie_error *err)
 {
     ae_bench *b = r->b;
     const ae_item *it = ae_task_set_at(b->set, (size_t)item);
-    ae_answer *answers = ae_alloc(it->n_requests, sizeof *answers);
+    ae_response *answers = ae_alloc(it->n_requests, sizeof *answers);
     json_t *metrics = json_object();
     aerie_status status = AERIE_OK;
 

@@ -14,7 +14,7 @@ static json_t *text_json(ae_span text)
 }
 
 /* ["-12.5", "False"]: all of the harness' answers are texts there. Of a whole text "-12.5". */
-static json_t *answer_json(ae_request_kind kind, const ae_answer *a)
+static json_t *answer_json(ae_request_kind kind, const ae_response *a)
 {
     char number[40];
 

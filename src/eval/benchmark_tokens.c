@@ -272,7 +272,7 @@ static void part_key(ae_bench_answer *out, const cutting *c, const part *p)
     ae_bench_end_key(&hash, out->key);
 }
 
-static void add_answer(ae_answer *sum, const ae_answer *more)
+static void add_answer(ae_response *sum, const ae_response *more)
 {
     sum->ll += more->ll;
     sum->squares += more->squares;
@@ -290,8 +290,8 @@ static bool take(void *user, int64_t index, const ae_scored_answer *found)
     cutting *c = user;
     ae_bench *b = c->bench;
     const part *p = &c->parts[c->asked[index]];
-    const ae_answer answer = { found->logprob, found->is_greedy, (int32_t)found->n_tokens,
-                               found->squares };
+    const ae_response answer = { found->logprob, found->is_greedy, (int32_t)found->n_tokens,
+                                 found->squares };
 
     add_answer(&b->answers[p->request].answer, &answer);
     b->parts++;
@@ -335,7 +335,7 @@ static aerie_status choose_parts(cutting *c, ae_scored_tokens *all, int64_t *n, 
     for (int64_t i = 0; i < c->n_parts && !status; i++) {
         const part *p = &c->parts[i];
         bool found = false;
-        if (p->which == 0) b->answers[p->request].answer = (ae_answer){ .is_greedy = true };
+        if (p->which == 0) b->answers[p->request].answer = (ae_response){ .is_greedy = true };
         if (p->which + 1 < c->cut[p->request]) status = find_part(&found, c, p, err);
         if (found) continue;
         all[*n] = (ae_scored_tokens){ c->ids.data + p->at, p->n, p->n_context };

@@ -25,7 +25,7 @@ static bool is_accuracy(const char *rule, division *by)
 }
 
 /* An empty choice divides by 0: -inf, or NaN of a log-likelihood of 0, as in numpy. */
-static double value_of(const ae_item *item, const ae_answer *answers, size_t i, division by)
+static double value_of(const ae_item *item, const ae_response *answers, size_t i, division by)
 {
     double ll = answers[i].ll;
 
@@ -44,7 +44,7 @@ static double value_of(const ae_item *item, const ae_answer *answers, size_t i, 
 }
 
 /* numpy.argmax(): the first of the largest; the first NaN before any number. */
-static int32_t pick(const ae_item *item, const ae_answer *answers, division by)
+static int32_t pick(const ae_item *item, const ae_response *answers, division by)
 {
     int32_t best = -1;
     double most = 0;
@@ -61,7 +61,7 @@ static int32_t pick(const ae_item *item, const ae_answer *answers, division by)
     return best;
 }
 
-int32_t ae_item_pick(const ae_item *item, const char *rule, const ae_answer *answers)
+int32_t ae_item_pick(const ae_item *item, const char *rule, const ae_response *answers)
 {
     division by;
 
@@ -76,7 +76,7 @@ static bool is_right(const ae_item *item, int32_t choice)
 
 /* The share of probability on the true answers. Plain exponentials, as the original: of very long
  * answers all may vanish, and the share is then NaN there and here. */
-static double mc2(const ae_item *item, const ae_answer *answers)
+static double mc2(const ae_item *item, const ae_response *answers)
 {
     double truth = 0, rest = 0, share = 0;
 
@@ -99,7 +99,7 @@ static aerie_status no_metric(const ae_metric *m, aerie_error *err)
 }
 
 static aerie_status score_choices(ae_score *out, const ae_item *item, const ae_metric *m,
-                                  const ae_answer *answers, aerie_error *err)
+                                  const ae_response *answers, aerie_error *err)
 {
     division by;
 
@@ -123,7 +123,7 @@ static aerie_status score_choices(ae_score *out, const ae_item *item, const ae_m
 }
 
 static aerie_status score_one(ae_score *out, const ae_item *item, const ae_metric *m,
-                              const ae_answer *answer, aerie_error *err)
+                              const ae_response *answer, aerie_error *err)
 {
     if (strcmp(m->rule, "acc") == 0) {
         out->value = answer->is_greedy;
@@ -142,7 +142,7 @@ static aerie_status score_one(ae_score *out, const ae_item *item, const ae_metri
 }
 
 aerie_status ae_item_score(ae_score *out, const ae_item *item, const ae_metric *metric,
-                           const ae_answer *answers, aerie_error *err)
+                           const ae_response *answers, aerie_error *err)
 {
     *out = (ae_score){ .weight = 1 };
     if (item->requests[0].kind == AE_REQUEST_GENERATE) return no_metric(metric, err);

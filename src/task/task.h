@@ -283,13 +283,13 @@ static inline size_t ae_half_first(size_t n_ctx)
 
 /* ---- scores ------------------------------------------------------------------------------- */
 
-/* A request's answer. */
+/* What a request came to. */
 typedef struct {
     double ll;        /* log-likelihood of what was scored, natural logarithm */
     bool is_greedy;   /* every scored token was the likeliest */
     int32_t n_tokens; /* scored */
     double squares;   /* sum of the tokens' squared log-probabilities; of a rolling text */
-} ae_answer;
+} ae_response;
 
 typedef struct {
     double value;
@@ -303,8 +303,8 @@ typedef struct {
  *   token_perplexity, f1.
  * The first of equals wins, a NaN before all. AERIE_UNSUPPORTED: a metric of replies. */
 aerie_status ae_item_score(ae_score *out, const ae_item *item, const ae_metric *metric,
-                           const ae_answer *answers, aerie_error *err);
+                           const ae_response *answers, aerie_error *err);
 /* Which choice a rule of accuracy picks; -1 where there is none to pick. */
-int32_t ae_item_pick(const ae_item *item, const char *rule, const ae_answer *answers);
+int32_t ae_item_pick(const ae_item *item, const char *rule, const ae_response *answers);
 
 #endif

@@ -113,7 +113,9 @@ static aerie_status reply(void *user, const ae_reply_question *asked, int64_t n,
 static json_t *run(machine *m, const char *task, const char *keep, const char *out,
                    const char *rescore)
 {
-    const ae_answerer who = { .user = m, .identity = "machine", .texts = score, .replies = reply };
+    const ae_bench_model who = {
+        .user = m, .identity = "machine", .texts = score, .replies = reply
+    };
     char *path = ae_path_join(folder, task);
     const char *tasks[] = { path };
     const ae_benchmark_options o = { .tasks = tasks,

@@ -66,9 +66,9 @@ static inline aerie_status fake_encode(void *user, ae_span text, bool with_bos, 
 }
 
 /* Of ids[n_context ..). */
-static inline ae_answer fake_score(const ae_pair *p)
+static inline ae_response fake_score(const ae_pair *p)
 {
-    ae_answer a = { .is_greedy = true, .n_tokens = (int32_t)(p->ids.len - p->n_context) };
+    ae_response a = { .is_greedy = true, .n_tokens = (int32_t)(p->ids.len - p->n_context) };
 
     for (size_t i = p->n_context; i < p->ids.len; i++) {
         uint32_t h = (uint32_t)p->ids.data[i - 1] * 1103515245u +

@@ -316,7 +316,7 @@ static void test_rolling(void **state)
     ae_task *t;
     ae_task_set *set = build_rows(&t, "wikitext", rows);
     const ae_item *item = ae_task_set_at(set, 0);
-    ae_answer answer = { .ll = -100 };
+    ae_response answer = { .ll = -100 };
     ae_score score;
 
     (void)state;
@@ -338,7 +338,7 @@ static void test_last_word(void **state)
     ae_task *t;
     ae_task_set *set = build_rows(&t, "lambada_openai", rows);
     const ae_item *item = ae_task_set_at(set, 0);
-    ae_answer answer = { .ll = -2.5, .is_greedy = true };
+    ae_response answer = { .ll = -2.5, .is_greedy = true };
     ae_score score;
 
     (void)state;
@@ -377,7 +377,7 @@ static void test_agieval(void **state)
 
 /* ---- scores ---- */
 
-static void check_pick(const char *rule, const ae_answer *answers, int32_t want)
+static void check_pick(const char *rule, const ae_response *answers, int32_t want)
 {
     static const int64_t chars[] = { 4, 2, 0 }, bytes[] = { 4, 6, 0 };
     ae_task_request requests[6] = { { .kind = AE_REQUEST_LIKELIHOOD } };
@@ -393,12 +393,12 @@ static void check_pick(const char *rule, const ae_answer *answers, int32_t want)
 
 static void test_picks(void **state)
 {
-    ae_answer a[6] = { { .ll = -4, .n_tokens = 1 },
-                       { .ll = -4, .n_tokens = 2 },
-                       { .ll = -5, .n_tokens = 4 },
-                       { .ll = -1 },
-                       { .ll = -9 },
-                       { .ll = -5 } };
+    ae_response a[6] = { { .ll = -4, .n_tokens = 1 },
+                         { .ll = -4, .n_tokens = 2 },
+                         { .ll = -5, .n_tokens = 4 },
+                         { .ll = -1 },
+                         { .ll = -9 },
+                         { .ll = -5 } };
 
     (void)state;
     check_pick("acc", a, 0);        /* the first of equals */

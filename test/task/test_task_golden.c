@@ -104,11 +104,11 @@ static void check_tokens(const ae_pair *p, json_t *want)
                          json_integer_value(json_array_get(tokens, i)));
 }
 
-static ae_answer check_request(played *g, const ae_task_request *r, json_t *want)
+static ae_response check_request(played *g, const ae_task_request *r, json_t *want)
 {
     int64_t max_length = json_integer_value(get(g->run, "max_length"));
     aerie_error err = { 0 };
-    ae_answer answer;
+    ae_response answer;
     ae_pair p;
 
     check_text(r->context, get(want, "context"), "context");
@@ -152,7 +152,7 @@ static void check_shots(const ae_item *item, json_t *want)
 static void check_item(played *g, const ae_item *item, json_t *want, double *sums, double *squares)
 {
     json_t *requests = get(want, "requests");
-    ae_answer answers[32];
+    ae_response answers[32];
 
     assert_int_equal(item->doc_id, json_integer_value(get(want, "doc_id")));
     check_shots(item, want);

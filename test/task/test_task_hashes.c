@@ -122,7 +122,7 @@ static void check_scores(asked a, size_t metric, double mean, double error)
     ae_python_seed(&rng, 42);
     for (size_t i = 0; i < n; i++) {
         const ae_item *item = ae_task_set_at(a.set, i);
-        ae_answer answers[32] = { { 0 } };
+        ae_response answers[32] = { { 0 } };
         ae_score score;
         aerie_error err = { 0 };
         for (size_t k = 0; k < item->n_requests; k++) answers[k].ll = -ae_python_random(&rng);
