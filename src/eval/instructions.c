@@ -90,6 +90,7 @@ int64_t ae_check_count(ae_check *c, const char *pattern, unsigned flags, ae_span
 
     if (!c->status) c->status = ae_regex_open_search(&r, pattern, flags, c->err);
     if (!c->status) n = ae_regex_count(r, text);
+    if (!c->status) c->status = ae_regex_status(r, c->err);
     ae_regex_close(r);
     return n;
 }

@@ -11,15 +11,30 @@ bool ae_check_no_comma(ae_check *c, ae_span reply)
 
 bool ae_check_bullets(ae_check *c, ae_span reply)
 {
-    int64_t stars = ae_check_count(c, "^\\s*\\*[^\\*].*$", AE_REGEX_MULTILINE, reply);
-    int64_t dashes = ae_check_count(c, "^\\s*-.*$", AE_REGEX_MULTILINE, reply);
+    /* "^\\s*": blank lines before a bullet add none. */
+    int64_t stars = ae_check_count(c, "^[^\\S\\n]*\\*[^\\*].*$", AE_REGEX_MULTILINE, reply);
+    int64_t dashes = ae_check_count(c, "^[^\\S\\n]*-.*$", AE_REGEX_MULTILINE, reply);
 
     return stars + dashes == ae_check_number(c, "num_bullets");
 }
 
+/* Matches of "\\[.*?\\]", which looks for the end of each bracket anew. */
+static int64_t count_placeholders(ae_span text)
+{
+    bool is_open = false;
+    int64_t n = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        n += is_open && c == ']';
+        is_open = c == '[' || (is_open && c != ']' && c != '\n');
+    }
+    return n;
+}
+
 bool ae_check_placeholders(ae_check *c, ae_span reply)
 {
-    return ae_check_count(c, "\\[.*?\\]", 0, reply) >= ae_check_number(c, "num_placeholders");
+    return count_placeholders(reply) >= ae_check_number(c, "num_placeholders");
 }
 
 /* Matches of a pattern that hold more than white space between characters of `around`. */
@@ -34,23 +49,28 @@ static int64_t count_filled(ae_check *c, const char *pattern, ae_span reply, con
     for (size_t at = 0; !c->status && ae_regex_find(r, reply, at, &match, 1);
          at = (size_t)(match.data - reply.data) + match.len)
         n += !ae_is_blank(jinja_strip_chars(match, ae_span_text(around), true, true));
+    if (!c->status) c->status = ae_regex_status(r, c->err);
     ae_regex_close(r);
     return n;
 }
 
 bool ae_check_title(ae_check *c, ae_span reply)
 {
+    /* "<<[^\\n]+>>", tried once a line: where the first "<<" has no ">>" behind it, no other has.
+     */
+    static const char title[] = "(?m)^(?>[^\\n]*?(?=<<))\\K<<[^\\n]+>>";
     ae_regex *r = NULL;
     ae_span match;
     bool found = false;
 
-    if (!c->status) c->status = ae_regex_open_search(&r, "<<[^\\n]+>>", 0, c->err);
+    if (!c->status) c->status = ae_regex_open_search(&r, title, 0, c->err);
     for (size_t at = 0; !c->status && !found && ae_regex_find(r, reply, at, &match, 1);
          at = (size_t)(match.data - reply.data) + match.len) {
         match = jinja_strip_chars(match, ae_span_text("<"), true, false);
         match = jinja_strip_chars(match, ae_span_text(">"), false, true);
         found = !ae_is_blank(match);
     }
+    if (!c->status) c->status = ae_regex_status(r, c->err);
     ae_regex_close(r);
     return found;
 }
@@ -95,6 +115,7 @@ bool ae_check_paragraphs(ae_check *c, ae_span reply)
             good = false;
         at = end + match.len;
     }
+    if (!c->status) c->status = ae_regex_status(r, c->err);
     ae_regex_close(r);
     return good && n == want;
 }
@@ -137,17 +158,18 @@ bool ae_check_nth_paragraph(ae_check *c, ae_span reply)
     return same;
 }
 
+/* White space before the marker is tried from its begin alone. */
 bool ae_check_postscript(ae_check *c, ae_span reply)
 {
     ae_span marker = ae_strip(ae_check_word(c, "postscript_marker"));
     ae_bytes pattern = { 0 };
 
     if (ae_span_is(marker, "P.P.S")) {
-        ae_bytes_add_text(&pattern, "\\s*p\\.\\s?p\\.\\s?s.*$");
+        ae_bytes_add_text(&pattern, "(?<!\\s)\\s*p\\.\\s?p\\.\\s?s.*$");
     } else if (ae_span_is(marker, "P.S.")) {
-        ae_bytes_add_text(&pattern, "\\s*p\\.\\s?s\\..*$");
+        ae_bytes_add_text(&pattern, "(?<!\\s)\\s*p\\.\\s?s\\..*$");
     } else {
-        ae_bytes_add_text(&pattern, "\\s*");
+        ae_bytes_add_text(&pattern, "(?<!\\s)\\s*");
         jinja_put_case(&pattern, marker, JINJA_LOWER);
         ae_bytes_add_text(&pattern, ".*$");
     }
@@ -168,7 +190,8 @@ static ae_span without_prefix(ae_span text, const char *prefix)
 
 static bool ends_with(ae_span text, ae_span end)
 {
-    return text.len >= end.len && !memcmp(text.data + text.len - end.len, end.data, end.len);
+    if (text.len < end.len) return false;
+    return ae_span_equal((ae_span){ text.data + text.len - end.len, end.len }, end);
 }
 
 bool ae_check_json(ae_check *c, ae_span reply)

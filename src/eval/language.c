@@ -223,6 +223,7 @@ static aerie_status vote_by_words(vote *votes, script s, ae_span text, aerie_err
         status = ae_bytes_status(&word, err);
         if (!status) vote_by_word(votes, s, ae_span_of(&word));
     }
+    if (!status) status = ae_regex_status(letters, err);
     ae_regex_close(letters);
     ae_bytes_free(&word);
     return status;

@@ -21,7 +21,7 @@ static bool found_of(ae_span *out, const ae_span *groups, int64_t n_groups)
 }
 
 /* Match `select` of the text, counted from its end when below 0. */
-static bool select_match(ae_span *out, const ae_regex *r, ae_span text, int64_t select)
+static bool select_match(ae_span *out, ae_regex *r, ae_span text, int64_t select)
 {
     enum { GROUPS = 10 };
     int64_t n = select < 0 ? ae_regex_count(r, text) + select : select;
@@ -52,8 +52,9 @@ static aerie_status by_regex(ae_bytes *out, const ae_filter_step *step, ae_span 
     else
         found = ae_span_text(text_option(step, "fallback", "[invalid]"));
     ae_bytes_add(out, found.data, found.len);
+    status = ae_regex_status(r, err);
     ae_regex_close(r);
-    return AERIE_OK;
+    return status;
 }
 
 static aerie_status by_map(ae_bytes *out, const ae_filter_step *step, ae_span text,
@@ -137,6 +138,7 @@ static aerie_status ignore(ae_bytes *out, const ae_metric *m, ae_span text, aeri
         ae_bytes next = { 0 };
         status = ae_regex_open_search(&r, m->ignore_regexes[i], 0, err);
         if (!status) ae_regex_replace(r, ae_span_of(&now), "", &next);
+        if (!status) status = ae_regex_status(r, err);
         ae_regex_close(r);
         if (!status) status = ae_bytes_status(&next, err);
         ae_bytes_free(&now);

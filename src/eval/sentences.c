@@ -29,8 +29,9 @@ static const char function_words[] =
 
 #define NON_WORD "[)\";}\\]\\*:@'\\({\\[!?]"
 #define MULTI    "(?:-{2,}|\\.{2,}|(?:\\.\\s){2,}\\.)"
-/* A word that ends like a sentence, and what comes after it: group 1; a next word: group 2. */
-static const char possible_end[] = "\\S*[.?!](?=(" NON_WORD "|\\s+(\\S+)))";
+/* A word that ends like a sentence, and what comes after it: group 1; a next word: group 2. Tried
+ * once a word: further in, it would find what it found, or nothing again. */
+static const char possible_end[] = "(?<!\\S)\\S*[.?!](?=(" NON_WORD "|\\s+(\\S+)))";
 static const char punkt_word[] = MULTI "|(?=[^\\(\"`{\\[:;&#*@\\)}\\]\\-,])\\S+?(?=\\s|$|" NON_WORD
                                        "|" MULTI "|,(?=$|\\s|" NON_WORD "|" MULTI "))|\\S";
 /* Closing punctuation that belongs to the sentence before. */
@@ -183,6 +184,7 @@ aerie_status ae_each_sentence(ae_span text, ae_word_fn *fn, void *user, aerie_er
     for (int i = 0; i < PATTERNS && !status; i++)
         status = ae_regex_open_search(&c.patterns[i], patterns[i], 0, err);
     if (!status) cut(&c, text);
+    for (int i = 0; i < PATTERNS && !status; i++) status = ae_regex_status(c.patterns[i], err);
     if (!status) status = ae_bytes_status(&c.lower, err);
     for (int i = 0; i < PATTERNS; i++) ae_regex_close(c.patterns[i]);
     ae_bytes_free(&c.lower);

@@ -14,7 +14,7 @@ static const struct {
     { "([ \\(\\[{<])(\"|'{2})", "$1 `` " },
     { "(?i)(?<!\\w)(')(?!(?:re|ve|ll|m|t|s|d|n)\\b)(?=\\w)", "$1 " },
     /* punctuation */
-    { "([^\\.])(\\.)([\\]\\)}>\"'»”’ ]*)\\s*$", "$1 $2 $3 " },
+    { "([^\\.])(\\.)([\\]\\)}>\"'»”’ ]*+)\\s*+$", "$1 $2 $3 " },
     { "([:,])([^\\d])", " $1 $2" },
     { "([:,])$", " $1 " },
     { "\\.{2,}", " $0 " },
@@ -87,6 +87,8 @@ aerie_status ae_each_word(ae_span text, ae_word_fn *fn, void *user, aerie_error 
     for (size_t i = 0; i < AE_COUNT(steps) && !status; i++)
         status = ae_regex_open_search(&w.steps[i], steps[i].pattern, 0, err);
     if (!status) status = ae_each_sentence(text, cut_sentence, &w, err);
+    for (size_t i = 0; i < AE_COUNT(steps) && !status; i++)
+        status = ae_regex_status(w.steps[i], err);
     if (!status) status = ae_bytes_status(&w.text, err);
     if (!status) status = ae_bytes_status(&w.next, err);
     for (size_t i = 0; i < AE_COUNT(steps); i++) ae_regex_close(w.steps[i]);

@@ -13,7 +13,8 @@ aerie_status ae_pattern_read(ae_pattern **out, const json_t *root, const char *k
                              const char *path, aerie_error *err);
 void ae_pattern_free(ae_pattern *p); /* NULL is fine */
 /* The number of the first key that matches the module's path or the end of it after a dot, as PEFT
- * does it (get_pattern_key of peft/utils/other.py); `otherwise` when none does or p is NULL. */
+ * does it (get_pattern_key of peft/utils/other.py); `otherwise` when none does or p is NULL. A key
+ * that would match for ever matches nothing. */
 double ae_pattern_find(const ae_pattern *p, const char *module, double otherwise);
 
 /* What ranks and alphas an adapter has that are not its own: two objects, new. Each such module is

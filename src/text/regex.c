@@ -4,14 +4,43 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-/* A hostile pattern can take exponentially many. */
-enum { MOST_STEPS = 100000, MOST_SEARCH_STEPS = 10000000, MOST_GROUPS = 32 };
+#include <string.h>
+
+/* What one text may cost: a hostile pattern takes exponentially many steps. PCRE2's own limit
+ * counts from zero at every character that a match could start at, so we count: it calls us (an
+ * automatic callout) before each part of the pattern. Quadratic patterns need most of what is
+ * honest: `(?s)\w.*?X` over 4,000 characters without an X takes 8 million, a tenth of a second. */
+enum {
+    MOST_STEPS = 100000,
+    MOST_SEARCH_STEPS = 10000000,
+    STEP_BYTES = 16,        /* of the text, gone over at once */
+    STEP_CODE_BYTES = 2048, /* of the pattern: groups end without a call, a thousand at once */
+    MOST_HEAP_KIB = 64 * 1024,
+    MOST_GROUPS = 32,
+    SHOWN = 100
+};
 
 struct ae_regex {
     pcre2_code *code;
     pcre2_match_data *match;
     pcre2_match_context *context;
+    int64_t most_steps, steps, step_cost;
+    size_t at;       /* where the last step was */
+    ae_span checked; /* the text, known as UTF-8 */
+    int gave_up;     /* PCRE2's code, or 0 */
+    size_t gave_up_bytes;
+    char shown[SHOWN + 1];
 };
+
+static int count_step(pcre2_callout_block *block, void *user)
+{
+    ae_regex *r = user;
+    size_t at = block->current_position, moved = at > r->at ? at - r->at : r->at - at;
+
+    r->at = at;
+    r->steps += r->step_cost + (int64_t)(moved / STEP_BYTES);
+    return r->steps > r->most_steps ? PCRE2_ERROR_MATCHLIMIT : 0;
+}
 
 static aerie_status compile(ae_regex *r, const char *pattern, uint32_t options, aerie_error *err)
 {
@@ -22,8 +51,8 @@ static aerie_status compile(ae_regex *r, const char *pattern, uint32_t options, 
     pcre2_compile_context *lines = pcre2_compile_context_create(NULL);
     if (!lines) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for a pattern");
     pcre2_set_newline(lines, PCRE2_NEWLINE_LF);
-    r->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | options, &code,
-                            &at, lines);
+    r->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                            PCRE2_UTF | PCRE2_AUTO_CALLOUT | options, &code, &at, lines);
     pcre2_compile_context_free(lines);
     if (r->code) return AERIE_OK;
     pcre2_get_error_message(code, why, sizeof why);
@@ -32,10 +61,11 @@ static aerie_status compile(ae_regex *r, const char *pattern, uint32_t options, 
                       pattern, (size_t)at, (const char *)why);
 }
 
-static aerie_status open_regex(ae_regex **out, const char *pattern, uint32_t options,
-                               uint32_t steps, aerie_error *err)
+static aerie_status open_regex(ae_regex **out, const char *pattern, uint32_t options, int64_t steps,
+                               aerie_error *err)
 {
     ae_regex *r = ae_alloc(1, sizeof *r);
+    size_t code_bytes = 0;
     aerie_status status;
 
     *out = NULL;
@@ -51,7 +81,13 @@ static aerie_status open_regex(ae_regex **out, const char *pattern, uint32_t opt
         ae_regex_close(r);
         return status;
     }
-    pcre2_set_match_limit(r->context, steps);
+    pcre2_set_callout(r->context, count_step, r);
+    pcre2_set_match_limit(r->context, UINT32_MAX);
+    pcre2_set_heap_limit(r->context, MOST_HEAP_KIB);
+    pcre2_pattern_info(r->code, PCRE2_INFO_SIZE, &code_bytes);
+    r->step_cost = 1 + (int64_t)(code_bytes / STEP_CODE_BYTES);
+    r->most_steps = steps;
+    memcpy(r->shown, pattern, strnlen(pattern, SHOWN));
     *out = r;
     return AERIE_OK;
 }
@@ -80,21 +116,58 @@ void ae_regex_close(ae_regex *r)
     ae_free(r);
 }
 
-bool ae_regex_matches(const ae_regex *r, ae_span text)
+aerie_status ae_regex_status(const ae_regex *r, aerie_error *err)
 {
-    return pcre2_match(r->code, (PCRE2_SPTR)text.data, text.len, 0, 0, r->match, r->context) >= 0;
+    PCRE2_UCHAR why[120];
+
+    if (!r || !r->gave_up) return AERIE_OK;
+    pcre2_get_error_message(r->gave_up, why, sizeof why);
+    return aerie_fail(err, AERIE_BAD_TEXT,
+                      "the pattern '%s' was given up on a text of %zu bytes (%s): write it so that "
+                      "it tries fewer ways",
+                      r->shown, r->gave_up_bytes, (const char *)why);
 }
 
-bool ae_regex_find(const ae_regex *r, ae_span text, size_t from, ae_span *groups, size_t n_groups)
+/* Whether text is what was searched from its begin before, and found to be UTF-8. */
+static bool is_checked(const ae_regex *r, ae_span text, size_t from)
 {
-    PCRE2_SPTR data = (PCRE2_SPTR)(text.data ? text.data : "");
-    int n = from <= text.len ? pcre2_match(r->code, data, text.len, from, 0, r->match, r->context)
-                             : PCRE2_ERROR_NOMATCH;
+    return from > 0 && r->checked.data == text.data && r->checked.len == text.len;
+}
+
+/* PCRE2's answer; below 0: no match. */
+static int match(ae_regex *r, ae_span text, size_t from)
+{
+    uint32_t options = is_checked(r, text, from) ? PCRE2_NO_UTF_CHECK : 0;
+    int n;
+
+    if (from > text.len || r->gave_up) return PCRE2_ERROR_NOMATCH;
+    if (from == 0) r->steps = 0;
+    r->at = from;
+    n = pcre2_match(r->code, (PCRE2_SPTR)text.data, text.len, from, options, r->match, r->context);
+    /* A text that is not UTF-8 has no match. */
+    bool is_utf8 = n > PCRE2_ERROR_UTF8_ERR1 || n < PCRE2_ERROR_UTF8_ERR21;
+    if (from == 0) r->checked = is_utf8 ? text : (ae_span){ NULL, 0 };
+    if (n < 0 && n != PCRE2_ERROR_NOMATCH && n != PCRE2_ERROR_BADUTFOFFSET && is_utf8) {
+        r->gave_up = n;
+        r->gave_up_bytes = text.len;
+    }
+    return n;
+}
+
+bool ae_regex_matches(ae_regex *r, ae_span text)
+{
+    return match(r, text, 0) >= 0;
+}
+
+bool ae_regex_find(ae_regex *r, ae_span text, size_t from, ae_span *groups, size_t n_groups)
+{
+    if (!text.data) text = (ae_span){ "", 0 };
+    int n = match(r, text, from);
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
 
     for (size_t i = 0; i < n_groups; i++) {
         bool took = (int)i < n && at[2 * i] != PCRE2_UNSET && at[2 * i] <= at[2 * i + 1];
-        groups[i] = took ? (ae_span){ (const char *)data + at[2 * i], at[2 * i + 1] - at[2 * i] }
+        groups[i] = took ? (ae_span){ text.data + at[2 * i], at[2 * i + 1] - at[2 * i] }
                          : (ae_span){ NULL, 0 };
     }
     return n > 0;
@@ -111,7 +184,7 @@ size_t ae_regex_after(ae_span text, ae_span match)
     return at;
 }
 
-int64_t ae_regex_count(const ae_regex *r, ae_span text)
+int64_t ae_regex_count(ae_regex *r, ae_span text)
 {
     int64_t n = 0;
     ae_span match;
@@ -134,7 +207,7 @@ static void put_replacement(ae_bytes *out, const char *with, const ae_span *grou
     }
 }
 
-void ae_regex_replace(const ae_regex *r, ae_span text, const char *with, ae_bytes *out)
+void ae_regex_replace(ae_regex *r, ae_span text, const char *with, ae_bytes *out)
 {
     ae_span groups[10];
     size_t kept = 0;
@@ -148,6 +221,11 @@ void ae_regex_replace(const ae_regex *r, ae_span text, const char *with, ae_byte
         kept = start + groups[0].len;
     }
     ae_bytes_add(out, text.data + kept, text.len - kept);
+}
+
+int64_t ae_regex_cost(const ae_regex *r)
+{
+    return r->steps;
 }
 
 int64_t ae_regex_groups(const ae_regex *r)

@@ -284,6 +284,46 @@ static void languages_are_told(void **state)
     assert_null(language);
 }
 
+/* Models fall into loops. What they write then is judged like any other reply: no pattern of ours
+ * looks through it again and again. */
+static void loops_are_judged(void **state)
+{
+    enum { LONG = 20000 };
+    static const char *const loops[] = {
+        "=", "[",    "<",  " ", "\n", ".",  "\"",  ")",   "'",  "a.",  ". ",  "* ", "-\n", "<<a",
+        ",", "[a\n", "``", "*", "--", "A ", "p. ", "\n ", "1.", ".\n", "n't", "..", "é"
+    };
+    json_t *row = json_loads(
+        "{\"ids\": [\"length_constraints:number_sentences\", \"length_constraints:number_words\","
+        " \"length_constraints:number_paragraphs\", \"detectable_format:title\","
+        " \"detectable_format:number_bullet_lists\", \"detectable_format:multiple_sections\","
+        " \"detectable_format:number_highlighted_sections\", \"detectable_content:postscript\","
+        " \"detectable_content:number_placeholders\", \"change_case:capital_word_frequency\","
+        " \"change_case:english_lowercase\"], \"kwargs\": [{\"relation\": \"at least\","
+        " \"num_sentences\": 9}, {\"relation\": \"at least\", \"num_words\": 9},"
+        " {\"num_paragraphs\": 9}, {}, {\"num_bullets\": 9}, {\"section_spliter\": \"Section\","
+        " \"num_sections\": 9}, {\"num_highlights\": 9}, {\"postscript_marker\": \"P.P.S\"},"
+        " {\"num_placeholders\": 9}, {\"capital_relation\": \"at least\","
+        " \"capital_frequency\": 9}, {}]}",
+        0, NULL);
+    (void)state;
+
+    assert_non_null(row);
+    for (size_t i = 0; i < AE_COUNT(loops); i++) {
+        ae_bytes reply = { 0 };
+        bool strict[MOST], loose[MOST];
+        aerie_error err = { 0 };
+        ae_bytes_add_text(&reply, "a");
+        while (reply.len < LONG) ae_bytes_add_text(&reply, loops[i]);
+        ae_bytes_add_text(&reply, "\n!]>b"); /* what patterns would look for */
+        if (ae_instructions_check(strict, loose, json_object_get(row, "ids"),
+                                  json_object_get(row, "kwargs"), ae_span_of(&reply), &err))
+            fail_msg("'%s': %s", loops[i], err.message);
+        ae_bytes_free(&reply);
+    }
+    json_decref(row);
+}
+
 static void out_of_memory_is_survived(void **state)
 {
     json_t *root = golden(), *doc = json_array_get(json_object_get(root, "docs"), 4);
@@ -315,6 +355,7 @@ int main(void)
         cmocka_unit_test(sentences_end_where_nltk_ends_them),
         cmocka_unit_test(words_are_cut_as_nltk_cuts_them),
         cmocka_unit_test(languages_are_told),
+        cmocka_unit_test(loops_are_judged),
         cmocka_unit_test(out_of_memory_is_survived),
     };
 

@@ -128,12 +128,37 @@ static void an_unknown_step_is_named(void **state)
     json_decref(none);
 }
 
+/* Neither is it "[invalid]", nor do the texts differ. */
+static void a_pattern_that_is_given_up_is_named(void **state)
+{
+    static const char *const pattern[] = { "(a+)+b" };
+    static const char reply[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!b";
+    json_t *options = json_pack("{s:s, s:i}", "regex_pattern", pattern[0], "group_select", -1);
+    const ae_filter_step step = { "regex", options };
+    const ae_filter filter = { "f", &step, 1 };
+    const ae_metric metric = { .ignore_regexes = pattern, .n_ignore_regexes = 1 };
+    ae_bytes out = { 0 };
+    bool same;
+    aerie_error err = { 0 }, other = { 0 };
+    (void)state;
+
+    assert_int_equal(ae_filter_apply(&out, &filter, ae_span_text(reply), &err), AERIE_BAD_TEXT);
+    assert_non_null(strstr(err.message, "'(a+)+b' was given up"));
+    assert_int_equal(
+        ae_exact_match(&same, &metric, ae_span_text(reply), ae_span_text(reply), &other),
+        AERIE_BAD_TEXT);
+    assert_non_null(strstr(other.message, "'(a+)+b' was given up"));
+    ae_bytes_free(&out);
+    json_decref(options);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_to_gsm8k_are_read_as_by_the_harness),
         cmocka_unit_test(steps_do_what_they_say),
         cmocka_unit_test(an_unknown_step_is_named),
+        cmocka_unit_test(a_pattern_that_is_given_up_is_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

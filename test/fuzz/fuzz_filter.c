@@ -6,7 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void filter_by(json_t *options, ae_span reply)
+static aerie_status filter_by(json_t *options, ae_span reply)
 {
     const ae_filter_step steps[] = { { .function = "regex", .options = options },
                                      { .function = "lowercase" },
@@ -15,8 +15,10 @@ static void filter_by(json_t *options, ae_span reply)
     ae_bytes out = { 0 };
     aerie_error err = { 0 };
 
-    if (ae_filter_apply(&out, &filter, reply, &err) && !err.message[0]) __builtin_trap();
+    aerie_status status = ae_filter_apply(&out, &filter, reply, &err);
+    if (status && !err.message[0]) __builtin_trap();
     ae_bytes_free(&out);
+    return status;
 }
 
 static void match_by(const char *pattern, ae_span reply)
@@ -48,8 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                               : NULL;
 
     if (options && strlen(json_string_value(pattern)) == len) {
-        filter_by(options, reply);
-        match_by(json_string_value(pattern), reply);
+        /* Once is long enough for one that is given up. */
+        if (!filter_by(options, reply)) match_by(json_string_value(pattern), reply);
     }
     json_decref(options);
     json_decref(pattern);
