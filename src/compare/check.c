@@ -1,8 +1,7 @@
 /* check.c -- the table of checks: how each is read, and what it looks at. */
 #include "compare/check.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
+#include "text/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,14 +16,18 @@ struct ae_check {
     char *source; /* the spec with sorted keys */
     json_t *spec;
     bool turned; /* "not": true */
-    pcre2_code *pattern;
+    ae_regex *pattern;
 };
+
+/* Whether a check compares with what is expected: UNLESS its spec has a word of its own. */
+typedef enum { NEVER, UNLESS, ALWAYS } comparing;
 
 /* One kind of check. `open` (or NULL) looks at the spec; `word` is the key that a short form's rest
  * is the value of, a number where `is_number`. */
 struct kind {
     const char *type, *word;
-    bool is_number, wants_expected;
+    bool is_number;
+    comparing expected;
     aerie_status (*open)(ae_check *c, aerie_error *err);
     bool (*holds)(const ae_check *c, const ae_check_of *of, const char *reply, size_t len);
 };
@@ -70,35 +73,16 @@ static aerie_status open_schema(ae_check *c, aerie_error *err)
 static aerie_status open_regex(ae_check *c, aerie_error *err)
 {
     const char *pattern = word(c, "pattern");
-    uint32_t options = PCRE2_UTF | PCRE2_UCP | (flag(c, "ignore_case") ? PCRE2_CASELESS : 0);
-    PCRE2_UCHAR why[120];
-    PCRE2_SIZE at;
-    int code;
 
     if (!pattern) return wrong(c, err, "'pattern', a regular expression");
-    c->pattern =
-        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &code, &at, NULL);
-    if (c->pattern) return AERIE_OK;
-    pcre2_get_error_message(code, why, sizeof why);
-    return aerie_fail(err, AERIE_BAD_TEXT, "the pattern '%.100s' is wrong at character %zu: %s",
-                      pattern, (size_t)at + 1, (const char *)why);
+    return ae_regex_open_search(&c->pattern, pattern,
+                                flag(c, "ignore_case") ? AE_REGEX_IGNORE_CASE : 0, err);
 }
 
 static bool holds_regex(const ae_check *c, const ae_check_of *of, const char *reply, size_t len)
 {
-    pcre2_match_data *match = pcre2_match_data_create(1, NULL);
-    pcre2_match_context *context = pcre2_match_context_create(NULL);
-    bool holds = false;
-
     (void)of;
-    if (match && context) {
-        /* A pattern that backtracks without end is one that did not match. */
-        pcre2_set_match_limit(context, 1000000);
-        holds = pcre2_match(c->pattern, (PCRE2_SPTR)reply, len, 0, 0, match, context) >= 0;
-    }
-    pcre2_match_data_free(match);
-    pcre2_match_context_free(context);
-    return holds;
+    return ae_regex_find(c->pattern, (ae_span){ reply, len }, 0, NULL, 0);
 }
 
 static char lower(char c)
@@ -280,21 +264,21 @@ static aerie_status open_program(ae_check *c, aerie_error *err)
 }
 
 static const kind kinds[] = {
-    { "json", NULL, false, false, NULL, holds_json },
-    { "json_schema", NULL, false, false, open_schema, holds_json },
-    { "regex", "pattern", false, false, open_regex, holds_regex },
-    { "contains", "text", false, false, open_contains, holds_contains },
-    { "equals", "text", false, true, NULL, holds_equals },
-    { "number", "value", true, true, NULL, holds_number },
-    { "length", NULL, false, false, open_length, holds_length },
-    { "max_words", "max", true, false, open_max, holds_max_words },
-    { "max_chars", "max", true, false, open_max, holds_max_chars },
-    { "answers", NULL, false, false, NULL, holds_answers },
-    { "refuses", NULL, false, false, NULL, holds_refuses },
-    { "not_empty", NULL, false, false, NULL, holds_not_empty },
-    { "language", "is", false, false, open_language, holds_language },
-    { "similar", "min", true, true, open_similar, holds_similar },
-    { "program", "command", false, false, open_program, NULL },
+    { "json", NULL, false, NEVER, NULL, holds_json },
+    { "json_schema", NULL, false, NEVER, open_schema, holds_json },
+    { "regex", "pattern", false, NEVER, open_regex, holds_regex },
+    { "contains", "text", false, NEVER, open_contains, holds_contains },
+    { "equals", "text", false, UNLESS, NULL, holds_equals },
+    { "number", "value", true, UNLESS, NULL, holds_number },
+    { "length", NULL, false, NEVER, open_length, holds_length },
+    { "max_words", "max", true, NEVER, open_max, holds_max_words },
+    { "max_chars", "max", true, NEVER, open_max, holds_max_chars },
+    { "answers", NULL, false, NEVER, NULL, holds_answers },
+    { "refuses", NULL, false, NEVER, NULL, holds_refuses },
+    { "not_empty", NULL, false, NEVER, NULL, holds_not_empty },
+    { "language", "is", false, NEVER, open_language, holds_language },
+    { "similar", "min", true, ALWAYS, open_similar, holds_similar },
+    { "program", "command", false, NEVER, open_program, NULL },
 };
 
 /* ---- reading ---- */
@@ -409,7 +393,7 @@ aerie_status ae_check_open(ae_check **out, const json_t *spec, aerie_error *err)
 void ae_check_close(ae_check *c)
 {
     if (!c) return;
-    pcre2_code_free(c->pattern);
+    ae_regex_close(c->pattern);
     json_decref(c->spec);
     free(c->source);
     ae_free(c);
@@ -427,8 +411,11 @@ const char *ae_check_source(const ae_check *c)
 
 bool ae_check_wants_expected(const ae_check *c)
 {
-    return c->kind->wants_expected && !(c->kind->word && !c->kind->is_number && word(c, "text")) &&
-           !json_is_number(json_object_get(c->spec, "value"));
+    const kind *k = c->kind;
+    const json_t *own = k->word ? json_object_get(c->spec, k->word) : NULL;
+    bool has_own = k->is_number ? json_is_number(own) : json_is_string(own);
+
+    return k->expected == ALWAYS || (k->expected == UNLESS && !has_own);
 }
 
 /* ---- a program's word ---- */
@@ -488,6 +475,7 @@ aerie_status ae_check_run(const ae_check *c, const ae_check_of *of, const char *
         *passed = c->kind->holds(c, of, reply, len);
     else
         status = ask_program(c, of, reply, len, passed, err);
+    if (!status) status = ae_regex_status(c->pattern, err);
     *passed = *passed != c->turned;
     return status;
 }

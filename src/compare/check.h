@@ -29,7 +29,7 @@ const char *ae_check_name(const ae_check *c); /* "contains 'yes'" */
 const char *ae_check_source(const ae_check *c);
 bool ae_check_wants_expected(const ae_check *c);
 
-/* Fails only where a program does. */
+/* Fails only where a program does, or a pattern is given up (see text/regex.h). */
 aerie_status ae_check_run(const ae_check *c, const ae_check_of *of, const char *reply, size_t len,
                           bool *passed, aerie_error *err);
 

@@ -1,13 +1,12 @@
 /* check_schema.c -- JSON values against JSON schemas (draft 2020-12, the part that data uses). */
 #include "compare/check.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
+#include "text/text.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { DEEPEST = 64, MOST_STEPS = 1000000 };
+enum { DEEPEST = 64, MOST_STEPS = 1000000, REGEX_STEPS = 20 /* are one */ };
 
 typedef struct {
     const json_t *root;
@@ -172,35 +171,22 @@ static bool on_multiple(walk *w, const json_t *schema, const json_t *of, const j
     return !json_is_number(value) || fabs(times - nearbyint(times)) <= 1e-9 * fmax(1, fabs(times));
 }
 
-static pcre2_code *compile(const json_t *of)
-{
-    PCRE2_SIZE at;
-    int code;
-
-    if (!json_is_string(of)) return NULL;
-    return pcre2_compile((PCRE2_SPTR)json_string_value(of), json_string_length(of),
-                         PCRE2_UTF | PCRE2_UCP, &code, &at, NULL);
-}
-
-/* A pattern that backtracks without end is one that did not match, nor is anything after it. */
+/* A pattern that is given up is one that did not match, nor does anything after it. */
 static bool on_pattern(walk *w, const json_t *schema, const json_t *of, const json_t *value)
 {
-    pcre2_match_data *match = pcre2_match_data_create(1, NULL);
-    pcre2_match_context *context = pcre2_match_context_create(NULL);
-    pcre2_code *pattern = json_is_string(value) ? compile(of) : NULL;
-    int found = json_is_string(value) ? PCRE2_ERROR_NOMATCH : 0;
+    const ae_span text = { json_string_value(value), json_string_length(value) };
+    const char *pattern = json_string_value(of);
+    ae_regex *r = NULL;
+    bool found;
 
     (void)schema;
-    if (pattern && match && context) {
-        pcre2_set_match_limit(context, MOST_STEPS);
-        found = pcre2_match(pattern, (PCRE2_SPTR)json_string_value(value),
-                            json_string_length(value), 0, 0, match, context);
-    }
-    if (found < 0 && found != PCRE2_ERROR_NOMATCH) w->steps = MOST_STEPS + 1;
-    pcre2_code_free(pattern);
-    pcre2_match_data_free(match);
-    pcre2_match_context_free(context);
-    return found >= 0;
+    if (!text.data) return true; /* no text */
+    if (!pattern || ae_regex_open_search(&r, pattern, 0, NULL)) return false;
+    found = ae_regex_find(r, text, 0, NULL, 0);
+    w->steps += ae_regex_cost(r) / REGEX_STEPS;
+    if (ae_regex_status(r, NULL)) w->steps = MOST_STEPS + 1;
+    ae_regex_close(r);
+    return found;
 }
 
 static size_t n_fitting(walk *w, const json_t *list, const json_t *value)
@@ -357,13 +343,15 @@ static aerie_status look_at_words(const json_t *schema, aerie_error *err)
 {
     const json_t *type = json_object_get(schema, "type"), *one;
     const json_t *text = json_object_get(schema, "pattern");
-    pcre2_code *pattern = compile(text);
+    const char *pattern = json_string_value(text);
+    ae_regex *r = NULL;
+    aerie_status status = AERIE_OK;
     size_t i;
 
-    pcre2_code_free(pattern);
-    if (text && !pattern)
-        return aerie_fail(err, AERIE_BAD_TEXT, "the schema's pattern '%.100s' is none",
-                          json_is_string(text) ? json_string_value(text) : "");
+    if (pattern) status = ae_regex_open_search(&r, pattern, 0, err);
+    ae_regex_close(r);
+    if (status) return status;
+    if (text && !pattern) return aerie_fail(err, AERIE_BAD_TEXT, "the schema's pattern is no text");
     if (type && !json_is_array(type) && !is_known_type(type))
         return aerie_fail(err, AERIE_BAD_TEXT, "the schema's type '%.40s' is none of JSON's",
                           json_is_string(type) ? json_string_value(type) : "");

@@ -216,6 +216,7 @@ static aerie_status check_reply(const aerie_compare *c, size_t row, ae_compare_r
     for (size_t k = 0; k < item->n_checks && !status && !r->failed; k++)
         status = ae_check_run(c->data.checks[item->checks[k]], &of, r->text, strlen(r->text),
                               &r->passed[k], err);
+    if (status) aerie_error_prefix(err, "prompt '%.60s'", item->id);
     if (item->expected && !r->failed) r->similarity = ae_reply_similarity(r->text, item->expected);
     return status;
 }
