@@ -154,9 +154,9 @@ aerie_status ae_mt_bench_prompt(char **messages, char **user_prompt, const ae_mt
     list = user.failed ? NULL
                        : json_pack("[{s:s, s:O}, {s:s, s:s}]", "role", "system", "content",
                                    json_object_get(prompt, "system_prompt"), "role", "user",
-                                   "content", user.data);
+                                   "content", user.data ? user.data : "");
     *messages = list ? json_dumps(list, JSON_COMPACT) : NULL;
-    *user_prompt = list ? ae_strdup(user.data) : NULL;
+    *user_prompt = list ? ae_strdup(user.data ? user.data : "") : NULL;
     json_decref(list);
     ae_bytes_free(&user);
     if (*messages && *user_prompt) return AERIE_OK;

@@ -92,24 +92,25 @@ aerie_status ae_panel_grammar(aerie_grammar **out, int64_t tokens, const char *v
 
 /* ---- prompts with places ---- */
 
-/* What belongs into the place whose name begins at `at`; NULL: it is no place. */
-static const char *place_of(const char *at, size_t len, const char *const *places)
+/* The pair whose name stands at `at`, before a brace; NULL: none does. */
+static const char *const *place_at(const char *at, const char *const *places)
 {
-    for (; *places; places += 2)
-        if (strlen(places[0]) == len && !memcmp(places[0], at, len)) return places[1];
+    for (; *places; places += 2) {
+        size_t len = strlen(places[0]);
+        if (places[1] && !strncmp(at, places[0], len) && at[len] == '}') return places;
+    }
     return NULL;
 }
 
 void ae_panel_fill(ae_bytes *out, const char *text, const char *const *places)
 {
     while (*text) {
-        const char *end = *text == '{' ? strchr(text, '}') : NULL;
-        const char *what = end ? place_of(text + 1, (size_t)(end - text) - 1, places) : NULL;
-        if (what)
-            ae_bytes_add_text(out, what);
+        const char *const *place = *text == '{' ? place_at(text + 1, places) : NULL;
+        if (place)
+            ae_bytes_add_text(out, place[1]);
         else
             ae_bytes_add_char(out, *text);
-        text = what ? end + 1 : text + 1;
+        text += place ? strlen(place[0]) + 2 : 1;
     }
 }
 
