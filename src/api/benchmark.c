@@ -183,8 +183,9 @@ static aerie_status run_replies(replies *r, const local *a, const ae_request *re
 }
 
 static aerie_status reply_to(void *user, const ae_reply_question *asked, int64_t n, ae_reply_fn *fn,
-                             void *fn_user, aerie_error *err)
+                             ae_refused_fn *refused, void *fn_user, aerie_error *err)
 {
+    (void)refused; /* what is too long is cut */
     const local *a = user;
     replies r = { .asked = asked,
                   .tokenizer = ae_model_tokenizer(a->model->model),

@@ -99,6 +99,7 @@ static void print_about(const char *task, const json_t *result)
 {
     json_int_t merged = json_integer_value(json_object_get(result, "merged"));
     json_int_t kept = json_integer_value(json_object_get(result, "kept"));
+    long long left_out = json_integer_value(json_object_get(result, "left_out"));
     double seconds = json_number_value(json_object_get(result, "seconds"));
 
     printf("  %s: %lld items, %lld shots, %lld requests", task,
@@ -107,6 +108,9 @@ static void print_about(const char *task, const json_t *result)
            (long long)json_integer_value(json_object_get(result, "requests")));
     if (kept > 0) printf(" (%lld kept from before)", (long long)kept);
     if (merged > 0) printf(", %lld with a token across the join", (long long)merged);
+    if (left_out > 0)
+        printf(", %lld more left out: %s", left_out,
+               json_string_value(json_object_get(result, "left_out_why")));
     printf(", %.1f s\n    prompts %s\n", seconds,
            json_string_value(json_object_get(result, "prompts_sha256")));
 }

@@ -37,6 +37,9 @@ typedef struct {
 } ae_reply_question;
 typedef bool ae_reply_fn(void *user, int64_t index, ae_span reply);
 
+/* A question that who answers will not take, a too long one; `why` is a sentence. */
+typedef bool ae_refused_fn(void *user, int64_t index, const char *why);
+
 /* Who answers. The callbacks tell each answer as it comes, in any order; false from those ends them
  * with AERIE_INTERRUPTED. */
 typedef struct {
@@ -48,9 +51,9 @@ typedef struct {
     aerie_status (*tokens)(void *user, const ae_scored_tokens *asked, int64_t n, ae_scored_fn *fn,
                            void *fn_user, int64_t *computed, aerie_error *err);
     aerie_status (*texts)(void *user, const ae_scored_text *asked, int64_t n, ae_scored_fn *fn,
-                          void *fn_user, aerie_error *err);
+                          ae_refused_fn *refused, void *fn_user, aerie_error *err);
     aerie_status (*replies)(void *user, const ae_reply_question *asked, int64_t n, ae_reply_fn *fn,
-                            void *fn_user, aerie_error *err);
+                            ae_refused_fn *refused, void *fn_user, aerie_error *err);
     /* How far the model is from a reference, over n of its windows. NULL: a server cannot say. */
     aerie_status (*diverge)(void *user, const ae_saved_logits *reference, const int64_t *windows,
                             int64_t n, ae_diverged_fn *fn, void *fn_user, aerie_error *err);

@@ -1,6 +1,7 @@
 /* benchmark_ask.c -- a task's requests to whoever answers, likelihoods and replies. */
 #include "eval/benchmark_private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool ae_bench_told(ae_bench *b, int64_t i)
@@ -17,7 +18,7 @@ bool ae_bench_go_on(const ae_bench *b)
 
     if (!o->progress) return true;
     return b->n_parts > 0 ? o->progress(o->user, b->name, b->parts, b->n_parts)
-                          : o->progress(o->user, b->name, b->n_known, b->n_requests);
+                          : o->progress(o->user, b->name, b->n_known + b->n_refused, b->n_requests);
 }
 
 /* The indices of requests of some kinds that have no answer. */
@@ -91,6 +92,26 @@ static bool take_reply(void *user, int64_t index, ae_span reply)
     return ae_bench_told(b, i);
 }
 
+aerie_status ae_bench_all_refused(const ae_bench *b, aerie_error *err)
+{
+    return aerie_fail(err, AERIE_UNSUPPORTED, "%s: nothing of it is answered: %s", b->name, b->why);
+}
+
+/* One question is left out; when none has been answered and several are refused, what is wrong is
+ * wrong with all. */
+static bool take_refusal(void *user, int64_t index, const char *why)
+{
+    enum { ENOUGH = 16 };
+    const asking *a = user;
+    ae_bench *b = a->bench;
+
+    b->answers[a->list[index]].refused = true;
+    if (b->n_refused++ == 0) snprintf(b->why, sizeof b->why, "%s", why);
+    if (b->n_known > 0 || b->n_refused < ENOUGH) return ae_bench_go_on(b);
+    b->status = ae_bench_all_refused(b, b->err);
+    return false;
+}
+
 static aerie_status ask_texts(ae_bench *b, const int64_t *list, int64_t n, aerie_error *err)
 {
     ae_scored_text *all = ae_alloc((size_t)n, sizeof *all);
@@ -111,7 +132,7 @@ static aerie_status ask_texts(ae_bench *b, const int64_t *list, int64_t n, aerie
         status = aerie_fail(err, AERIE_UNSUPPORTED,
                             "%s asks for likelihoods, which who answers cannot give", b->name);
     else
-        status = b->who->texts(b->who->user, all, n, take_answer, &a, err);
+        status = b->who->texts(b->who->user, all, n, take_answer, take_refusal, &a, err);
     ae_free(all);
     return status;
 }
@@ -139,7 +160,7 @@ static aerie_status ask_replies(ae_bench *b, const int64_t *list, int64_t n, aer
         status = aerie_fail(err, AERIE_UNSUPPORTED,
                             "%s asks for replies, which who answers cannot give", b->name);
     else
-        status = b->who->replies(b->who->user, all, n, take_reply, &a, err);
+        status = b->who->replies(b->who->user, all, n, take_reply, take_refusal, &a, err);
     ae_free(all);
     return status;
 }

@@ -12,7 +12,8 @@ typedef struct ae_kept ae_kept;
 /* What a request was answered. */
 typedef struct {
     bool known;
-    bool merged; /* a token spans the join of context and continuation */
+    bool refused; /* who answers would not take it */
+    bool merged;  /* a token spans the join of context and continuation */
     ae_response answer;
     ae_span reply; /* of a request for one */
     uint8_t key[32];
@@ -44,7 +45,8 @@ typedef struct {
     int64_t *first;           /* [n_items + 1]: requests of item i are first[i] .. first[i+1] - 1 */
     ae_bench_answer *answers; /* [n_requests] */
     ae_kept *keep;            /* NULL: none */
-    int64_t n_known, n_kept;
+    int64_t n_known, n_kept, n_refused;
+    char why[256];             /* the first refusal's */
     int64_t parts, n_parts;    /* of long texts, those that were scored and all; 0: no such text */
     ae_saved_logits reference; /* of a divergence; closed where there is none */
     int64_t tokens, computed;  /* of texts that were asked about, and those that were computed */
@@ -67,6 +69,8 @@ static inline int64_t ae_bench_longest(const ae_bench *b)
 }
 /* Request i has its answer: keeps it and tells of it; false when that failed or was enough. */
 bool ae_bench_told(ae_bench *b, int64_t i);
+/* The failure where nothing of a task was answered. */
+aerie_status ae_bench_all_refused(const ae_bench *b, aerie_error *err);
 bool ae_bench_go_on(const ae_bench *b); /* shows how far it is; false: that was enough */
 
 /* ---- benchmark.c ---- */

@@ -29,6 +29,7 @@ typedef struct {
     const ae_reply_question *replies; /* of which one is not NULL */
     ae_scored_fn *scored;
     ae_reply_fn *replied;
+    ae_refused_fn *refused;
     void *user;
     int64_t n, next;
 } batch;
@@ -175,14 +176,27 @@ static const char *reply_of(const json_t *choice)
     return json_is_string(json_object_get(choice, "finish_reason")) ? "" : NULL;
 }
 
+static aerie_status take_refusal(batch *b, const slot *s, const ae_http_response *response,
+                                 aerie_error *err)
+{
+    aerie_error why = { 0 };
+    aerie_status status = ae_http_expect(response, &why);
+
+    if (!ae_endpoint_refuses_one(response->status))
+        return aerie_fail(err, status, "%s", why.message);
+    return b->refused(b->user, s->index, why.message)
+               ? AERIE_OK
+               : aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+}
+
 static aerie_status take(batch *b, const slot *s, const ae_http_response *response,
                          aerie_error *err)
 {
-    aerie_status status = ae_http_expect(response, err);
+    aerie_status status = AERIE_OK;
     json_t *root;
     bool more = true;
 
-    if (status) return status;
+    if (response->status < 200 || response->status > 299) return take_refusal(b, s, response, err);
     root = json_loadb(response->body.data, response->body.len, 0, NULL);
     const json_t *choice = json_array_get(json_object_get(root, "choices"), 0);
     if (b->texts) {
@@ -229,16 +243,21 @@ static aerie_status run_batch(batch *b, aerie_error *err)
 }
 
 static aerie_status score_texts(void *user, const ae_scored_text *asked, int64_t n,
-                                ae_scored_fn *fn, void *fn_user, aerie_error *err)
+                                ae_scored_fn *fn, ae_refused_fn *refused, void *fn_user,
+                                aerie_error *err)
 {
-    batch b = { .remote = user, .texts = asked, .n = n, .scored = fn, .user = fn_user };
+    batch b = {
+        .remote = user, .texts = asked, .n = n, .scored = fn, .refused = refused, .user = fn_user
+    };
     return run_batch(&b, err);
 }
 
 static aerie_status reply_to(void *user, const ae_reply_question *asked, int64_t n, ae_reply_fn *fn,
-                             void *fn_user, aerie_error *err)
+                             ae_refused_fn *refused, void *fn_user, aerie_error *err)
 {
-    batch b = { .remote = user, .replies = asked, .n = n, .replied = fn, .user = fn_user };
+    batch b = {
+        .remote = user, .replies = asked, .n = n, .replied = fn, .refused = refused, .user = fn_user
+    };
     return run_batch(&b, err);
 }
 

@@ -28,7 +28,7 @@ typedef struct {
     int n_columns;
     ae_file_writer samples;
     bool writes;
-    int64_t n_merged;
+    int64_t n_merged, n_left_out;
     ae_diverged_token *tokens; /* [n_tokens] of a divergence */
     int64_t n_tokens, tokens_room;
 } report;
@@ -301,13 +301,22 @@ static aerie_status divergence_item(report *r, int64_t item, aerie_error *err)
     return status;
 }
 
+static bool was_refused(const ae_bench *b, int64_t item)
+{
+    for (int64_t i = b->first[item]; i < b->first[item + 1]; i++)
+        if (b->answers[i].refused) return true;
+    return false;
+}
+
 static aerie_status each_item(report *r, aerie_error *err)
 {
     ae_bench *b = r->b;
     aerie_status status = AERIE_OK;
 
     for (int64_t i = 0; i < b->n_items && !status; i++) {
-        if (ae_task_form(b->task) == AE_FORM_DIVERGENCE)
+        if (was_refused(b, i))
+            r->n_left_out++;
+        else if (ae_task_form(b->task) == AE_FORM_DIVERGENCE)
             status = divergence_item(r, i, err);
         else if (ae_task_checker(b->task))
             status = instructions_item(r, i, err);
@@ -454,12 +463,16 @@ static aerie_status result_json(json_t **out, report *r, aerie_error *err)
     if (!status) status = metrics_json(&metrics, r, err);
     if (status) return status;
     *out = json_pack("{s:I, s:i, s:s?, s:o, s:I, s:I, s:s, s:I, s:I, s:I, s:f}", "items",
-                     (json_int_t)b->n_items, "shots",
+                     (json_int_t)(b->n_items - r->n_left_out), "shots",
                      b->options->shots >= 0 ? b->options->shots : ae_task_shots(b->task), "main",
                      ae_task_main_metric(b->task), "metrics", metrics, "requests",
                      (json_int_t)b->n_requests, "merged", (json_int_t)r->n_merged, "prompts_sha256",
                      hash, "kept", (json_int_t)b->n_kept, "tokens", (json_int_t)b->tokens,
                      "computed_tokens", (json_int_t)b->computed, "seconds", b->seconds);
+    if (*out && r->n_left_out > 0) {
+        json_object_set_new(*out, "left_out", json_integer(r->n_left_out));
+        json_object_set_new(*out, "left_out_why", json_string(b->why));
+    }
     return *out ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "no memory for results");
 }
 
@@ -474,6 +487,8 @@ aerie_status ae_bench_report(json_t **out, ae_bench *b, aerie_error *err)
     choose_columns(r);
     status = open_samples(r, err);
     if (!status) status = each_item(r, err);
+    if (!status && b->n_items > 0 && r->n_left_out == b->n_items)
+        status = ae_bench_all_refused(b, err);
     if (!status && r->writes) status = ae_file_writer_commit(&r->samples, err);
     ae_file_writer_abandon(&r->samples);
     if (!status) status = result_json(out, r, err);

@@ -66,8 +66,14 @@ static void make_files(void)
 
 typedef struct {
     int64_t asked;
-    int64_t most; /* answers, then nothing more; -1: all */
+    int64_t most;         /* answers, then nothing more; -1: all */
+    const char *dislikes; /* a question with this in it is refused; NULL: none is */
 } machine;
+
+static bool dislikes(const machine *m, ae_span question)
+{
+    return m->dislikes && jinja_find_text(question, ae_span_text(m->dislikes), 0) != SIZE_MAX;
+}
 
 static double made_up(ae_span text)
 {
@@ -75,12 +81,17 @@ static double made_up(ae_span text)
 }
 
 static aerie_status score(void *user, const ae_scored_text *asked, int64_t n, ae_scored_fn *fn,
-                          void *fn_user, aerie_error *err)
+                          ae_refused_fn *refused, void *fn_user, aerie_error *err)
 {
     machine *m = user;
 
     for (int64_t i = n; i-- > 0;) { /* in no order of the questions' own */
         ae_bytes whole = { 0 };
+        if (dislikes(m, asked[i].context)) {
+            if (!refused(fn_user, i, "not that"))
+                return aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+            continue;
+        }
         ae_bytes_add(&whole, asked[i].context.data, asked[i].context.len);
         ae_bytes_add(&whole, asked[i].continuation.data, asked[i].continuation.len);
         const ae_scored_answer answer = { made_up(ae_span_of(&whole)), i % 3 == 0, 2, 0 };
@@ -93,12 +104,17 @@ static aerie_status score(void *user, const ae_scored_text *asked, int64_t n, ae
 }
 
 static aerie_status reply(void *user, const ae_reply_question *asked, int64_t n, ae_reply_fn *fn,
-                          void *fn_user, aerie_error *err)
+                          ae_refused_fn *refused, void *fn_user, aerie_error *err)
 {
     machine *m = user;
 
     for (int64_t i = 0; i < n; i++) {
         assert_int_equal(asked[i].max_tokens, 16);
+        if (dislikes(m, asked[i].prompt)) {
+            if (!refused(fn_user, i, "not that"))
+                return aerie_fail(err, AERIE_INTERRUPTED, "interrupted");
+            continue;
+        }
         m->asked++;
         /* Right where the question ends in 0 or 1. */
         const char *text = asked[i].prompt.data[asked[i].prompt.len - 1] == '0'   ? "word 0\nmore"
@@ -218,6 +234,39 @@ static void what_was_answered_is_not_asked_again(void **state)
     ae_free(keep);
 }
 
+static void what_is_refused_is_left_out(void **state)
+{
+    char *keep = ae_path_join(folder, "some.sqlite");
+    machine m = { .most = -1, .dislikes = "question 1" }, later = { .most = -1 };
+    json_t *some = run(&m, "small.yaml", keep, NULL, NULL);
+    int64_t left_out = json_integer_value(json_object_get(only_result(some), "left_out"));
+    (void)state;
+
+    assert_int_equal(left_out, 1);
+    assert_int_equal(m.asked, 2 * (DOCS - left_out));
+    assert_int_equal(json_integer_value(json_object_get(only_result(some), "items")),
+                     DOCS - left_out);
+    assert_string_equal(json_string_value(json_object_get(only_result(some), "left_out_why")),
+                        "not that");
+    json_t *whole = run(&later, "small.yaml", keep, NULL, NULL);
+    assert_int_equal(later.asked, 2 * left_out);
+    assert_null(json_object_get(only_result(whole), "left_out"));
+    assert_int_equal(json_integer_value(json_object_get(only_result(whole), "items")), DOCS);
+    json_decref(some);
+    json_decref(whole);
+    m.dislikes = "say 1";
+    some = run(&m, "said.yaml", NULL, NULL, NULL);
+    assert_int_equal(json_integer_value(json_object_get(only_result(some), "left_out")), left_out);
+    assert_true(fabs(value_of(some, "exact_match", "value") - 1.0 / (double)(DOCS - left_out)) <
+                1e-12);
+    json_decref(some);
+    m.dislikes = "question";
+    assert_null(run(&m, "small.yaml", NULL, NULL, NULL));
+    m.dislikes = "say";
+    assert_null(run(&m, "said.yaml", NULL, NULL, NULL));
+    ae_free(keep);
+}
+
 static void saved_samples_give_the_same_numbers(void **state)
 {
     static const char *const tasks[] = { "small.yaml", "said.yaml" };
@@ -272,6 +321,7 @@ int main(void)
         cmocka_unit_test(numbers_are_those_of_the_answers),
         cmocka_unit_test(replies_are_cut_and_compared),
         cmocka_unit_test(what_was_answered_is_not_asked_again),
+        cmocka_unit_test(what_is_refused_is_left_out),
         cmocka_unit_test(saved_samples_give_the_same_numbers),
         cmocka_unit_test(what_is_wrong_is_said),
     };
