@@ -56,6 +56,10 @@ typedef struct {
     const aerie_memory_plan *plan;
 } aerie_model_options;
 
+/* Whether this machine can compute as they say (cpu, kv, threads, pin), before there is a model. */
+AERIE_API aerie_status aerie_model_options_check(const aerie_model_options *options,
+                                                 aerie_error *err);
+
 /* Opens a GGUF file or a Hugging Face folder (config.json, safetensors, tokenizer). Quantized
  * weights are laid out for this processor; the others stay in the mapped file. On AERIE_OK *out is
  * the caller's, to be closed with aerie_model_close(); on failure *out is NULL. `options` may be

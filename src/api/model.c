@@ -50,6 +50,14 @@ static aerie_status open_device(aerie_model *m, const aerie_model_options *o, ae
     return status;
 }
 
+aerie_status aerie_model_options_check(const aerie_model_options *options, aerie_error *err)
+{
+    aerie_model m = { 0 };
+    aerie_status status = open_device(&m, options, err);
+    if (m.device) m.device->close(m.device);
+    return status;
+}
+
 aerie_status ae_api_map_model(aerie_model *m, const char *path, const aerie_model_options *o,
                               aerie_error *err)
 {

@@ -104,6 +104,7 @@ int cli_align(int argc, char **argv)
         { 0 },
     };
     cli_call call = { .usage = "aerie align PIPELINE.yaml [options]",
+                      .takes = CLI_TAKES_KERNELS | CLI_TAKES_FORCE,
                       .about = "Stages of training in order, each starting from the last, then the "
                                "evaluation that the\npipeline names. What is done is not done "
                                "again; a call that was stopped or killed goes on.\n--json prints "
@@ -129,7 +130,7 @@ int cli_align(int argc, char **argv)
                                   .user = &view,
                                   .reward = cli_reward_ask,
                                   .reward_user = &asked,
-                              .judge_key = cli_judge_key() };
+                                  .judge_key = cli_judge_key() };
     aerie_align_options o = { .settings = settings.items,
                               .n_settings = (size_t)settings.n,
                               .dry_run = dry_run,

@@ -227,6 +227,7 @@ static int ratings(int argc, char **argv)
         { 0 },
     };
     cli_call call = { .usage = "aerie arena ratings [--db FILE]",
+                      .takes = CLI_TAKES_NONE,
                       .about = "What the votes make of the models, with 95 % intervals.",
                       .options = options };
     aerie_error err = { 0 };
@@ -248,6 +249,7 @@ static int export_pairs(int argc, char **argv)
         { 0 },
     };
     cli_call call = { .usage = "aerie arena export -o PAIRS.jsonl [--db FILE]",
+                      .takes = CLI_TAKES_NONE,
                       .about = "The votes that name a winner as preference pairs.",
                       .options = options };
     aerie_error err = { 0 };
@@ -277,11 +279,11 @@ static int votes(int argc, char **argv)
           "where replies are kept; aerie compare's folder has them already; default "
           "arena.compare" },
         { "--voter", 0, CLI_TEXT, &c.voter, "NAME", "who votes" },
-        { "--limit", 0, CLI_INT, &c.limit, "N", "the first N prompts" },
-        { "--parallel", 0, CLI_INT, &c.parallel, "N", "replies at once (8; of a server 4)" },
-        { "--draw", 0, CLI_INT, &c.draw, "N",
+        { "--limit", 0, CLI_COUNT, &c.limit, "N", "the first N prompts" },
+        { "--parallel", 0, CLI_COUNT, &c.parallel, "N", "replies at once (8; of a server 4)" },
+        { "--draw", 0, CLI_COUNT, &c.draw, "N",
           "another draw of who meets whom, and is shown first" },
-        { "--ctx", 'c', CLI_INT, &c.sides.context, "N", "tokens of a prompt and its reply" },
+        { "--ctx", 'c', CLI_COUNT, &c.sides.context, "N", "tokens of a prompt and its reply" },
         CLI_KV(&c.common),
     };
     cli_option options[AE_COUNT(own) + SIDE_OPTIONS + 1] = { 0 };

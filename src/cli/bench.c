@@ -174,11 +174,11 @@ int cli_bench(int argc, char **argv)
     int64_t repeat = 3;
     const char *batches = NULL;
     const cli_option options[] = {
-        { "--prompt", 'p', CLI_INT, &o->n_prompt, "N", "tokens of the prompt; 0: none (512)" },
-        { "--reply", 'n', CLI_INT, &o->n_reply, "N", "tokens decoded; 0: none (64)" },
-        { "--depth", 'd', CLI_INT, &o->depth, "N", "decode after a context of N tokens (0)" },
+        { "--prompt", 'p', CLI_COUNT, &o->n_prompt, "N", "tokens of the prompt; 0: none (512)" },
+        { "--reply", 'n', CLI_COUNT, &o->n_reply, "N", "tokens decoded; 0: none (64)" },
+        { "--depth", 'd', CLI_COUNT, &o->depth, "N", "decode after a context of N tokens (0)" },
         { "--batch", 'b', CLI_TEXT, &batches, "N,N..", "sequences that decode together (1)" },
-        { "--repeat", 'r', CLI_INT, &repeat, "N", "runs; the median counts (3)" },
+        { "--repeat", 'r', CLI_COUNT, &repeat, "N", "runs; the median counts (3)" },
         CLI_EXACT(&common),
         { "--first-token", 0, CLI_FLAG, &b.first_token, NULL,
           "first of all, seconds from the program's start to a reply's first token" },

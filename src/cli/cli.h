@@ -10,7 +10,16 @@
 /* Exit codes; part of the contract with scripts. */
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
-typedef enum { CLI_FLAG, CLI_MAYBE, CLI_TEXT, CLI_INT, CLI_FLOAT, CLI_LIST } cli_kind;
+typedef enum {
+    CLI_FLAG,
+    CLI_MAYBE,
+    CLI_TEXT,
+    CLI_INT,
+    CLI_COUNT, /* a whole number of 0 or more */
+    CLI_FLOAT,
+    CLI_AMOUNT, /* a number of 0 or more */
+    CLI_LIST
+} cli_kind;
 
 /* A repeatable option's values, in order. */
 typedef struct {
@@ -19,7 +28,8 @@ typedef struct {
 } cli_list;
 
 /* One option. CLI_MAYBE is a flag that may have a value, "--think=low": a text, "" without one.
- * `to` points at a bool, const char *, int64_t, double or cli_list, as `kind` says. */
+ * CLI_COUNT and CLI_AMOUNT are CLI_INT and CLI_FLOAT that refuse what is below 0. `to` points at a
+ * bool, const char *, int64_t, double or cli_list, as `kind` says. */
 typedef struct {
     const char *name; /* "--seed" */
     char letter;      /* 'p' for "-p"; 0: none */
@@ -41,11 +51,25 @@ typedef struct {
     cli_list adapters;
 } cli_common;
 
+/* The common options that a command may leave out, for it would not heed them. All take --json,
+ * --quiet and --help. */
+enum {
+    CLI_TAKES_THREADS = 1,
+    CLI_TAKES_PIN = 2,
+    CLI_TAKES_CPU = 4,
+    CLI_TAKES_ADAPTER = 8,
+    CLI_TAKES_FORCE = 16,
+    CLI_TAKES_NONE = 32,
+    CLI_TAKES_ALL = 31,
+    CLI_TAKES_KERNELS = CLI_TAKES_THREADS | CLI_TAKES_CPU,
+};
+
 /* A command line being read: the command's own options beside the common ones. */
 typedef struct {
     const char *usage;         /* "aerie bench MODEL [options]" */
     const char *about;         /* a sentence or two for the help */
     const cli_option *options; /* ends with a NULL name */
+    unsigned takes;            /* of the common options, CLI_TAKES_*; 0: all of them */
     int min_words, max_words;  /* positional arguments */
     const char *words[8];
     int n_words;
@@ -54,6 +78,9 @@ typedef struct {
 /* Reads argv[1..]. Returns true when the command should go on; else *code is the exit code (help
  * was asked for, or the words are wrong and a sentence was printed). */
 bool cli_read(cli_call *call, cli_common *common, int argc, char **argv, int *code);
+
+/* A command's help on stdout; of `common` those that it has no own option in place of. */
+void cli_print_help(const cli_call *call, const cli_option *common, int n_common);
 
 /* "aerie: sentence" on stderr; the exit code for the status. */
 int cli_fail(const aerie_error *err);

@@ -17,6 +17,7 @@ int cli_convert(int argc, char **argv)
     };
     cli_call call = {
         .usage = "aerie convert MODEL -o OUT [--to gguf|hf] [--type f16]",
+        .takes = CLI_TAKES_KERNELS | CLI_TAKES_FORCE,
         .about =
             "Writes a model as a GGUF file, or as a Hugging Face folder with --to hf. With --over\n"
             "MODEL an adapter, as llama.cpp and Ollama read it, or as PEFT does.",

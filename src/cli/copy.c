@@ -20,6 +20,7 @@ int cli_copy(int argc, char **argv)
 {
     cli_common common = { 0 };
     cli_call call = { .usage = "aerie cp SOURCE DESTINATION",
+                      .takes = CLI_TAKES_NONE,
                       .about = "Gives a model of the store, or of Ollama's, another name. Nothing "
                                "large is copied.",
                       .min_words = 2,

@@ -113,6 +113,7 @@ int cli_create(int argc, char **argv)
     };
     cli_call call = {
         .usage = "aerie create NAME [-f Modelfile] [-q TYPE]",
+        .takes = CLI_TAKES_KERNELS,
         .about = "Makes a model under a name: FROM a name, a .gguf file or a Hugging Face folder, "
                  "with ADAPTER,\n"
                  "TEMPLATE, SYSTEM, PARAMETER, MESSAGE and LICENSE as the Modelfile says.",

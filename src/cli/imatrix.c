@@ -53,8 +53,8 @@ int cli_imatrix(int argc, char **argv)
     const cli_option options[] = {
         { "--file", 'f', CLI_TEXT, &file, "TEXT", "what the model is to read: text like its use" },
         { "--output", 'o', CLI_TEXT, &out_path, "OUT", "the file to write (GGUF)" },
-        { "--ctx", 'c', CLI_INT, &o.n_ctx, "N", "tokens of a chunk (default 512)" },
-        { "--chunks", 0, CLI_INT, &o.n_chunks, "N", "read at most N chunks (default: all)" },
+        { "--ctx", 'c', CLI_COUNT, &o.n_ctx, "N", "tokens of a chunk (default 512)" },
+        { "--chunks", 0, CLI_COUNT, &o.n_chunks, "N", "read at most N chunks (default: all)" },
         { 0 },
     };
     cli_call call = {

@@ -285,10 +285,11 @@ int cli_inspect(int argc, char **argv)
 {
     inspect_call c = { .parallel = 1, .limit = 3 };
     const cli_option options[] = {
-        { "--ctx", 'c', CLI_INT, &c.context, "N", "memory for a context of N tokens" },
-        { "--parallel", 0, CLI_INT, &c.parallel, "P", "... for P sequences at once (1)" },
-        { "--batch", 0, CLI_INT, &c.batch, "N", "... in passes of N tokens (512)" },
-        { "--prefix", 0, CLI_INT, &c.prefix, "N", "... and N tokens of earlier prompts kept (0)" },
+        { "--ctx", 'c', CLI_COUNT, &c.context, "N", "memory for a context of N tokens" },
+        { "--parallel", 0, CLI_COUNT, &c.parallel, "P", "... for P sequences at once (1)" },
+        { "--batch", 0, CLI_COUNT, &c.batch, "N", "... in passes of N tokens (512)" },
+        { "--prefix", 0, CLI_COUNT, &c.prefix, "N",
+          "... and N tokens of earlier prompts kept (0)" },
         { "--draft", 0, CLI_TEXT, &c.draft, "MODEL", "... and a model that guesses ahead" },
         CLI_KV(&c.common),
         CLI_EXACT(&c.common),
@@ -301,7 +302,7 @@ int cli_inspect(int argc, char **argv)
           "a data file's tokens, masks and weights as this recipe reads it" },
         { "--set", 0, CLI_LIST, &c.settings, "KEY=VALUE",
           "over the recipe's own; may be repeated" },
-        { "--limit", 0, CLI_INT, &c.limit, "N", "samples of a data file to show (3); 0: all" },
+        { "--limit", 0, CLI_COUNT, &c.limit, "N", "samples of a data file to show (3); 0: all" },
         { "--reward", 0, CLI_FLAG, &c.reward, NULL,
           "a reward model's score at every token of replies: of --data, or of --prompt and "
           "--reply" },

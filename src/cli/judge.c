@@ -15,7 +15,7 @@
 typedef struct {
     cli_common common;
     const char *judge, *command, *how, *write, *prompt_file, *key_file, *template_word;
-    int64_t low, high;
+    int64_t low, high, retries;
     aerie_judge_options asked;
     aerie_label_options label;
     /* What these options point to. */
@@ -230,6 +230,7 @@ static int read_words(label_call *c)
     if (c->judge && cli_is_address(c->judge) && !c->asked.model)
         return cli_misused("give --model NAME, as the server at %s calls it", c->judge);
     if (!c->label.out_path) return cli_misused("give the output: -o FILE.jsonl");
+    c->asked.max_retries = c->retries > 0 ? c->retries : -1;
     c->label.scores = c->how && !strcmp(c->how, "scores");
     if (c->how && !c->label.scores && strcmp(c->how, "pairs") != 0)
         return cli_misused("--how is pairs or scores, not '%s'", c->how);
@@ -246,7 +247,7 @@ static int read_words(label_call *c)
 
 static int judge_label(int argc, char **argv)
 {
-    label_call c = { .begun_with = -1 };
+    label_call c = { .begun_with = -1, .retries = 8 };
     aerie_label_summary summary = { 0 };
     aerie_error err = { 0 };
     const cli_option options[] = {
@@ -263,31 +264,31 @@ static int judge_label(int argc, char **argv)
           "pairs: chosen and rejected; ranked: rows with scored responses (default of scores)" },
         { "--prompt", 0, CLI_TEXT, &c.prompt_file, "FILE",
           "own words, with {question}, {answer_a}, {answer_b}; of scores {question}, {answer}" },
-        { "--low", 0, CLI_INT, &c.low, "N", "least mark; default 1" },
-        { "--high", 0, CLI_INT, &c.high, "N", "best mark; default 10, of a model here 9" },
-        { "--limit", 0, CLI_INT, &c.label.limit, "N", "the first N rows" },
+        { "--low", 0, CLI_COUNT, &c.low, "N", "least mark; default 1" },
+        { "--high", 0, CLI_COUNT, &c.high, "N", "best mark; default 10, of a model here 9" },
+        { "--limit", 0, CLI_COUNT, &c.label.limit, "N", "the first N rows" },
         { "--key-file", 0, CLI_TEXT, &c.key_file, "FILE",
           "the server's key; default: $AERIE_JUDGE_KEY" },
-        { "--program-timeout", 0, CLI_INT, &c.patience, "S",
+        { "--program-timeout", 0, CLI_COUNT, &c.patience, "S",
           "seconds for an answer of the program (600)" },
-        { "--in-flight", 0, CLI_INT, &c.asked.in_flight, "N", "questions at once; default 4" },
-        { "--max-tokens", 0, CLI_INT, &c.asked.max_tokens, "N",
+        { "--in-flight", 0, CLI_COUNT, &c.asked.in_flight, "N", "questions at once; default 4" },
+        { "--max-tokens", 0, CLI_COUNT, &c.asked.max_tokens, "N",
           "of a judge's reply; default 1024" },
-        { "--temp", 0, CLI_FLOAT, &c.asked.temperature, "X", "of the judge; default 0" },
-        { "--tries", 0, CLI_INT, &c.asked.max_asks, "N",
+        { "--temp", 0, CLI_AMOUNT, &c.asked.temperature, "X", "of the judge; default 0" },
+        { "--tries", 0, CLI_COUNT, &c.asked.max_asks, "N",
           "a question is asked so often until a reply holds a verdict; default 3" },
-        { "--retries", 0, CLI_INT, &c.asked.max_retries, "N",
+        { "--retries", 0, CLI_COUNT, &c.retries, "N",
           "of a request that failed or was put off; default 8" },
-        { "--retry-wait", 0, CLI_FLOAT, &c.asked.retry_seconds, "SECONDS",
+        { "--retry-wait", 0, CLI_AMOUNT, &c.asked.retry_seconds, "SECONDS",
           "before the first of them, doubled each time; default 1" },
-        { "--timeout", 0, CLI_FLOAT, &c.asked.timeout_seconds, "SECONDS",
+        { "--timeout", 0, CLI_AMOUNT, &c.asked.timeout_seconds, "SECONDS",
           "without a byte from the server; default 300" },
         { "--request", 0, CLI_TEXT, &c.asked.request, "JSON",
           "an object laid over every request; null takes a key out" },
         { "--template", 0, CLI_TEXT, &c.template_word, "T",
           "of a model here: a known format's name, a Jinja file or Jinja" },
-        { "--ctx", 0, CLI_INT, &c.asked.context, "N", "of a model here: tokens of a question" },
-        { "--reasons", 0, CLI_INT, &c.asked.reason_tokens, "N",
+        { "--ctx", 0, CLI_COUNT, &c.asked.context, "N", "of a model here: tokens of a question" },
+        { "--reasons", 0, CLI_COUNT, &c.asked.reason_tokens, "N",
           "of a model here: it says what decides before its verdict, in at most N tokens" },
         { 0 },
     };

@@ -269,7 +269,7 @@ static int reward_bench(int argc, char **argv)
           "pairs: {prompt, chosen, rejected, subset}, or LLMBar's; repeatable" },
         { "--template", 0, CLI_TEXT, &c.template_word, "T",
           "a known format's name, a Jinja file or Jinja" },
-        { "--max-length", 0, CLI_INT, &c.max_length, "N", "tokens of a prompt with a reply" },
+        { "--max-length", 0, CLI_COUNT, &c.max_length, "N", "tokens of a prompt with a reply" },
         { 0 },
     };
     cli_call call = { .usage = "aerie judge rewardbench RM --data FILE [options]",

@@ -50,6 +50,7 @@ int cli_lint(int argc, char **argv)
         { 0 },
     };
     cli_call call = { .usage = "aerie lint RECIPE.yaml [options]",
+                      .takes = CLI_TAKES_KERNELS,
                       .about = "Reads all that a recipe would train on, and tells what would go "
                                "wrong, with rows. Exit code 1 when something would.",
                       .options = options,

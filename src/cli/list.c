@@ -65,6 +65,7 @@ int cli_models(int argc, char **argv)
 {
     cli_common common = { 0 };
     cli_call call = { .usage = "aerie list [PREFIX]",
+                      .takes = CLI_TAKES_NONE,
                       .about = "Lists the models that have a name, newest first: those of the "
                                "store, installed ones, and what\n"
                                "lies in Ollama's store and in Hugging Face's cache.",

@@ -29,7 +29,7 @@ static const command commands[] = {
     { "eval", cli_eval, "benchmarks, as published tables ask them" },
     { "compare", cli_compare, "models on your own prompts, and which of them is better" },
     { "arena", cli_arena, "blind votes on two models' replies, and ratings of them" },
-    { "judge", cli_judge, "training data made by asking a judge" },
+    { "judge", cli_judge, "MT-Bench and its like, and training data, by asking a judge" },
     { "score", cli_score, "a reward model's scores of replies" },
     { "tokenize", cli_tokenize, "text to token ids" },
     { "render", cli_render, "what a chat template makes of messages" },
@@ -56,11 +56,11 @@ static void print_help(FILE *to)
           to);
     for (size_t i = 0; i < AE_COUNT(commands); i++)
         if (commands[i].about) fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].about);
-    fputs("\nA MODEL is a .gguf file, a Hugging Face folder, or a name in the store ($AERIE_HOME, "
-          "default\n"
-          "~/.aerie). run, ps and stop talk to the server at $AERIE_HOST (default 127.0.0.1:11434) "
-          "when one runs.\n"
-          "`aerie COMMAND --help` tells a command's options. Try: aerie run nursery\n",
+    fputs("\nA MODEL is a .gguf file, a Hugging Face folder, or a name in the store\n"
+          "($AERIE_HOME, default "
+          "~/.aerie). run, ps and stop talk to the server at $AERIE_HOST (default\n"
+          "127.0.0.1:11434) when one runs. `aerie COMMAND --help` tells a command's\n"
+          "options. Try: aerie run nursery\n",
           to);
 }
 
@@ -81,12 +81,28 @@ static void print_log(void *user, aerie_log_level level, const char *message)
         fprintf(stderr, "%saerie: warning: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", message);
 }
 
+static int run_named(int argc, char **argv)
+{
+    for (size_t i = 0; i < AE_COUNT(commands); i++)
+        if (!strcmp(argv[0], commands[i].name)) return commands[i].run(argc, argv);
+    return unknown(argv[0]);
+}
+
+/* "aerie help judge label" is "aerie judge label --help". */
+static int help_of(int argc, char **argv)
+{
+    static char help[] = "--help";
+    char *words[] = { argv[0], argc > 1 ? argv[1] : help, help };
+    return run_named(argc > 1 ? 3 : 2, words);
+}
+
 static int run_command(int argc, char **argv)
 {
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;
     }
+    if (!strcmp(argv[1], "help") && argc > 2) return help_of(argc - 2, argv + 2);
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         print_help(stdout);
         return CLI_DONE;
@@ -95,9 +111,7 @@ static int run_command(int argc, char **argv)
         puts("aerie " AERIE_VERSION);
         return CLI_DONE;
     }
-    for (size_t i = 0; i < AE_COUNT(commands); i++)
-        if (!strcmp(argv[1], commands[i].name)) return commands[i].run(argc - 1, argv + 1);
-    return unknown(argv[1]);
+    return run_named(argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

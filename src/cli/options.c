@@ -1,5 +1,4 @@
-/* options.c -- reads a command's words by its table of options, and prints its help from the same.
- */
+/* options.c -- reads a command's words by its table of options. */
 #include "aerie/log.h"
 #include "cli/cli.h"
 
@@ -12,9 +11,13 @@
 
 enum { N_COMMON = 8, MAX_OPTIONS = 96 };
 
-/* The common options, pointing into *c. */
-static void common_options(cli_option out[N_COMMON], cli_common *c)
+/* The common options that the command takes, pointing into *c. Returns how many there are. */
+static int common_options(cli_option out[N_COMMON], const cli_call *call, cli_common *c)
 {
+    const unsigned takes = call->takes ? call->takes : CLI_TAKES_ALL;
+    int n = 0;
+    static const unsigned bits[N_COMMON] = { CLI_TAKES_THREADS, CLI_TAKES_PIN, CLI_TAKES_CPU,
+                                             CLI_TAKES_ADAPTER, CLI_TAKES_FORCE };
     const cli_option table[N_COMMON] = {
         { "--threads", 't', CLI_INT, &c->threads, "N", "threads; default: one per processor" },
         { "--pin", 0, CLI_FLAG, &c->pin, NULL, "keep each thread to a processor of its own" },
@@ -28,7 +31,9 @@ static void common_options(cli_option out[N_COMMON], cli_common *c)
         { "--quiet", 'q', CLI_FLAG, &c->quiet, NULL, "no progress and no remarks" },
         { "--help", 'h', CLI_FLAG, &c->help, NULL, "this help" },
     };
-    memcpy(out, table, sizeof table);
+    for (int i = 0; i < N_COMMON; i++)
+        if (!bits[i] || (takes & bits[i])) out[n++] = table[i];
+    return n;
 }
 
 int cli_misused(const char *format, ...)
@@ -40,34 +45,6 @@ int cli_misused(const char *format, ...)
     va_end(args);
     fputc('\n', stderr);
     return CLI_USAGE;
-}
-
-static void print_option(const cli_option *o)
-{
-    char left[48];
-    int n = o->letter ? snprintf(left, sizeof left, "-%c, %s", o->letter, o->name)
-                      : snprintf(left, sizeof left, "    %s", o->name);
-    if (o->kind == CLI_MAYBE && n > 0 && (size_t)n < sizeof left)
-        snprintf(left + n, sizeof left - (size_t)n, "[=%s]", o->value);
-    else if (o->value && n > 0 && (size_t)n < sizeof left)
-        snprintf(left + n, sizeof left - (size_t)n, " %s", o->value);
-    printf("  %-26s %s\n", left, o->help);
-}
-
-/* A command's own option of a name goes before the common one. */
-static bool has_own(const cli_call *call, const char *name)
-{
-    for (const cli_option *o = call->options; o && o->name; o++)
-        if (!strcmp(o->name, name)) return true;
-    return false;
-}
-
-static void print_help(const cli_call *call, const cli_option *common)
-{
-    printf("usage: %s\n\n%s\n\n", call->usage, call->about);
-    for (const cli_option *o = call->options; o && o->name; o++) print_option(o);
-    for (int i = 0; i < N_COMMON; i++)
-        if (!has_own(call, common[i].name)) print_option(&common[i]);
 }
 
 static const cli_option *find(const cli_option *const *all, int n, const char *word, size_t len)
@@ -83,14 +60,17 @@ static bool set_number(const cli_option *o, const char *value, int *code)
 {
     char *end = NULL;
     errno = 0;
-    if (o->kind == CLI_INT)
+    bool whole = o->kind == CLI_INT || o->kind == CLI_COUNT;
+    bool counts = o->kind == CLI_COUNT || o->kind == CLI_AMOUNT;
+    if (whole)
         *(int64_t *)o->to = strtoll(value, &end, 10);
     else
         *(double *)o->to = strtod(value, &end);
-    bool finite = o->kind == CLI_INT || isfinite(*(double *)o->to);
-    if (end != value && *end == '\0' && errno == 0 && finite) return true;
-    *code = cli_misused("%s wants a%s number, not '%s'", o->name,
-                        o->kind == CLI_INT ? " whole" : "", value);
+    bool finite = whole || isfinite(*(double *)o->to);
+    bool below = whole ? *(int64_t *)o->to < 0 : *(double *)o->to < 0;
+    if (end != value && *end == '\0' && errno == 0 && finite && !(counts && below)) return true;
+    *code = cli_misused("%s wants a%s number%s, not '%s'", o->name, whole ? " whole" : "",
+                        counts ? " of 0 or more" : "", value);
     return false;
 }
 
@@ -108,7 +88,9 @@ static bool set(const cli_option *o, const char *value, int *code)
         *(const char **)o->to = value;
         return true;
     case CLI_INT:
+    case CLI_COUNT:
     case CLI_FLOAT:
+    case CLI_AMOUNT:
         return set_number(o, value, code);
     case CLI_LIST:
         list = o->to;
@@ -178,15 +160,14 @@ bool cli_read(cli_call *call, cli_common *common, int argc, char **argv, int *co
 {
     cli_option shared[N_COMMON];
     const cli_option *all[MAX_OPTIONS];
-    int n = 0;
-    common_options(shared, common);
+    int n = 0, n_shared = common_options(shared, call, common);
     for (const cli_option *o = call->options; o && o->name && n < MAX_OPTIONS - N_COMMON; o++)
         all[n++] = o;
-    for (int i = 0; i < N_COMMON; i++) all[n++] = &shared[i];
+    for (int i = 0; i < n_shared; i++) all[n++] = &shared[i];
 
     if (!read_words(call, all, n, argc, argv, code)) return false;
     if (common->help) {
-        print_help(call, shared);
+        cli_print_help(call, shared, n_shared);
         *code = CLI_DONE;
         return false;
     }

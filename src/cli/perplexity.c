@@ -123,13 +123,13 @@ int cli_perplexity(int argc, char **argv)
     perplexity_call c = { 0 };
     const cli_option options[] = {
         { "--file", 'f', CLI_TEXT, &c.file, "TEXT", "the text" },
-        { "--ctx", 'c', CLI_INT, &c.n_ctx, "N",
+        { "--ctx", 'c', CLI_COUNT, &c.n_ctx, "N",
           "window in tokens; default: the model's length, at most 2048 (--save-logits: 512)" },
         { "--save-logits", 0, CLI_TEXT, &c.save, "FILE",
           "score half windows as llama.cpp does, and keep their logits" },
         { "--kl", 0, CLI_TEXT, &c.kl, "FILE",
           "how far this model is from the one whose logits FILE holds" },
-        { "--windows", 0, CLI_INT, &c.n_windows, "N", "with --save-logits: the first N windows" },
+        { "--windows", 0, CLI_COUNT, &c.n_windows, "N", "with --save-logits: the first N windows" },
         CLI_EXACT(&c.common),
         CLI_SCORE_KV(&c.common),
         { "--per-token", 0, CLI_FLAG, &c.scores.per_token, NULL,

@@ -102,6 +102,7 @@ int cli_processes(int argc, char **argv)
 {
     cli_common common = { 0 };
     cli_call call = { .usage = "aerie ps",
+                      .takes = CLI_TAKES_NONE,
                       .about = "Lists the models that a server ($AERIE_HOST, default "
                                "127.0.0.1:11434) has open." };
     aerie_error err = { 0 };
@@ -145,6 +146,7 @@ int cli_stop(int argc, char **argv)
 {
     cli_common common = { 0 };
     cli_call call = { .usage = "aerie stop MODEL",
+                      .takes = CLI_TAKES_NONE,
                       .about = "Has a server ($AERIE_HOST, default 127.0.0.1:11434) close a model "
                                "as soon as nobody uses it.",
                       .min_words = 1,

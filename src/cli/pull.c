@@ -88,6 +88,7 @@ int cli_pull(int argc, char **argv)
 {
     const cli_call call = {
         .usage = "aerie pull MODEL [--insecure]",
+        .takes = CLI_TAKES_NONE,
         .about =
             "Fetches a model from a registry (registry.ollama.ai, when the name says none), or "
             "from\n"
@@ -100,6 +101,7 @@ int cli_push(int argc, char **argv)
 {
     const cli_call call = {
         .usage = "aerie push HOST/NAMESPACE/MODEL[:TAG] [--insecure]",
+        .takes = CLI_TAKES_NONE,
         .about = "Sends a model of the store to the registry that its name says (see `aerie cp`). "
                  "Layers that\n"
                  "are there already are not sent."

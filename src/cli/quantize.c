@@ -85,8 +85,10 @@ int cli_quantize(int argc, char **argv)
     };
     cli_call call = {
         .usage = "aerie quantize MODEL OUT.gguf TYPE [options]",
+        .takes = CLI_TAKES_KERNELS,
         .about =
-            "Writes a model (GGUF or a Hugging Face folder) in fewer bits. TYPE, from the smallest:\n"
+            "Writes a model (GGUF or a Hugging Face folder) in fewer bits. TYPE, from the "
+            "smallest:\n"
             "Q2_K_S Q2_K Q3_K_S Q3_K_M Q3_K_L Q4_0 Q4_1 Q4_K_S Q4_K_M Q5_0 Q5_1 Q5_K_S\n"
             "Q5_K_M Q6_K Q8_0 F16 BF16 F32, mixed as llama.cpp mixes them. rmse: by how much a\n"
             "tensor's weights changed, and how much that is of their size.",

@@ -18,6 +18,7 @@ int cli_remove(int argc, char **argv)
 {
     cli_common common = { 0 };
     cli_call call = { .usage = "aerie rm MODEL...",
+                      .takes = CLI_TAKES_NONE,
                       .about =
                           "Removes models from the store, and what of them no other model has.",
                       .min_words = 1,

@@ -109,6 +109,7 @@ int cli_render(int argc, char **argv)
         { 0 },
     };
     cli_call call = { .usage = "aerie render [MODEL] --messages FILE.json [options]",
+                      .takes = CLI_TAKES_KERNELS,
                       .about = "Prints what a chat template makes of messages.",
                       .options = options,
                       .max_words = 1 };

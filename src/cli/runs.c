@@ -227,13 +227,14 @@ int cli_runs(int argc, char **argv)
         { "--metric", 'm', CLI_LIST, &o.metrics, "NAME",
           "plot: what is drawn, loss by default; may be repeated; eval_loss is an evaluation's" },
         { "--output", 'o', CLI_TEXT, &o.file, "FILE.svg", "plot: write a drawing instead" },
-        { "--smooth", 0, CLI_INT, &o.smooth, "N", "plot: the mean of the last N values" },
-        { "--width", 0, CLI_INT, &o.columns, "N", "plot: columns; default: the terminal's" },
-        { "--height", 0, CLI_INT, &o.rows, "N", "plot: rows; default: 16" },
-        { "--limit", 'n', CLI_INT, &o.limit, "N", "list: the newest N runs; default: all" },
+        { "--smooth", 0, CLI_COUNT, &o.smooth, "N", "plot: the mean of the last N values" },
+        { "--width", 0, CLI_COUNT, &o.columns, "N", "plot: columns; default: the terminal's" },
+        { "--height", 0, CLI_COUNT, &o.rows, "N", "plot: rows; default: 16" },
+        { "--limit", 'n', CLI_COUNT, &o.limit, "N", "list: the newest N runs; default: all" },
         { 0 },
     };
     cli_call call = { .usage = "aerie runs list | show RUN | diff RUN RUN | plot RUN... [options]",
+                      .takes = CLI_TAKES_NONE,
                       .about = "What was trained, with which settings, and how it went: the record "
                                "of every `aerie train`,\nin $AERIE_HOME/runs.sqlite. A RUN is its "
                                "number, its name (the newest of that name), or 'last'.",

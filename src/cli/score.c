@@ -122,13 +122,13 @@ int cli_score(int argc, char **argv)
           "rows of a prompt (or messages) and responses, of pairs, or of ranked answers" },
         { "--template", 0, CLI_TEXT, &c.template_word, "T",
           "a known format's name, a Jinja file or Jinja; default: the model's" },
-        { "--max-length", 0, CLI_INT, &c.options.max_length, "N",
+        { "--max-length", 0, CLI_COUNT, &c.options.max_length, "N",
           "tokens of a prompt with a response; default: the model's context" },
-        { "--max-completion-length", 0, CLI_INT, &c.options.max_completion_length, "N",
+        { "--max-completion-length", 0, CLI_COUNT, &c.options.max_completion_length, "N",
           "tokens of a response, at most" },
         { "--append-eos", 0, CLI_FLAG, &c.options.append_eos, NULL,
           "end a response that has no end-of-sequence token with one" },
-        { "--limit", 0, CLI_INT, &c.options.limit, "N", "the first N rows" },
+        { "--limit", 0, CLI_COUNT, &c.options.limit, "N", "the first N rows" },
         { "--summary", 0, CLI_FLAG, &c.summary, NULL, "no rows, the summary alone" },
         CLI_EXACT(&c.common),
         { 0 },
@@ -141,8 +141,8 @@ int cli_score(int argc, char **argv)
             "in\n"
             "how many pairs the better one scores higher, beside in how many it is longer, and\n"
             "both of pairs of like length (0.8 to 1.25). --summary prints that alone; --json:\n"
-            "{\"rows\",\"pairs\",\"accuracy\",\"longer_wins\",\"matched_pairs\",\"matched_"
-            "accuracy\",...}.\n"
+            "{\"rows\", \"pairs\", \"accuracy\", \"longer_wins\", \"matched_pairs\", "
+            "\"matched_accuracy\", ...}.\n"
             "aerie inspect RM --reward shows one reply token by token.",
         .options = options,
         .min_words = 1,

@@ -36,6 +36,7 @@ int cli_selftest(int argc, char **argv)
         { 0 },
     };
     cli_call call = { .usage = "aerie selftest [--golden DIR] [options]",
+                      .takes = CLI_TAKES_KERNELS,
                       .about = "Checks that this build computes what it should on this machine.",
                       .options = options };
     aerie_error err = { 0 };

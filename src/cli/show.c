@@ -174,6 +174,7 @@ int cli_show(int argc, char **argv)
         { 0 },
     };
     cli_call call = { .usage = "aerie show MODEL [options]",
+                      .takes = CLI_TAKES_NONE,
                       .about = "Shows what a model is: its weights, what it can do, and what its "
                                "Modelfile says.",
                       .options = options,

@@ -16,20 +16,20 @@ typedef struct {
 
 #define AT(field) offsetof(side_wishes, field)
 static const wish wishes[SIDE_WISHES] = {
-    { "temp", CLI_FLOAT, AT(temperature), "X", "temperature; default: the model's own, or 0.8" },
-    { "top-k", CLI_INT, AT(top_k), "N", "choose among the N most likely (40); 0: all" },
-    { "top-p", CLI_FLOAT, AT(top_p), "X", "... of the fewest that hold this probability (0.9)" },
-    { "min-p", CLI_FLOAT, AT(min_p), "X", "... at least this fraction as likely as the best (0)" },
-    { "seed", CLI_INT, AT(seed), "N", "of the first repeat; the others count up from it (42)" },
-    { "max-tokens", CLI_INT, AT(max_tokens), "N", "longest reply (512)" },
+    { "temp", CLI_AMOUNT, AT(temperature), "X", "temperature; default: the model's own, or 0.8" },
+    { "top-k", CLI_COUNT, AT(top_k), "N", "choose among the N most likely (40); 0: all" },
+    { "top-p", CLI_AMOUNT, AT(top_p), "X", "... of the fewest that hold this probability (0.9)" },
+    { "min-p", CLI_AMOUNT, AT(min_p), "X", "... at least this fraction as likely as the best (0)" },
+    { "seed", CLI_COUNT, AT(seed), "N", "of the first repeat; the others count up from it (42)" },
+    { "max-tokens", CLI_COUNT, AT(max_tokens), "N", "longest reply (512)" },
     { "system", CLI_TEXT, AT(system), "TEXT", "where a prompt brings no system message" },
     { "template", CLI_TEXT, AT(template_word), "T", "chat template: a name, a file, or Jinja" },
     { "adapter", CLI_LIST, AT(adapters), "FILE[=SCALE]", "a LoRA adapter over it" },
     { "label", CLI_TEXT, AT(label), "NAME", "what it is called in the report" },
     { "key-file", CLI_TEXT, AT(key_file), "FILE", "the key for its server" },
-    { "price-in", CLI_FLOAT, AT(price_prompt), "X", "price of a million tokens of prompts" },
-    { "price-out", CLI_FLOAT, AT(price_reply), "X", "... of replies" },
-    { "price-hour", CLI_FLOAT, AT(price_hour), "X", "price of an hour of the machine" },
+    { "price-in", CLI_AMOUNT, AT(price_prompt), "X", "price of a million tokens of prompts" },
+    { "price-out", CLI_AMOUNT, AT(price_reply), "X", "... of replies" },
+    { "price-hour", CLI_AMOUNT, AT(price_hour), "X", "price of an hour of the machine" },
 };
 
 static const side_wishes nothing = {
@@ -86,9 +86,9 @@ static side_wishes wishes_of(const cli_sides *s, size_t at)
     for (size_t i = 0; i < SIDE_WISHES; i++) {
         const void *from = (const char *)own + wishes[i].at;
         void *to = (char *)&w + wishes[i].at;
-        if (wishes[i].kind == CLI_FLOAT && *(const double *)from >= 0)
+        if (wishes[i].kind == CLI_AMOUNT && *(const double *)from >= 0)
             *(double *)to = *(const double *)from;
-        if (wishes[i].kind == CLI_INT && *(const int64_t *)from >= 0)
+        if (wishes[i].kind == CLI_COUNT && *(const int64_t *)from >= 0)
             *(int64_t *)to = *(const int64_t *)from;
         if (wishes[i].kind == CLI_TEXT && *(const char *const *)from)
             *(const char **)to = *(const char *const *)from;

@@ -90,6 +90,7 @@ int cli_tokenize(int argc, char **argv)
     };
     cli_call call = {
         .usage = "aerie tokenize MODEL [TEXT] [options]",
+        .takes = CLI_TAKES_KERNELS,
         .about =
             "Turns text into token ids. MODEL may be a bare tokenizer.model or tokenizer.json.",
         .options = options,

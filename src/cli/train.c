@@ -118,6 +118,7 @@ int cli_train(int argc, char **argv)
         { 0 },
     };
     cli_call call = { .usage = "aerie train RECIPE.yaml [options]",
+                      .takes = CLI_TAKES_KERNELS | CLI_TAKES_FORCE,
                       .about = "Runs one training stage by its recipe; docs/recipes.md tells of "
                                "its methods. --json prints "
                                "a line a step.",

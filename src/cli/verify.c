@@ -64,6 +64,7 @@ int cli_verify(int argc, char **argv)
         { 0 },
     };
     cli_call call = { .usage = "aerie verify [--repair]",
+                      .takes = CLI_TAKES_NONE,
                       .about = "Reads every model of the store, and every blob against its "
                                "digest. Ends with 1 when\n"
                                "something is wrong. Unused blobs younger than an hour stay: they "

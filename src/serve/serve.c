@@ -32,7 +32,8 @@ static void on_signal(evutil_socket_t fd, short what, void *user)
     running *r = user;
     struct timeval rest = { .tv_sec = r->server.options->drain_seconds };
     (void)fd, (void)what;
-    if (rest.tv_sec <= 0) rest.tv_sec = 30;
+    if (rest.tv_sec == 0) rest.tv_sec = 30;
+    if (rest.tv_sec < 0) rest.tv_sec = 0;
     if (r->server.draining) {
         stop(r);
         return;
@@ -101,10 +102,13 @@ static aerie_status listen_all(running *r, int *taken, aerie_error *err)
 static void tell_ready(const running *r, int port)
 {
     const ae_serve_options *o = r->server.options;
-    const char *host = o->n_hosts ? o->hosts[0] : "127.0.0.1";
-    char url[320];
-    snprintf(url, sizeof url, strchr(host, ':') ? "http://[%s]:%d" : "http://%s:%d", host, port);
-    if (o->ready) o->ready(o->user, url);
+    for (size_t i = 0; o->ready && i < (o->n_hosts ? o->n_hosts : 1); i++) {
+        const char *host = o->n_hosts ? o->hosts[i] : "127.0.0.1";
+        char url[320];
+        snprintf(url, sizeof url, strchr(host, ':') ? "http://[%s]:%d" : "http://%s:%d", host,
+                 port);
+        o->ready(o->user, url);
+    }
 }
 
 static aerie_status open_server(running *r, aerie_error *err)

@@ -42,9 +42,9 @@ typedef struct {
 
     int max_connections; /* 4096 */
     size_t max_body;     /* bytes of a request; 32 MiB */
-    int drain_seconds;   /* that replies under way get when the server is to stop; 30 */
+    int drain_seconds;   /* that replies under way get when the server is to stop; 30; -1: none */
 
-    /* Called when it listens, with its address; in tests, the port that was free. */
+    /* Called when it listens, with each of its addresses; in tests, the port that was free. */
     void (*ready)(void *user, const char *url);
     void *user;
 } ae_serve_options;
