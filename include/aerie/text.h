@@ -36,6 +36,10 @@ AERIE_API aerie_status aerie_tokenize(const aerie_tokenizer *t, const char *text
 /* *text is the caller's (aerie_free) and '\0'-terminated; *len its bytes. */
 AERIE_API aerie_status aerie_detokenize(const aerie_tokenizer *t, const int32_t *ids, size_t n,
                                         char **text, size_t *len, aerie_error *err);
+/* The same with special tokens as their texts. */
+AERIE_API aerie_status aerie_detokenize_special(const aerie_tokenizer *t, const int32_t *ids,
+                                                size_t n, char **text, size_t *len,
+                                                aerie_error *err);
 /* A token's stored text, "▁the"; *len its bytes. Borrowed; empty for an id out of range. */
 AERIE_API const char *aerie_token_piece(const aerie_tokenizer *t, int32_t id, size_t *len);
 /* What it stands for in a text, special tokens too: maybe a part of a character. *bytes is the

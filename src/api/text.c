@@ -106,16 +106,28 @@ aerie_status aerie_tokenize(const aerie_tokenizer *t, const char *text, size_t l
     return AERIE_OK;
 }
 
-aerie_status aerie_detokenize(const aerie_tokenizer *t, const int32_t *ids, size_t n, char **text,
-                              size_t *len, aerie_error *err)
+static aerie_status detokenize(const aerie_tokenizer *t, const int32_t *ids, size_t n, bool special,
+                               char **text, size_t *len, aerie_error *err)
 {
     ae_bytes out = { 0 };
-    aerie_status status = ae_tokenizer_decode(t->tokenizer, ids, n, false, &out, err);
+    aerie_status status = ae_tokenizer_decode(t->tokenizer, ids, n, special, &out, err);
     if (status) {
         ae_bytes_free(&out);
         return status;
     }
     return ae_api_give(&out, text, len, err);
+}
+
+aerie_status aerie_detokenize(const aerie_tokenizer *t, const int32_t *ids, size_t n, char **text,
+                              size_t *len, aerie_error *err)
+{
+    return detokenize(t, ids, n, false, text, len, err);
+}
+
+aerie_status aerie_detokenize_special(const aerie_tokenizer *t, const int32_t *ids, size_t n,
+                                      char **text, size_t *len, aerie_error *err)
+{
+    return detokenize(t, ids, n, true, text, len, err);
 }
 
 const char *aerie_token_piece(const aerie_tokenizer *t, int32_t id, size_t *len)

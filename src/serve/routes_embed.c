@@ -220,13 +220,27 @@ static bool is_something(const json_t *input)
     return input && !json_is_null(input) && !(text && !*text);
 }
 
+/* Ollama's routes load the model by saying nothing; OpenAI's has an error for it. */
+static aerie_status check_openai(const json_t *request, const json_t *input, aerie_error *err)
+{
+    const json_t *format = json_object_get(request, "encoding_format");
+    const char *word = json_string_value(format);
+    if (!input || json_is_null(input) || (json_is_array(input) && !json_array_size(input)))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "input is required: a text, or a list of them");
+    if (!format || json_is_null(format) ||
+        (word && (!strcmp(word, "float") || !strcmp(word, "base64"))))
+        return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_ARGUMENT, "encoding_format must be float or base64");
+}
+
 static aerie_status begin(ae_talk *t, embed_route route, aerie_error *err)
 {
     embedding *e = t->state;
     e->route = route;
     const json_t *input = json_object_get(t->request, route == OLLAMA_OLD ? "prompt" : "input");
     const char *form = json_string_value(json_object_get(t->request, "encoding_format"));
-    aerie_status status = AERIE_OK;
+    aerie_status status = route == OPENAI ? check_openai(t->request, input, err) : AERIE_OK;
+    if (status) return status;
     e->base64 = form && !strcmp(form, "base64");
     e->dimensions = json_integer_value(json_object_get(t->request, "dimensions"));
     e->n = is_list(input) ? json_array_size(input) : is_something(input);

@@ -58,6 +58,12 @@ static work *read_work(ae_server *s, ae_exchange *x)
     json_t *request;
     const char *model;
     if (!ae_models_read(&request, &model, x)) return NULL;
+    const json_t *stream = json_object_get(request, "stream");
+    if (stream && !json_is_boolean(stream) && !json_is_null(stream)) {
+        json_decref(request);
+        ae_reply_error(x, AE_FACE_OLLAMA, 400, "stream must be true or false");
+        return NULL;
+    }
     work *w = ae_alloc(1, sizeof *w);
     if (w) {
         *w = (work){ .server = s, .request = request, .model = model };

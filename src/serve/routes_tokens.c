@@ -116,7 +116,7 @@ static aerie_status detokenize(ae_talk *t, aerie_error *err)
         status = aerie_fail(err, AERIE_BAD_ARGUMENT, "tokens must be a list of tokens");
     for (size_t i = 0; i < n && !status; i++)
         status = read_id(t, json_array_get(tokens, i), &ids[i], err);
-    if (!status) status = aerie_detokenize(tokenizer_of(t), ids, n, &text, &len, err);
+    if (!status) status = aerie_detokenize_special(tokenizer_of(t), ids, n, &text, &len, err);
     if (!status)
         ae_talk_reply(t, json_pack("{s:o}", "content", ae_text_json((ae_span){ text, len })));
     aerie_free(text);

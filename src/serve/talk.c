@@ -313,6 +313,8 @@ static aerie_status read_request(ae_talk *open, const json_t *request, aerie_err
     const char *model = json_string_value(json_object_get(request, "model"));
     const json_t *stream = json_object_get(request, "stream");
     if (!model || !*model) return aerie_fail(err, AERIE_BAD_ARGUMENT, "model is required");
+    if (stream && !json_is_boolean(stream) && !json_is_null(stream))
+        return aerie_fail(err, AERIE_BAD_ARGUMENT, "stream must be true or false");
     snprintf(open->model, sizeof open->model, "%s", model);
     open->stream = form->streams ? !json_is_false(stream) : json_is_true(stream);
     if (!ae_models_keep_alive(json_object_get(request, "keep_alive"), &open->has_keep_alive,

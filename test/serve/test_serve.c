@@ -357,6 +357,8 @@ static void texts_become_tokens_and_back(void **state)
     ae_bytes body = { 0 };
     ae_bytes_printf(&body, "{'model':'nursery','tokens':%s}", tokens);
     expect_text("/detokenize", body.data, 200, "{\"content\":\"A fox\"}");
+    expect_text("/detokenize", "{'model':'nursery','tokens':[1,2]}", 200,
+                "{\"content\":\"<s></s>\"}");
     ae_bytes_clear(&body);
     /* A list of texts and tokens; pieces are the text again. */
     ae_bytes_printf(&body, "{'model':'nursery','with_pieces':true,'content':[%.*s,' ran.']}",
@@ -514,6 +516,14 @@ static void wrong_requests_are_sentences(void **state)
         { "/api/chat", "[]", "must be a JSON object", 400 },
         { "/api/chat", "{'model':", "this is not JSON", 400 },
         { "/api/chat", "{" CHAT ",'keep_alive':'5'}", "invalid keep_alive", 400 },
+        { "/api/chat", "{" CHAT_LONG ",'stream':'false'}", "stream must be true or false", 400 },
+        { "/api/create", "{'model':'x','from':'nursery','stream':0}", "stream must be", 400 },
+        { "/v1/chat/completions", "{" CHAT_LONG ",'stream':1}", "stream must be true or false",
+          400 },
+        { "/v1/embeddings", "{'model':'nursery'}", "input is required", 400 },
+        { "/v1/embeddings", "{'model':'nursery','input':[]}", "input is required", 400 },
+        { "/v1/embeddings", "{'model':'nursery','input':'x','encoding_format':'hex'}",
+          "encoding_format must be float or base64", 400 },
         { "/api/chat",
           "{'model':'nursery','messages':[{'role':'user','content':'x'}],'options':"
           "{'num_ctx':'big'}}",
