@@ -56,19 +56,25 @@ static bool on_stop(void *user)
 
 /* ---- the table ---- */
 
-static void print_metric(const char *task, const char *name, const json_t *metric, bool starred)
+/* Columns as wide as their names, so that a line of most tasks fits a terminal. */
+typedef struct {
+    int task, metric;
+} widths;
+
+static void print_metric(widths w, const char *task, const char *name, const json_t *metric,
+                         bool starred)
 {
     const json_t *value = json_object_get(metric, "value"),
                  *error = json_object_get(metric, "stderr");
 
-    printf("%-28s %-30s ", task, name);
+    printf("%-*s  %-*s ", w.task, task, w.metric, name);
     if (json_is_number(value))
         printf("%10.4f", json_number_value(value));
     else
         printf("%10s", "-");
     if (json_is_number(error))
         printf("  +- %.4f", json_number_value(error));
-    else
+    else if (starred)
         printf("%11s", "");
     puts(starred ? "  *" : "");
 }
@@ -81,7 +87,7 @@ static bool is_main(const char *main_name, const char *name)
     return n > 0 && !strncmp(main_name, name, n) && (name[n] == '\0' || name[n] == ',');
 }
 
-static void print_metrics(const char *task, const json_t *result)
+static void print_metrics(widths w, const char *task, const json_t *result)
 {
     json_t *metrics = json_object_get(result, "metrics");
     const char *main_name = json_string_value(json_object_get(result, "main")), *name;
@@ -90,7 +96,7 @@ static void print_metrics(const char *task, const json_t *result)
 
     json_object_foreach(metrics, name, metric)
     {
-        print_metric(shown, name, metric, is_main(main_name, name));
+        print_metric(w, shown, name, metric, is_main(main_name, name));
         shown = "";
     }
 }
@@ -115,6 +121,18 @@ static void print_about(const char *task, const json_t *result)
            json_string_value(json_object_get(result, "prompts_sha256")));
 }
 
+static void widen(widths *w, const char *task, const json_t *result)
+{
+    json_t *metrics = json_object_get(result, "metrics"), *metric;
+    const char *name;
+
+    w->task = (int)ae_max64(w->task, (int64_t)strlen(task));
+    json_object_foreach(metrics, name, metric)
+    {
+        w->metric = (int)ae_max64(w->metric, (int64_t)strlen(name));
+    }
+}
+
 static void print_table(const json_t *root)
 {
     json_t *results = json_object_get(root, "results"), *groups = json_object_get(root, "groups");
@@ -123,8 +141,11 @@ static void print_table(const json_t *root)
 
     printf("protocol %s, BOS %s\n\n", json_string_value(json_object_get(root, "protocol")),
            json_string_value(json_object_get(root, "bos")));
-    json_object_foreach(results, name, result) print_metrics(name, result);
-    json_object_foreach(groups, name, result) print_metrics(name, result);
+    widths w = { 0 };
+    json_object_foreach(results, name, result) widen(&w, name, result);
+    json_object_foreach(groups, name, result) widen(&w, name, result);
+    json_object_foreach(results, name, result) print_metrics(w, name, result);
+    json_object_foreach(groups, name, result) print_metrics(w, name, result);
     puts("");
     json_object_foreach(results, name, result) print_about(name, result);
 }
@@ -135,9 +156,29 @@ static int split_tasks(char *words, const char **tasks)
 {
     int n = 0;
 
-    for (char *word = strtok(words, ","); word && n < MOST_TASKS; word = strtok(NULL, ","))
-        tasks[n++] = word;
+    for (char *word = strtok(words, ","); word && n < MOST_TASKS; word = strtok(NULL, ",")) {
+        size_t len;
+        word += strspn(word, " ");
+        for (len = strlen(word); len > 0 && word[len - 1] == ' ';) word[--len] = '\0';
+        if (len > 0) tasks[n++] = word;
+    }
     return n;
+}
+
+static int list_for_programs(void)
+{
+    json_t *tasks = json_array(), *protocols = json_array(), *all;
+    const char *name, *about;
+
+    for (size_t i = 0; (name = aerie_benchmark_task(i)); i++)
+        json_array_append_new(tasks, json_string(name));
+    for (size_t i = 0; (name = aerie_benchmark_protocol(i, &about)); i++)
+        json_array_append_new(protocols, json_pack("{s:s, s:s}", "name", name, "about", about));
+    all = json_pack("{s:o, s:o}", "tasks", tasks, "protocols", protocols);
+    json_dumpf(all, stdout, 0);
+    putchar('\n');
+    json_decref(all);
+    return CLI_DONE;
 }
 
 static int list_known(void)
@@ -262,7 +303,7 @@ int cli_eval(int argc, char **argv)
         { "--tasks", 0, CLI_TEXT, &c.tasks, "A,B", "tasks, groups, YAML files; --list names them" },
         { "--protocol", 0, CLI_TEXT, &c.protocol, "NAME", "how they are asked (default lm-eval)" },
         { "--num-fewshot", 0, CLI_COUNT, &c.shots, "N", "shots; default: as the task says" },
-        { "--limit", 0, CLI_COUNT, &c.limit, "N", "the first N documents of each task" },
+        { "--limit", 0, CLI_COUNT, &c.limit, "N", "the first N documents of each task; 0: all" },
         { "--data", 0, CLI_TEXT, &c.data, "DIR", "where the tasks' files are; or one file" },
         { "--per-item", 0, CLI_FLAG, &c.per_item, NULL, "print a line of JSON for every item" },
         { "--out", 0, CLI_TEXT, &c.out, "DIR",
@@ -296,8 +337,9 @@ int cli_eval(int argc, char **argv)
     int code;
 
     if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
-    if (c.list) return list_known();
-    if (!c.tasks) return cli_misused("give --tasks A,B; `aerie eval --list` names them");
+    if (c.list) return c.common.json ? list_for_programs() : list_known();
+    if (!c.tasks || !c.tasks[strspn(c.tasks, ", ")])
+        return cli_misused("give --tasks A,B; `aerie eval --list` names them");
     if (call.n_words == 0 && !c.rescore)
         return cli_misused("give a MODEL, or --rescore FILE; usage: %s", call.usage);
     if (c.fast && c.common.exact) return cli_misused("--fast and --exact exclude each other");

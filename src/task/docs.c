@@ -235,15 +235,23 @@ static aerie_status try_usual(search *s, const char *split, aerie_error *err)
 /* The names that would have done, for the sentence. */
 static void list_wanted(ae_bytes *out, const ae_task *t, const char *split)
 {
+    enum { ROOM = 190 };
     json_t *list = json_object_get(t->files, split), *entry;
     size_t i;
 
     json_array_foreach(list, i, entry)
     {
         json_t *name = json_is_object(entry) ? json_object_get(entry, "name") : entry;
-        ae_bytes_printf(out, "%s%.60s", i ? ", " : "", json_string_value(name));
+        const char *text = json_string_value(name);
+        if (text && i > 0 && out->len + strlen(text) > ROOM) {
+            ae_bytes_add_text(out, ", ...");
+            break;
+        }
+        ae_bytes_printf(out, "%s%.100s", i ? ", " : "", text ? text : "");
     }
-    if (!out->len) ae_bytes_printf(out, "%s.jsonl, %s.csv or %s.parquet", split, split, split);
+    if (!out->len)
+        ae_bytes_printf(out, "%s.jsonl, %s_%s.jsonl or %s-*.jsonl, or .json, .csv, .tsv, .parquet",
+                        split, t->name, split, split);
 }
 
 static aerie_status not_found(const ae_task *t, const char *split, const char *folder,
@@ -256,8 +264,9 @@ static aerie_status not_found(const ae_task *t, const char *split, const char *f
     status =
         aerie_fail(err, AERIE_NOT_FOUND,
                    "%s: no file with the split '%s' in %.100s; wanted is one of %.200s (or the "
-                   "same with .gz), which can be had from %s",
-                   t->name, split, folder, names.data ? names.data : split, t->source);
+                   "same with .gz)%s%s",
+                   t->name, split, folder, names.data ? names.data : split,
+                   t->source ? ", which can be had from " : "", t->source ? t->source : "");
     ae_bytes_free(&names);
     return status;
 }
@@ -323,6 +332,18 @@ aerie_status task_select_rows(json_t *rows, json_t *all, const ae_task *t, aerie
     return status;
 }
 
+static aerie_status no_rows(const ae_task *t, const char *split, const char *data, json_t *all,
+                            aerie_error *err)
+{
+    if (json_array_size(all))
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: of the %zu rows of the split '%s' none is of this task ('select')",
+                          t->name, json_array_size(all), split);
+    return aerie_fail(err, AERIE_BAD_FILE, "%s: the split '%s' in %.200s has no row%s", t->name,
+                      split, data,
+                      separator_of(data) ? "; a table's first line names its columns" : "");
+}
+
 aerie_status task_load_split(json_t *rows, const ae_task *t, const char *split, const char *data,
                              bool is_test, aerie_error *err)
 {
@@ -330,6 +351,11 @@ aerie_status task_load_split(json_t *rows, const ae_task *t, const char *split, 
     search s = { .task = t, .rows = json_array() };
     aerie_status status = s.rows ? AERIE_OK : no_memory(err);
 
+    if (!status && !ae_file_exists(data))
+        status = aerie_fail(err, AERIE_NOT_FOUND,
+                            "%s: there is no such file or folder; --data names the folder of the "
+                            "tasks' files, or one file",
+                            data);
     if (!status && is_test && ae_file_exists(data) && !ae_file_is_folder(data)) {
         status = read_rows(s.rows, data, NULL, 0, err);
     } else if (!status) {
@@ -338,9 +364,7 @@ aerie_status task_load_split(json_t *rows, const ae_task *t, const char *split, 
         if (!status) status = search_folder(&s, split, err);
     }
     if (!status) status = task_select_rows(rows, s.rows, t, err);
-    if (!status && !json_array_size(rows))
-        status = aerie_fail(err, AERIE_BAD_FILE, "%s: the split '%s' has no row of this task",
-                            t->name, split);
+    if (!status && !json_array_size(rows)) status = no_rows(t, split, data, s.rows, err);
     ae_bytes_free(&folder);
     json_decref(s.rows);
     ae_arena_free(&s.arena);

@@ -94,7 +94,10 @@ static double mc2(const ae_item *item, const ae_response *answers)
 static aerie_status no_metric(const ae_metric *m, aerie_error *err)
 {
     return aerie_fail(err, AERIE_UNSUPPORTED,
-                      "the metric '%.60s' is none of log-likelihoods for this form of task",
+                      "metric_list: '%.60s' is no metric of this form of task; choices have acc, "
+                      "acc_norm, acc_bytes, acc_tokens, acc_uncond, mc2, f1 and likelihood, texts "
+                      "perplexity, word_perplexity, byte_perplexity, token_perplexity and "
+                      "bits_per_byte, replies exact_match",
                       m->name);
 }
 

@@ -3,6 +3,7 @@
 
 #include "text/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,9 +48,10 @@ static aerie_status load(task_rows *out, builder *b, json_t *given, const char *
     aerie_status status = rows ? AERIE_OK : no_memory(b->err);
 
     if (!status && !given && !b->options->data)
-        status = aerie_fail(b->err, AERIE_BAD_ARGUMENT,
-                            "%s: say where its data is (--data FOLDER); it can be had from %s",
-                            b->task->name, b->task->source);
+        status =
+            aerie_fail(b->err, AERIE_BAD_ARGUMENT, "%s: say where its data is (--data FOLDER)%s%s",
+                       b->task->name, b->task->source ? "; it can be had from " : "",
+                       b->task->source ? b->task->source : "");
     if (!status && given)
         status = task_select_rows(rows, given, b->task, b->err);
     else if (!status)
@@ -75,13 +77,28 @@ static aerie_status load_pool(builder *b)
     return b->shown && b->shots ? AERIE_OK : no_memory(b->err);
 }
 
+/* A template that names no column of the row: which there are. */
+static void tell_columns(aerie_error *err, json_t *doc)
+{
+    ae_bytes names = { 0 };
+
+    if (!strstr(err->message, "is undefined") || strstr(err->message, "; the row has")) return;
+    for (void *p = json_object_iter(doc); p; p = json_object_iter_next(doc, p))
+        if (names.len < 200)
+            ae_bytes_printf(&names, "%s%.60s", names.len ? ", " : "", json_object_iter_key(p));
+    size_t len = strlen(err->message);
+    if (names.len && !names.failed)
+        snprintf(err->message + len, sizeof err->message - len, "; the row has %s", names.data);
+    ae_bytes_free(&names);
+}
+
 /* ---- contexts ---- */
 
 /* A row of the pool as question and answer; made once. */
 static aerie_status show(builder *b, task_shot *out, size_t row)
 {
     task_question q = { 0 };
-    json_t *doc;
+    json_t *doc = NULL;
     aerie_status status = AERIE_OK;
 
     if (!b->shown[row].question.data) {
@@ -90,7 +107,8 @@ static aerie_status show(builder *b, task_shot *out, size_t row)
             status = task_question_read(&q, b->task, &b->task->shot, doc, &b->set->arena, b->err);
         if (!status) b->shown[row] = (task_shot){ q.text, q.answer };
         task_question_close(&q);
-        if (status) aerie_error_prefix(b->err, "%s: example %zu", b->task->name, row + 1);
+        if (status) tell_columns(b->err, doc);
+        if (status) aerie_error_prefix(b->err, "example %zu", row + 1);
     }
     *out = b->shown[row];
     return status;
@@ -360,6 +378,7 @@ static aerie_status build_item(builder *b, ae_item *item)
         status = b->task->form == AE_FORM_CHOICE ? ask_choices(b, item, &q) : ask_one(b, item, &q);
     if (!status) hash_prompt(item);
     task_question_close(&q);
+    if (status) tell_columns(b->err, item->doc);
     if (status) aerie_error_prefix(b->err, "%s: document %zu", b->task->name, item->doc_id);
     return status;
 }

@@ -71,6 +71,25 @@ static aerie_status follow_includes(ae_task *t, aerie_error *err)
     return status;
 }
 
+static aerie_status no_member(const ae_task *t, const char *member, const json_t *list,
+                              aerie_error *err)
+{
+    const char *family = json_string_value(json_object_get(t->spec, "task"));
+    const char *names[128], *near = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < json_array_size(list) && n < AE_COUNT(names); i++)
+        if (json_string_value(json_array_get(list, i)))
+            names[n++] = json_string_value(json_array_get(list, i));
+    if (member) near = ae_nearest(member, names, n);
+    if (near)
+        return aerie_fail(err, AERIE_NOT_FOUND, "no task '%s_%.60s'; did you mean '%s_%s'?", family,
+                          member, family, near);
+    return aerie_fail(err, AERIE_NOT_FOUND,
+                      "%s: '%s' is a family of %zu tasks; ask for one of them, such as %s_%s",
+                      t->file, family, json_array_size(list), family, n ? names[0] : "...");
+}
+
 /* {"subject": "anatomy"} of a family whose 'members' are {subject: [anatomy, ...]}. */
 static aerie_status choose_member(ae_task *t, const char *member, aerie_error *err)
 {
@@ -93,11 +112,7 @@ static aerie_status choose_member(ae_task *t, const char *member, aerie_error *e
         t->vars = json_pack("{s:s}", variable, one);
         return t->vars ? AERIE_OK : no_memory(t, err);
     }
-    return aerie_fail(err, AERIE_NOT_FOUND,
-                      "%s: '%s' is a family of %zu tasks; ask for one of them, such as %s_%s",
-                      t->file, json_string_value(json_object_get(t->spec, "task")),
-                      json_array_size(list), json_string_value(json_object_get(t->spec, "task")),
-                      json_string_value(json_array_get(list, 0)));
+    return no_member(t, member, list, err);
 }
 
 /* What is said of one member alone: {member: {date_understanding: {description: ...}}}. */

@@ -63,10 +63,11 @@ static aerie_status unknown(const char *name, aerie_error *err)
         n++;
     }
     near = ae_nearest(name, names, n);
+    if (near)
+        return aerie_fail(err, AERIE_NOT_FOUND, "no task '%.60s'; did you mean '%s'?", name, near);
     return aerie_fail(err, AERIE_NOT_FOUND,
-                      "no task '%.60s'%s%s%s; give a built-in task's name, or the path of a YAML "
-                      "file",
-                      name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+                      "no task '%.60s'; give a built-in task's name, or the path of a YAML file",
+                      name);
 }
 
 aerie_status ae_task_open(ae_task **out, const char *name, const ae_protocol *protocol,

@@ -163,7 +163,7 @@ static aerie_status read_source(ae_task *t, aerie_error *err)
     aerie_status status;
 
     if (!spec || !t->vars || !json_is_string(spec)) {
-        status = task_key_text(t, &t->source, t->spec, "dataset_path", "its authors", err);
+        status = task_key_text(t, &t->source, t->spec, "dataset_path", NULL, err);
         return status ? status : task_key_text(t, &t->source, t->spec, "source", t->source, err);
     }
     status = task_key_at(t, "source", err, ae_field_open(&field, spec, err));

@@ -237,12 +237,14 @@ static void test_data_refused(void **state)
     put(folder, "test.csv", "q,a\nx\n");
     check_data_fails(folder, GOOD, "1 fields, and the header names 2");
     put(folder, "test.csv", "q,b\nx,y\n");
-    check_data_fails(folder, GOOD, "'a' is undefined");
+    check_data_fails(folder, GOOD, "'a' is undefined; the row has q, b");
     check_data_fails(folder, "task: m\ntest_split: test\ndoc_to_text: question\ndoc_to_target: b\n",
                      "the data has no column 'question'; it has q, b");
     put(folder, "test.csv", "q,a\n");
-    check_data_fails(folder, GOOD, "has no row of this task");
+    check_data_fails(folder, GOOD, "has no row");
     put(folder, "test.csv", "q,a\nx,y\n");
+    check_data_fails(folder, GOOD "select: {a: z}\n", "of the 1 rows of the split 'test' none");
+    check_data_fails("nowhere", GOOD, "nowhere: there is no such file or folder");
     check_data_fails(folder, GOOD "num_fewshot: 3\ntraining_split: test\n", "examples are wanted");
     check_data_fails(folder, GOOD "num_fewshot: 3\nfewshot_split: train\n",
                      "no file with the split 'train'");
