@@ -177,16 +177,11 @@ aerie_status ae_bench_diverged(ae_diverged_token **out, int64_t *n, const ae_ben
 
 /* ---- numbers ---- */
 
-static json_t *number_json(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static void put(json_t *all, const char *name, double value, double error)
 {
     json_object_set_new(
         all, name,
-        json_pack("{s:o, s:o}", "value", number_json(value), "stderr", number_json(error)));
+        json_pack("{s:o, s:o}", "value", ae_bench_number(value), "stderr", ae_bench_number(error)));
 }
 
 typedef double of_token(const ae_diverged_token *t);

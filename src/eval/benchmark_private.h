@@ -5,6 +5,8 @@
 #include "eval/benchmark.h"
 #include "task/task.h"
 
+#include <math.h>
+
 /* ---- benchmark_keep.c: answers in an SQLite file ---- */
 
 typedef struct ae_kept ae_kept;
@@ -107,9 +109,37 @@ json_t *ae_bench_divergence_json(const ae_diverged_token *tokens, int64_t n);
 /* The set, and the answers, are those of a file. */
 aerie_status ae_bench_read_samples(ae_bench *b, aerie_error *err);
 
+/* ---- benchmark_column.c ---- */
+
+/* One number of a task, from all items. */
+typedef struct {
+    const char *name;   /* "acc_norm" */
+    const char *filter; /* "strict-match"; "none" */
+    ae_aggregate aggregate;
+    const ae_metric *metric;  /* NULL: of a checker */
+    double *values, *weights; /* [n] */
+    double squares;           /* sum over the items */
+    int64_t n, room;
+} ae_bench_column;
+
+aerie_status ae_bench_column_add(ae_bench_column *c, double value, double weight, aerie_error *err);
+void ae_bench_column_free(ae_bench_column *c);
+double ae_bench_column_value(const ae_bench_column *c);
+/* As the harness has them: analytic of means, of perplexity and F1 over its 100,000 resamples; NaN
+ * of sums over sums. */
+aerie_status ae_bench_column_error(double *out, ae_bench_column *c, aerie_error *err);
+
+/* JSON has no word for what is not finite. */
+static inline json_t *ae_bench_number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
 /* ---- benchmark_report.c ---- */
 /* The task's results; each item is told and, with options->out, written. */
 aerie_status ae_bench_report(json_t **out, ae_bench *b, aerie_error *err);
+
+/* ---- benchmark_group.c ---- */
 /* {"tasks", "metrics"} of a group from its tasks' results. */
 json_t *ae_bench_group(const json_t *results, const char *const *names, size_t n, bool macro);
 

@@ -1,30 +1,17 @@
-/* benchmark_report.c -- from answers to numbers: each item under each metric, then the task's, with
- * standard errors; groups of tasks. */
+/* benchmark_report.c -- from answers to numbers: each item under each metric, then the task's. */
 #include "eval/benchmark_private.h"
 #include "eval/instructions.h"
 #include "eval/reply_filter.h"
-#include "stats/stats.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One number of a task, from all items. */
-typedef struct {
-    const char *name;   /* "acc_norm" */
-    const char *filter; /* "strict-match"; "none" */
-    ae_aggregate aggregate;
-    const ae_metric *metric;  /* NULL: of a checker */
-    double *values, *weights; /* [n] */
-    double squares;           /* sum over the items */
-    int64_t n, room;
-} column;
-
 enum { MOST_COLUMNS = 64, MOST_INSTRUCTIONS = 32 };
 
 typedef struct {
     ae_bench *b;
-    column columns[MOST_COLUMNS];
+    ae_bench_column columns[MOST_COLUMNS];
     int n_columns;
     ae_file_writer samples;
     bool writes;
@@ -32,28 +19,6 @@ typedef struct {
     ae_diverged_token *tokens; /* [n_tokens] of a divergence */
     int64_t n_tokens, tokens_room;
 } report;
-
-static json_t *number_json(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
-static aerie_status add_value(column *c, double value, double weight, aerie_error *err)
-{
-    if (c->n == c->room) {
-        size_t room = c->room ? 2 * (size_t)c->room : 256;
-        double *values = ae_realloc(c->values, (size_t)c->room, room, sizeof *values);
-        if (values) c->values = values;
-        double *weights = ae_realloc(c->weights, (size_t)c->room, room, sizeof *weights);
-        if (weights) c->weights = weights;
-        if (!values || !weights)
-            return aerie_fail(err, AERIE_NO_MEMORY, "no memory for %s", c->name);
-        c->room = (int64_t)room;
-    }
-    c->values[c->n] = value;
-    c->weights[c->n++] = weight;
-    return AERIE_OK;
-}
 
 /* ---- which numbers ---- */
 
@@ -63,10 +28,10 @@ static void add_column(report *r, const char *name, const char *filter, const ae
         if (!strcmp(r->columns[i].name, name) && !strcmp(r->columns[i].filter, filter)) return;
     if (r->n_columns < MOST_COLUMNS)
         r->columns[r->n_columns++] =
-            (column){ .name = name,
-                      .filter = filter,
-                      .metric = metric,
-                      .aggregate = metric ? metric->aggregate : AE_AGGREGATE_MEAN };
+            (ae_bench_column){ .name = name,
+                               .filter = filter,
+                               .metric = metric,
+                               .aggregate = metric ? metric->aggregate : AE_AGGREGATE_MEAN };
 }
 
 static bool has_metric(const ae_task *t, const char *rule)
@@ -132,11 +97,11 @@ static aerie_status put_item(report *r, int64_t item, const char *filter, ae_spa
     return status;
 }
 
-static aerie_status value_of(column *c, json_t *metrics, ae_score score, aerie_error *err)
+static aerie_status value_of(ae_bench_column *c, json_t *metrics, ae_score score, aerie_error *err)
 {
-    json_object_set_new(metrics, c->name, number_json(score.value));
+    json_object_set_new(metrics, c->name, ae_bench_number(score.value));
     c->squares += score.squares;
-    return add_value(c, score.value, score.weight, err);
+    return ae_bench_column_add(c, score.value, score.weight, err);
 }
 
 static aerie_status likelihood_item(report *r, int64_t item, aerie_error *err)
@@ -188,7 +153,7 @@ static aerie_status filtered_item(report *r, int64_t item, const ae_filter *filt
     aerie_status status = ae_filter_apply(&answer, filter, b->answers[b->first[item]].reply, err);
 
     for (int k = 0; k < r->n_columns && !status; k++) {
-        column *c = &r->columns[k];
+        ae_bench_column *c = &r->columns[k];
         ae_score score;
         if (strcmp(c->filter, name) != 0) continue;
         status = reply_score(&score, c->metric, ae_span_of(&answer),
@@ -220,17 +185,17 @@ static json_t *verdicts_json(const bool *verdicts, size_t n)
 }
 
 /* Every instruction counts for itself, and all of a prompt's together once. */
-static aerie_status add_verdicts(column *prompt, column *instructions, const bool *verdicts,
-                                 size_t n, aerie_error *err)
+static aerie_status add_verdicts(ae_bench_column *prompt, ae_bench_column *instructions,
+                                 const bool *verdicts, size_t n, aerie_error *err)
 {
     bool all = true;
     aerie_status status = AERIE_OK;
 
     for (size_t i = 0; i < n && !status; i++) {
         all = all && verdicts[i];
-        status = add_value(instructions, verdicts[i], 1, err);
+        status = ae_bench_column_add(instructions, verdicts[i], 1, err);
     }
-    return status ? status : add_value(prompt, all, 1, err);
+    return status ? status : ae_bench_column_add(prompt, all, 1, err);
 }
 
 static aerie_status instructions_item(report *r, int64_t item, aerie_error *err)
@@ -330,83 +295,6 @@ static aerie_status each_item(report *r, aerie_error *err)
 
 /* ---- the task ---- */
 
-static double sum(const double *x, int64_t n)
-{
-    double total = 0;
-
-    for (int64_t i = 0; i < n; i++) total += x[i];
-    return total;
-}
-
-static double f1_of(const double *predicted, const double *gold, const int64_t *at, int64_t n)
-{
-    double both = 0, some = 0;
-
-    for (int64_t k = 0; k < n; k++) {
-        int64_t i = at ? at[k] : k;
-        both += 2 * predicted[i] * gold[i];
-        some += predicted[i] + gold[i];
-    }
-    return some > 0 ? both / some : 0;
-}
-
-static double perplexity_of(const double *values, const int64_t *at, int64_t n)
-{
-    double total = 0;
-
-    for (int64_t k = 0; k < n; k++) total += values[at ? at[k] : k];
-    return exp(-total / (double)n);
-}
-
-static double value_of_column(const column *c)
-{
-    double total = sum(c->values, c->n), weight = sum(c->weights, c->n);
-
-    switch (c->aggregate) {
-    case AE_AGGREGATE_PERPLEXITY:
-        return perplexity_of(c->values, NULL, c->n);
-    case AE_AGGREGATE_WEIGHTED_PPL:
-    case AE_AGGREGATE_TOKEN_PPL:
-        return exp(-total / weight);
-    case AE_AGGREGATE_BITS_PER_BYTE:
-        return -total / weight / log(2);
-    case AE_AGGREGATE_F1:
-        return f1_of(c->values, c->weights, NULL, c->n);
-    default:
-        return ae_mean(c->values, (size_t)c->n);
-    }
-}
-
-static double resampled(void *user, const int64_t *at, size_t n)
-{
-    const column *c = user;
-    return c->aggregate == AE_AGGREGATE_F1 ? f1_of(c->values, c->weights, at, (int64_t)n)
-                                           : perplexity_of(c->values, at, (int64_t)n);
-}
-
-/* Of exp(mean loss) of tokens, from sums: llama.cpp's. */
-static double token_error(const column *c)
-{
-    double n = sum(c->weights, c->n), total = sum(c->values, c->n), mean = total / n;
-    double var = (c->squares / n - mean * mean) / (n - 1);
-
-    return c->squares > 0 && n > 1 ? exp(-mean) * sqrt(fmax(var, 0)) : NAN;
-}
-
-/* As the harness has them: analytic of means, of perplexity and F1 over its 100,000 resamples, none
- * of sums over sums. */
-static aerie_status error_of_column(double *out, column *c, aerie_error *err)
-{
-    enum { ROUNDS = 100000 };
-
-    *out = NAN;
-    if (c->aggregate == AE_AGGREGATE_TOKEN_PPL) *out = token_error(c);
-    if (c->aggregate == AE_AGGREGATE_MEAN) *out = ae_mean_stderr(c->values, (size_t)c->n);
-    if (c->aggregate == AE_AGGREGATE_PERPLEXITY || c->aggregate == AE_AGGREGATE_F1)
-        return ae_bootstrap_stderr(out, resampled, c, (size_t)c->n, ROUNDS, err);
-    return AERIE_OK;
-}
-
 static aerie_status metrics_json(json_t **out, report *r, aerie_error *err)
 {
     json_t *all =
@@ -415,18 +303,19 @@ static aerie_status metrics_json(json_t **out, report *r, aerie_error *err)
         all ? AERIE_OK : aerie_fail(err, AERIE_NO_MEMORY, "no memory for results");
 
     for (int k = 0; k < r->n_columns && !status; k++) {
-        column *c = &r->columns[k];
+        ae_bench_column *c = &r->columns[k];
         double error = NAN;
         char name[128];
         bool plain = !strcmp(c->filter, "none");
         if (c->n == 0) continue;
         snprintf(name, sizeof name, "%s%s%s", c->name, plain ? "" : ",", plain ? "" : c->filter);
-        status = error_of_column(&error, c, err);
+        status = ae_bench_column_error(&error, c, err);
         /* Of instructions there is no error: those of a prompt belong together. */
         if (!strncmp(c->name, "inst_level", 10)) error = NAN;
         json_object_set_new(all, name,
-                            json_pack("{s:o, s:o}", "value", number_json(value_of_column(c)),
-                                      "stderr", number_json(error)));
+                            json_pack("{s:o, s:o}", "value",
+                                      ae_bench_number(ae_bench_column_value(c)), "stderr",
+                                      ae_bench_number(error)));
     }
     *out = all;
     return status;
@@ -492,66 +381,8 @@ aerie_status ae_bench_report(json_t **out, ae_bench *b, aerie_error *err)
     if (!status && r->writes) status = ae_file_writer_commit(&r->samples, err);
     ae_file_writer_abandon(&r->samples);
     if (!status) status = result_json(out, r, err);
-    for (int k = 0; k < r->n_columns; k++) {
-        ae_free(r->columns[k].values);
-        ae_free(r->columns[k].weights);
-    }
+    for (int k = 0; k < r->n_columns; k++) ae_bench_column_free(&r->columns[k]);
     ae_free(r->tokens);
     ae_free(r);
     return status;
-}
-
-/* ---- groups ---- */
-
-typedef struct {
-    double *values, *errors;
-    int64_t *sizes;
-    size_t n;
-} members;
-
-/* A metric of the group's tasks; false when one lacks it. */
-static bool gather(members *m, const json_t *results, const char *const *names, size_t n,
-                   const char *metric)
-{
-    m->n = 0;
-    for (size_t i = 0; i < n; i++) {
-        const json_t *result = json_object_get(results, names[i]);
-        const json_t *one = json_object_get(json_object_get(result, "metrics"), metric);
-        const json_t *error = json_object_get(one, "stderr");
-        if (!one) return false;
-        m->values[m->n] = json_number_value(json_object_get(one, "value"));
-        m->errors[m->n] = json_is_number(error) ? json_number_value(error) : NAN;
-        m->sizes[m->n++] = json_integer_value(json_object_get(result, "items"));
-    }
-    return true;
-}
-
-static json_t *group_metric(const members *m, bool macro)
-{
-    double value = macro ? ae_mean(m->values, m->n) : ae_mean_by_size(m->values, m->sizes, m->n);
-    double error = ae_mean_pooled_stderr(m->errors, m->sizes, m->n);
-
-    return json_pack("{s:o, s:o}", "value", number_json(value), "stderr",
-                     macro ? json_null() : number_json(error));
-}
-
-json_t *ae_bench_group(const json_t *results, const char *const *names, size_t n, bool macro)
-{
-    members m = { ae_alloc(n, sizeof(double)), ae_alloc(n, sizeof(double)),
-                  ae_alloc(n, sizeof(int64_t)), 0 };
-    json_t *metrics = json_object(), *tasks = json_array();
-    const json_t *first = json_object_get(json_object_get(results, names[0]), "metrics");
-    void *at;
-
-    for (size_t i = 0; i < n; i++) json_array_append_new(tasks, json_string(names[i]));
-    json_t *of_first = (json_t *)(uintptr_t)first;
-    for (at = json_object_iter(of_first); at && m.values && m.errors && m.sizes;
-         at = json_object_iter_next(of_first, at))
-        if (gather(&m, results, names, n, json_object_iter_key(at)))
-            json_object_set_new(metrics, json_object_iter_key(at), group_metric(&m, macro));
-    ae_free(m.values);
-    ae_free(m.errors);
-    ae_free(m.sizes);
-    return json_pack("{s:o, s:o, s:s}", "tasks", tasks, "metrics", metrics, "mean",
-                     macro ? "of tasks" : "by size");
 }
