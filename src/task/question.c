@@ -81,11 +81,12 @@ static aerie_status read_text(task_question *q, const ae_field *f, json_t *doc, 
 
     if (!status && q->n_choices) digits_to_number(&value, f);
     if (!status && q->n_choices && json_is_integer(value)) {
+        json_int_t right = json_integer_value(value);
         q->several = true;
-        q->right = (int32_t)json_integer_value(value);
-        if (q->right < 0 || (size_t)q->right >= q->n_choices)
-            status = aerie_fail(err, AERIE_BAD_TEXT, "'doc_to_text' gives %d of %zu choices",
-                                q->right, q->n_choices);
+        if (right < 0 || (size_t)right >= q->n_choices || right > INT32_MAX)
+            status = aerie_fail(err, AERIE_BAD_TEXT, "'doc_to_text' gives %lld of %zu choices",
+                                (long long)right, q->n_choices);
+        q->right = status ? 0 : (int32_t)right;
     } else if (!status) {
         status = value_span(&q->text, value, arena, err);
     }

@@ -250,6 +250,13 @@ static void test_data_refused(void **state)
                      "no file with the split 'train'");
     check_data_fails(folder, GOOD "output_type: multiple_choice\ndoc_to_choice: '{{[]}}'\n",
                      "must give a list, and not an empty one");
+    put(folder, "test.jsonl", "{\"n\": 4294967297, \"a\": \"x\"}\n");
+    check_data_fails(
+        folder,
+        "task: m\ntest_split: test\nfiles: {test: [test.jsonl]}\ndoc_to_text: '{{n}}'\n"
+        "doc_to_target: a\noutput_type: multiple_choice\n"
+        "doc_to_choice: '{{[\"x\", \"y\"]}}'\n",
+        "gives 4294967297 of 2 choices");
     scratch_remove(folder);
 }
 
