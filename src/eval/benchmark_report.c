@@ -142,6 +142,11 @@ static aerie_status reply_score(ae_score *out, const ae_metric *m, ae_span answe
     return status;
 }
 
+static void at_document(const ae_bench *b, int64_t item, aerie_error *err)
+{
+    aerie_error_prefix(err, "%s: document %lld", b->name, (long long)item);
+}
+
 /* Under one filter. */
 static aerie_status filtered_item(report *r, int64_t item, const ae_filter *filter,
                                   aerie_error *err)
@@ -152,6 +157,7 @@ static aerie_status filtered_item(report *r, int64_t item, const ae_filter *filt
     json_t *metrics = json_object();
     aerie_status status = ae_filter_apply(&answer, filter, b->answers[b->first[item]].reply, err);
 
+    if (status) at_document(b, item, err);
     for (int k = 0; k < r->n_columns && !status; k++) {
         ae_bench_column *c = &r->columns[k];
         ae_score score;
@@ -213,6 +219,7 @@ static aerie_status instructions_item(report *r, int64_t item, aerie_error *err)
                           "%s: document %lld has no instruction_id_list, or one of more than %d",
                           b->name, (long long)item, MOST_INSTRUCTIONS);
     status = ae_instructions_check(strict, loose, ids, json_object_get(doc, "kwargs"), reply, err);
+    if (status) at_document(b, item, err);
     if (!status) status = add_verdicts(&r->columns[0], &r->columns[1], strict, n, err);
     if (!status) status = add_verdicts(&r->columns[2], &r->columns[3], loose, n, err);
     if (status) return status;
