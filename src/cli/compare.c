@@ -110,27 +110,36 @@ static aerie_status ask_judge(void *user, const char *line, aerie_judge_answer_f
 
 /* ---- checks ---- */
 
+static json_t *load_json(const char *path, aerie_error *err)
+{
+    ae_bytes text = { 0 };
+    json_error_t why;
+    json_t *value = NULL;
+
+    if (!ae_file_read(&text, path, 64 << 20, err)) {
+        value = json_loadb(text.data ? text.data : "", text.len, 0, &why);
+        if (!value) aerie_fail(err, AERIE_BAD_FILE, "%s:%d: no JSON: %s", path, why.line, why.text);
+    }
+    ae_bytes_free(&text);
+    return value;
+}
+
 /* "schema:FILE" is read here; the rest are the library's short forms. */
 static json_t *check_of(const char *word, aerie_error *err)
 {
-    json_error_t why;
     json_t *schema;
 
     if (strncmp(word, "schema:", 7) != 0) return json_string(word);
-    schema = json_load_file(word + 7, 0, &why);
-    if (schema) return json_pack("{s:s, s:o}", "type", "json_schema", "schema", schema);
-    aerie_fail(err, AERIE_BAD_FILE, "%s: %s", word + 7, why.text);
-    return NULL;
+    schema = load_json(word + 7, err);
+    return schema ? json_pack("{s:s, s:o}", "type", "json_schema", "schema", schema) : NULL;
 }
 
 static aerie_status gather_checks(compare_call *c, aerie_error *err)
 {
-    json_error_t why;
-    json_t *list = c->checks_file ? json_load_file(c->checks_file, 0, &why) : json_array();
+    json_t *list = c->checks_file ? load_json(c->checks_file, err) : json_array();
     aerie_status status = AERIE_OK;
 
-    if (!list)
-        return aerie_fail(err, AERIE_BAD_FILE, "%s:%d: %s", c->checks_file, why.line, why.text);
+    if (!list) return err->status ? err->status : AERIE_NO_MEMORY;
     for (int i = 0; i < c->checks.n && !status; i++) {
         json_t *one = check_of(c->checks.items[i], err);
         if (!one) status = err->status ? err->status : AERIE_NO_MEMORY;
@@ -301,6 +310,7 @@ static void clean(compare_call *c)
 static int check_words(const compare_call *c)
 {
     if (!c->data.n) return cli_misused("give the prompts: --data FILE.jsonl");
+    if (!cli_is_request("--request", c->sides.request)) return CLI_USAGE;
     if (c->judge && c->judge_command)
         return cli_misused("--judge and --judge-command are two judges; give one");
     if (c->judge && cli_is_address(c->judge) && !c->judge_model)

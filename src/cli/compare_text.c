@@ -6,13 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMNS = 5, MOST_ROWS = 64, CELL = 48 };
+enum { COLUMNS = 5, MOST_ROWS = 64, CELL = 48, WIDTH = 80, GAP = 4 };
 
 /* Rows being gathered; cells point into `text`. */
 typedef struct {
     cli_row rows[MOST_ROWS];
     char text[MOST_ROWS][COLUMNS + 1][CELL];
     size_t n;
+    size_t from, to; /* the models that are shown beside each other */
 } table;
 
 typedef void cell_fn(char out[CELL], const json_t *model, const char *key);
@@ -52,14 +53,23 @@ static void check_cell(char out[CELL], const json_t *model, const char *key)
     put_share(out, json_object_get(json_object_get(model, "checks"), key));
 }
 
+/* Three digits, and never an exponent. */
+static const char *short_number(char out[16], double x)
+{
+    snprintf(out, 16, x >= 100 ? "%.0f" : x >= 10 ? "%.1f" : x >= 1 ? "%.2f" : "%.4f", x);
+    return out;
+}
+
 static void spread_cell(char out[CELL], const json_t *model, const char *key)
 {
     const json_t *of = json_object_get(model, key);
+    char a[16], b[16];
 
     if (isnan(number(of, "p50")))
         snprintf(out, CELL, "-");
     else
-        snprintf(out, CELL, "%.3g / %.3g", number(of, "p50"), number(of, "p95"));
+        snprintf(out, CELL, "%s / %s", short_number(a, number(of, "p50")),
+                 short_number(b, number(of, "p95")));
 }
 
 static void mean_cell(char out[CELL], const json_t *model, const char *key)
@@ -93,13 +103,14 @@ static void money_cell(char out[CELL], const json_t *model, const char *key)
 static void add_row(table *t, const json_t *models, const char *name, cell_fn *cell,
                     const char *key)
 {
-    size_t n = json_array_size(models), used = t->n;
+    size_t n = t->to - t->from, used = t->n;
 
     if (used == MOST_ROWS) return;
     snprintf(t->text[used][0], CELL, "%s", name);
-    for (size_t i = 0; i < n && i < COLUMNS; i++)
-        cell(t->text[used][i + 1], json_array_get(models, i), key);
-    for (size_t i = 0; i <= n && i <= COLUMNS; i++) t->rows[used].cells[i] = t->text[used][i];
+    for (size_t i = 0; i < n; i++)
+        cell(t->text[used][i + 1], json_array_get(models, t->from + i), key);
+    t->rows[used] = (cli_row){ { NULL } };
+    for (size_t i = 0; i <= n; i++) t->rows[used].cells[i] = t->text[used][i];
     t->n++;
 }
 
@@ -136,31 +147,57 @@ static void add_checks(table *t, const json_t *models)
     }
 }
 
+static void fill_table(table *t, const json_t *models)
+{
+    t->n = 0;
+    add_row(t, models, "", label_cell, "label");
+    add_row(t, models, "replies", count_cell, "replies");
+    if (any(models, "failed", NULL)) add_row(t, models, "failed", count_cell, "failed");
+    if (any(models, "cut", NULL)) add_row(t, models, "cut off by their length", count_cell, "cut");
+    if (any(models, "refused", NULL)) add_row(t, models, "refusals", count_cell, "refused");
+    add_checks(t, models);
+    if (any(models, "reward", "mean")) add_row(t, models, "reward, mean", mean_cell, "reward");
+    if (any(models, "similarity", "mean"))
+        add_row(t, models, "similarity to the expected", mean_cell, "similarity");
+    add_row(t, models, "characters, mean", mean_cell, "reply_characters");
+    add_row(t, models, "tokens, mean", mean_cell, "reply_tokens");
+    add_row(t, models, "first text, s, p50 / p95", spread_cell, "first_text_seconds");
+    add_row(t, models, "whole reply, s, p50 / p95", spread_cell, "seconds");
+    add_row(t, models, "tokens/s of a reply, p50 / p95", spread_cell, "tokens_per_second");
+    if (any(models, "memory_bytes", NULL)) add_row(t, models, "memory", bytes_cell, "memory_bytes");
+    if (any(models, "cost_per_1000", NULL))
+        add_row(t, models, "cost of 1,000 replies", money_cell, "cost_per_1000");
+}
+
+static size_t table_width(const table *t)
+{
+    size_t sum = 0;
+    for (size_t j = 0; j <= t->to - t->from; j++) {
+        size_t widest = 0;
+        for (size_t i = 0; i < t->n; i++)
+            widest = strlen(t->text[i][j]) > widest ? strlen(t->text[i][j]) : widest;
+        sum += widest + (j ? GAP : 0);
+    }
+    return sum;
+}
+
+/* As many models beside each other as a terminal has room for, the others below. */
 static void print_models(const json_t *report)
 {
     static table t;
     const json_t *models = json_object_get(report, "models");
+    size_t n = json_array_size(models);
 
-    t.n = 0;
-    add_row(&t, models, "", label_cell, "label");
-    add_row(&t, models, "replies", count_cell, "replies");
-    if (any(models, "failed", NULL)) add_row(&t, models, "failed", count_cell, "failed");
-    if (any(models, "cut", NULL)) add_row(&t, models, "cut off by their length", count_cell, "cut");
-    if (any(models, "refused", NULL)) add_row(&t, models, "refusals", count_cell, "refused");
-    add_checks(&t, models);
-    if (any(models, "reward", "mean")) add_row(&t, models, "reward, mean", mean_cell, "reward");
-    if (any(models, "similarity", "mean"))
-        add_row(&t, models, "similarity to the expected", mean_cell, "similarity");
-    add_row(&t, models, "characters, mean", mean_cell, "reply_characters");
-    add_row(&t, models, "tokens, mean", mean_cell, "reply_tokens");
-    add_row(&t, models, "first text, s, p50 / p95", spread_cell, "first_text_seconds");
-    add_row(&t, models, "whole reply, s, p50 / p95", spread_cell, "seconds");
-    add_row(&t, models, "tokens/s of a reply, p50 / p95", spread_cell, "tokens_per_second");
-    if (any(models, "memory_bytes", NULL))
-        add_row(&t, models, "memory", bytes_cell, "memory_bytes");
-    if (any(models, "cost_per_1000", NULL))
-        add_row(&t, models, "cost of 1,000 replies", money_cell, "cost_per_1000");
-    cli_print_table(t.rows, t.n, "");
+    for (t.from = 0; t.from < n; t.from = t.to) {
+        t.to = n - t.from > COLUMNS ? t.from + COLUMNS : n;
+        fill_table(&t, models);
+        while (t.to - t.from > 1 && table_width(&t) > WIDTH) {
+            t.to--;
+            fill_table(&t, models);
+        }
+        if (t.from) putchar('\n');
+        cli_print_table(t.rows, t.n, "");
+    }
 }
 
 static void print_judge(const json_t *pair)
@@ -218,11 +255,24 @@ static void print_ratings(const json_t *report)
     }
 }
 
+/* Whether a pair of models has a verdict; so has a single model, of which none is wanted. */
+static bool decides(const json_t *report)
+{
+    const json_t *pairs = json_object_get(report, "pairs"), *pair;
+    size_t i;
+
+    json_array_foreach((json_t *)pairs, i, pair)
+    {
+        if (json_is_string(json_object_get(pair, "verdict"))) return true;
+    }
+    return json_array_size(json_object_get(report, "models")) < 2;
+}
+
 void compare_print(const json_t *report)
 {
     const json_t *asked = json_object_get(report, "judge_questions");
 
-    printf("%.0f prompts", number(report, "prompts"));
+    printf("%.0f prompt%s", number(report, "prompts"), number(report, "prompts") == 1 ? "" : "s");
     if (number(report, "repeats") > 1) printf(", %.0f repeats", number(report, "repeats"));
     printf("\n\n");
     print_models(report);
@@ -234,4 +284,7 @@ void compare_print(const json_t *report)
             number(asked, "without"), number(asked, "asked"));
     print_ratings(report);
     print_pairs(report);
+    if (!decides(report))
+        printf("No verdict: nothing says which reply is better. Give --check, --judge or --reward, "
+               "or\nprompts with 'checks' or 'expected'.\n");
 }

@@ -67,6 +67,16 @@ bool cli_is_address(const char *word)
     return !strncmp(word, "http://", 7) || !strncmp(word, "https://", 8);
 }
 
+bool cli_is_request(const char *option, const char *json)
+{
+    json_t *object = json ? json_loads(json, 0, NULL) : NULL;
+    bool is = !json || json_is_object(object);
+
+    json_decref(object);
+    if (!is) cli_misused("%s wants a JSON object, not '%.80s'", option, json);
+    return is;
+}
+
 aerie_status cli_read_key(ae_bytes *out, const char *path, aerie_error *err)
 {
     aerie_status status = ae_file_read(out, path, 1 << 16, err);

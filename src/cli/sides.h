@@ -47,6 +47,8 @@ void cli_sides_close(cli_sides *s);
 
 bool cli_is_address(const char *word);
 /* A key from a file, without the end of its line. */
+/* Whether --request is not given, or a JSON object; else the sentence is out. */
+bool cli_is_request(const char *option, const char *json);
 aerie_status cli_read_key(ae_bytes *out, const char *path, aerie_error *err);
 
 #endif

@@ -235,7 +235,14 @@ static bool holds_not_empty(const ae_check *c, const ae_check_of *of, const char
 
 static aerie_status open_language(ae_check *c, aerie_error *err)
 {
-    return word(c, "is") ? AERIE_OK : wrong(c, err, "'is', a language such as \"en\"");
+    const char *is = word(c, "is");
+
+    if (!is) return wrong(c, err, "'is', a language such as \"en\"");
+    if (ae_reply_knows_language(is)) return AERIE_OK;
+    return aerie_fail(err, AERIE_BAD_TEXT,
+                      "the language '%.40s' is not known; those there are: en de fr es it pt nl sv "
+                      "pl tr ru el he ar hi th ko ja zh",
+                      is);
 }
 
 static bool holds_language(const ae_check *c, const ae_check_of *of, const char *reply, size_t len)

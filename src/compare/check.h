@@ -56,6 +56,8 @@ bool ae_reply_refuses(const char *reply, size_t len);
 /* The language of a text, by its script and its commonest words: "en", "de", "fr", "es", "it",
  * "pt", "nl", "ru", "zh", "ja", "ko", "ar", ...; "" when it can't be told. */
 const char *ae_reply_language(const char *text, size_t len);
+/* Whether that may be its answer. */
+bool ae_reply_knows_language(const char *language);
 /* ROUGE-L's F1 of two texts over lower-case words: 0 .. 1. NaN: no memory. */
 double ae_reply_similarity(const char *a, const char *b);
 int64_t ae_reply_words(const char *text, size_t len);      /* runs of anything but white space */

@@ -110,6 +110,15 @@ static aerie_status read_data(aerie_compare *c, aerie_error *err)
     if (c->with.checks && !json_is_array(checks))
         status = aerie_fail(err, AERIE_BAD_ARGUMENT, "the checks are no JSON list: %.100s",
                             c->with.checks);
+    /* Those of all prompts first, so that a mistake in one is not told of a line of the data. */
+    for (size_t i = 0; i < json_array_size(checks) && !status; i++) {
+        ae_check *one;
+        status = ae_check_open(&one, json_array_get(checks, i), err);
+        if (status)
+            aerie_error_prefix(err, "check %zu of all prompts", i + 1);
+        else
+            ae_check_close(one);
+    }
     for (size_t i = 0; i < c->with.n_paths && !status; i++)
         status = ae_compare_items_read(&c->data, c->with.paths[i], checks, c->with.limit, err);
     json_decref(checks);

@@ -204,13 +204,21 @@ static const commonest languages[] = {
     { "tr", " ve bir bu i\xc3\xa7in ile de da ne \xc3\xa7ok olarak daha gibi olan var " },
 };
 
+static const char *const scripts[] = { "", "ru", "el", "he", "ar", "hi", "th", "ko", "ja", "zh" };
+
+bool ae_reply_knows_language(const char *language)
+{
+    for (size_t i = 0; i < AE_COUNT(languages); i++)
+        if (!strcmp(languages[i].language, language)) return true;
+    for (size_t i = 1; i < AE_COUNT(scripts); i++)
+        if (!strcmp(scripts[i], language)) return true;
+    return false;
+}
+
 static const char *by_script(const int64_t *n)
 {
     int64_t most = 0;
     const char *is = NULL;
-    static const char *const scripts[] = {
-        "", "ru", "el", "he", "ar", "hi", "th", "ko", "ja", "zh"
-    };
 
     for (size_t i = 1; i < AE_COUNT(scripts); i++)
         if (n[i] > most) most = n[i], is = scripts[i];
@@ -261,13 +269,13 @@ static bool is_letter(char c)
 
 const char *ae_reply_language(const char *text, size_t len)
 {
-    int64_t scripts[10] = { 0 }, found[AE_COUNT(languages)] = { 0 };
+    int64_t letters[10] = { 0 }, found[AE_COUNT(languages)] = { 0 };
     size_t best = 0;
     const char *is;
     char word[16];
 
-    count_scripts(scripts, text, len);
-    is = by_script(scripts);
+    count_scripts(letters, text, len);
+    is = by_script(letters);
     if (is) return is;
     for (size_t i = 0; i < len;) {
         size_t n = 0;
