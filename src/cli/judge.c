@@ -230,6 +230,7 @@ static int read_words(label_call *c)
     if (c->judge && cli_is_address(c->judge) && !c->asked.model)
         return cli_misused("give --model NAME, as the server at %s calls it", c->judge);
     if (!c->label.out_path) return cli_misused("give the output: -o FILE.jsonl");
+    if (!cli_is_request("--request", c->asked.request)) return CLI_USAGE;
     c->asked.max_retries = c->retries > 0 ? c->retries : -1;
     c->label.scores = c->how && !strcmp(c->how, "scores");
     if (c->how && !c->label.scores && strcmp(c->how, "pairs") != 0)
@@ -323,6 +324,21 @@ static int judge_label(int argc, char **argv)
     return CLI_DONE;
 }
 
+static int unknown(const char *word)
+{
+    static const char *const words[] = { "label", "mtbench", "alpaca", "arena-hard",
+                                         "rewardbench" };
+    const char *near = word ? ae_nearest(word, words, AE_COUNT(words)) : NULL;
+
+    if (near) return cli_misused("there is no 'judge %s'; did you mean 'judge %s'?", word, near);
+    if (word)
+        return cli_misused(
+            "there is no 'judge %s'; there are label, mtbench, alpaca, arena-hard and "
+            "rewardbench",
+            word);
+    return cli_misused("usage: aerie judge label|mtbench|alpaca|arena-hard|rewardbench ...");
+}
+
 int cli_judge(int argc, char **argv)
 {
     int code;
@@ -341,5 +357,5 @@ int cli_judge(int argc, char **argv)
              "aerie judge WHAT --help tells more of each.");
         return CLI_DONE;
     }
-    return cli_misused("usage: aerie judge label|mtbench|alpaca|arena-hard|rewardbench ...");
+    return unknown(argc > 1 ? argv[1] : NULL);
 }

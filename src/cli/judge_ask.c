@@ -297,6 +297,7 @@ static int ask_models(size_t which, int argc, char **argv)
     if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
     if (!c.by.folder) return cli_misused("give the folder for the answers: -o DIR");
     if (!c.data) return cli_misused("give %s's files: --data %s", kind->name, options[1].value);
+    if (!cli_is_request("--judge-request", c.judges.request)) return CLI_USAGE;
     c.bar.off = c.common.quiet;
     cli_catch_interrupt();
     aerie_status status = run(&c, kind, &call, &json, &err);
@@ -304,7 +305,9 @@ static int ask_models(size_t which, int argc, char **argv)
     cli_sides_close(&c.judges);
     for (size_t i = 0; i < FILES; i++) ae_bytes_free(&c.paths[i]);
     ae_bytes_free(&c.prompt);
-    if (status) return status == AERIE_INTERRUPTED ? CLI_INTERRUPTED : cli_fail(&err);
+    if (status) return cli_fail(&err);
+    if (!c.judge && !c.common.quiet)
+        fprintf(stderr, "wrote the answers to %s; --judge has them judged\n", c.by.folder);
     return json ? cli_judge_tell(kind->word, json, c.svg, c.common.json) : CLI_DONE;
 }
 

@@ -298,7 +298,7 @@ static int reward_bench(int argc, char **argv)
     cli_progress_end(&c.bar);
     aerie_model_close(m);
     ae_bytes_free(&chat_template);
-    if (status) return status == AERIE_INTERRUPTED ? CLI_INTERRUPTED : cli_fail(&err);
+    if (status) return cli_fail(&err);
     return finish(&c, json, print_rewards);
 }
 

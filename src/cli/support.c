@@ -13,7 +13,7 @@
 int cli_fail(const aerie_error *err)
 {
     if (err->status == AERIE_INTERRUPTED) {
-        fprintf(stderr, "aerie: %s\n", err->message);
+        fprintf(stderr, "aerie: %s\n", err->message[0] ? err->message : "interrupted");
         return CLI_INTERRUPTED;
     }
     fprintf(stderr, "aerie: %s\n", err->message[0] ? err->message : aerie_status_name(err->status));

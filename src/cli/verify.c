@@ -41,7 +41,8 @@ static void print_json(const report *r, const aerie_verify_summary *s)
 static void print_people(const aerie_verify_summary *s)
 {
     char bytes[32], unused[32];
-    printf("%lld models, %lld blobs (%s) read: ", (long long)s->manifests, (long long)s->blobs,
+    printf("%lld model%s, %lld blob%s (%s) read: ", (long long)s->manifests,
+           s->manifests == 1 ? "" : "s", (long long)s->blobs, s->blobs == 1 ? "" : "s",
            cli_bytes(bytes, (double)s->bytes));
     if (s->wrong)
         printf("%lld wrong", (long long)s->wrong);

@@ -97,18 +97,20 @@ static aerie_status read_line(void *user, const json_t *line, aerie_error *err)
     return check_head(line, w->judge, w->task, err);
 }
 
-static aerie_status write_head(ae_label_journal *j, const ae_judge *judge,
-                               const ae_judge_task *task, aerie_error *err)
+/* Not before there is a verdict: a run that failed at its first question says nothing of a judge.
+ */
+static aerie_status make_head(ae_label_journal *j, const ae_judge *judge, const ae_judge_task *task,
+                              aerie_error *err)
 {
     char words[17];
     aerie_status status = ae_judge_task_hash(task, words, err);
-    json_t *head = status
-                       ? NULL
-                       : json_pack("{s:s, s:i, s:s, s:s, s:s, s:s}", "journal", "aerie judge label",
-                                   "version", 1, "judge", judge->name, "state", judge->state,
-                                   "kind", kind_name(task), "words", words);
+    j->head = status ? NULL
+                     : json_pack("{s:s, s:i, s:s, s:s, s:s, s:s}", "journal", "aerie judge label",
+                                 "version", 1, "judge", judge->name, "state", judge->state, "kind",
+                                 kind_name(task), "words", words);
 
-    return status ? status : ae_journal_add(&j->lines, head, AE_JOURNAL_UTF8, err);
+    if (!status && !j->head) status = aerie_fail(err, AERIE_NO_MEMORY, "no memory for a journal");
+    return status;
 }
 
 aerie_status ae_label_journal_open(ae_label_journal *j, const char *path, const ae_judge *judge,
@@ -119,7 +121,7 @@ aerie_status ae_label_journal_open(ae_label_journal *j, const char *path, const 
 
     *j = (ae_label_journal){ 0 };
     status = ae_journal_open(&j->lines, path, a_line, read_line, &w, err);
-    if (!status && !w.has_head) status = write_head(j, judge, task, err);
+    if (!status && !w.has_head) status = make_head(j, judge, task, err);
     if (status) ae_label_journal_close(j);
     ae_label_journal_sort(j);
     return status;
@@ -128,8 +130,17 @@ aerie_status ae_label_journal_open(ae_label_journal *j, const char *path, const 
 void ae_label_journal_close(ae_label_journal *j)
 {
     ae_journal_close(&j->lines);
+    json_decref(j->head);
     ae_free(j->items);
     *j = (ae_label_journal){ 0 };
+}
+
+static aerie_status write_head(ae_label_journal *j, aerie_error *err)
+{
+    json_t *head = j->head;
+
+    j->head = NULL;
+    return head ? ae_journal_add(&j->lines, head, AE_JOURNAL_UTF8, err) : AERIE_OK;
 }
 
 aerie_status ae_label_journal_add(ae_label_journal *j, const ae_judge_task *task,
@@ -146,7 +157,11 @@ aerie_status ae_label_journal_add(ae_label_journal *j, const ae_judge_task *task
     if (line && task->kind == AE_JUDGE_SCORE)
         json_object_set_new(line, "score", isnan(v->score) ? json_null() : json_real(v->score));
     if (line) json_object_set_new(line, "reply", words ? words : json_null());
-    status = ae_journal_add(&j->lines, line, AE_JOURNAL_UTF8, err);
+    status = write_head(j, err);
+    if (status)
+        json_decref(line);
+    else
+        status = ae_journal_add(&j->lines, line, AE_JOURNAL_UTF8, err);
     return status ? status : keep(j, v, err);
 }
 

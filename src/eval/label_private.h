@@ -59,6 +59,7 @@ typedef struct {
     ae_journal lines;
     ae_label_verdict *items; /* of earlier runs and this one */
     size_t n, cap, n_sorted; /* the first n_sorted are in order of (row, q) */
+    json_t *head;            /* to be written before the first verdict; NULL: it is there */
 } ae_label_journal;
 
 /* Opens or begins one; a last line that was cut off goes. Fails when another process has it open,

@@ -17,7 +17,7 @@ static aerie_status failed(const ae_journal *j, int problem, aerie_error *err)
 {
     bool full = problem == ENOSPC || problem == EDQUOT;
 
-    return aerie_fail(err, AERIE_IO, "%s: %s%s", j->path, strerror(problem),
+    return aerie_fail(err, AERIE_IO, "%s: cannot be written: %s%s", j->path, strerror(problem),
                       full ? "; make room and run it again, what is there is kept" : "");
 }
 

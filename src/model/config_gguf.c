@@ -177,6 +177,14 @@ static aerie_status read_factors(ae_config *c, ae_gguf_keys *r, ae_arena *arena,
     return AERIE_OK;
 }
 
+static bool is_adapter(const ae_gguf *g)
+{
+    ae_span type;
+
+    return ae_gguf_has(g, "general.type") && !ae_gguf_text(g, "general.type", &type, NULL) &&
+           ae_span_is(type, "adapter");
+}
+
 static aerie_status read_architecture(ae_config *c, const ae_gguf *g, aerie_error *err)
 {
     ae_span text;
@@ -184,6 +192,10 @@ static aerie_status read_architecture(ae_config *c, const ae_gguf *g, aerie_erro
     aerie_status status = ae_gguf_text(g, "general.architecture", &text, err);
 
     if (status) return status;
+    if (is_adapter(g))
+        return aerie_fail(err, AERIE_BAD_FILE,
+                          "%s: this is an adapter; give its model, and this file with --adapter",
+                          ae_gguf_name(g));
     snprintf(name, sizeof name, "%.*s", (int)(text.len < 60 ? text.len : 60), text.data);
     const ae_family *family = ae_family_of_gguf(name);
     if (!family) return ae_family_unknown(ae_gguf_name(g), name, err);

@@ -341,12 +341,18 @@ static void a_journal_has_one_writer(void **state)
 static void a_journal_is_of_one_state_of_its_judge(void **state)
 {
     const ae_judge was = { .name = "judge", .state = "a" }, is = { .name = "judge", .state = "b" };
+    const ae_label_verdict verdict = { .choice = 'A' };
     char *folder = scratch_make(), *path = ae_path_join(folder, "j");
     aerie_error err = { 0 };
     ae_label_journal j;
 
     (void)state;
+    /* Without a verdict it is of nobody yet. */
+    assert_int_equal(ae_label_journal_open(&j, path, &is, &of_pair, NULL), AERIE_OK);
+    ae_label_journal_close(&j);
     assert_int_equal(ae_label_journal_open(&j, path, &was, &of_pair, NULL), AERIE_OK);
+    assert_int_equal(ae_label_journal_add(&j, &of_pair, &verdict, ae_span_text("[[A]]"), NULL),
+                     AERIE_OK);
     ae_label_journal_close(&j);
     assert_int_equal(ae_label_journal_open(&j, path, &is, &of_pair, &err), AERIE_BAD_ARGUMENT);
     assert_non_null(strstr(err.message, "changed"));
