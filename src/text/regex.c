@@ -134,7 +134,16 @@ static bool is_checked(const ae_regex *r, ae_span text, size_t from)
     return from > 0 && r->checked.data == text.data && r->checked.len == text.len;
 }
 
-/* PCRE2's answer; below 0: no match. */
+/* A group that a look ahead or behind calls can have set (\K) the begin of the match behind its
+ * end, or before where it was looked for. */
+static bool is_in_order(const ae_regex *r, size_t from)
+{
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
+
+    return at[0] >= from && at[0] <= at[1];
+}
+
+/* How many groups of a match are told; below 0: there is none. */
 static int match(ae_regex *r, ae_span text, size_t from)
 {
     uint32_t options = is_checked(r, text, from) ? PCRE2_NO_UTF_CHECK : 0;
@@ -151,7 +160,8 @@ static int match(ae_regex *r, ae_span text, size_t from)
         r->gave_up = n;
         r->gave_up_bytes = text.len;
     }
-    return n;
+    if (n >= 0 && !is_in_order(r, from)) return PCRE2_ERROR_NOMATCH;
+    return n == 0 ? MOST_GROUPS : n; /* 0: more than there is room for */
 }
 
 bool ae_regex_matches(ae_regex *r, ae_span text)

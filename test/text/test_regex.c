@@ -41,6 +41,50 @@ static void matches_are_found_one_after_the_other(void **state)
     }
 }
 
+/* PCRE2 lets a group set where the match begins, and lets a look ahead or behind call the group: it
+ * can begin behind its end, or before where it was looked for, and be found again for ever. */
+static void a_match_begins_where_it_was_looked_for(void **state)
+{
+    static const struct {
+        const char *pattern, *without;
+        int64_t n;
+    } cases[] = {
+        { "(?(DEFINE)(?<x>a\\K))(?=(?&x))", "abcabab", 0 },
+        { "(?(DEFINE)(?<x>a\\K))(?<=(?&x)b)", "acabab", 1 }, /* the second begins before the end
+                                                              * of the first */
+    };
+    (void)state;
+
+    for (size_t i = 0; i < AE_COUNT(cases); i++) {
+        ae_regex *r = search_for(cases[i].pattern);
+        ae_bytes out = { 0 };
+        assert_int_equal(ae_regex_count(r, ae_span_text("abcabab")), cases[i].n);
+        ae_regex_replace(r, ae_span_text("abcabab"), "", &out);
+        if (!ae_span_is(ae_span_of(&out), cases[i].without))
+            fail_msg("%s: '%.*s'", cases[i].pattern, (int)out.len, out.data);
+        ae_bytes_free(&out);
+        ae_regex_close(r);
+    }
+}
+
+/* More than a match has room for. */
+static void groups_may_be_many(void **state)
+{
+    ae_bytes pattern = { 0 };
+    ae_span groups[3];
+    (void)state;
+
+    for (int i = 0; i < 100; i++) ae_bytes_add_text(&pattern, i == 1 ? "(b)" : "(a)?");
+    ae_bytes_add_char(&pattern, '\0');
+    ae_regex *r = search_for(pattern.data);
+    assert_int_equal(ae_regex_groups(r), 100);
+    assert_true(ae_regex_find(
+        r, ae_span_text("-abaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 0, groups, 3));
+    assert_true(ae_span_is(groups[1], "a") && ae_span_is(groups[2], "b"));
+    ae_regex_close(r);
+    ae_bytes_free(&pattern);
+}
+
 /* A text may be long, and a pattern that looks at each character a few times is not given up. */
 static void what_is_linear_is_found_in_a_long_text(void **state)
 {
@@ -102,6 +146,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_are_found_one_after_the_other),
+        cmocka_unit_test(a_match_begins_where_it_was_looked_for),
+        cmocka_unit_test(groups_may_be_many),
         cmocka_unit_test(what_is_linear_is_found_in_a_long_text),
         cmocka_unit_test(a_search_without_end_is_given_up),
     };
