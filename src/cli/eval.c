@@ -32,7 +32,13 @@ static bool on_progress(void *user, const char *task, int64_t done, int64_t tota
         c->started = now;
         c->begun_with = done - 1; /* what is kept from before took no time */
     }
-    rate = (double)(done - c->begun_with) / (now - c->started + 1e-9);
+    /* Right after the first answers there is no telling. */
+    if (now - c->started < 0.2) {
+        cli_progress_draw(&c->bar, (double)done / (double)(total > 0 ? total : 1),
+                          "%s  %lld of %lld", task, (long long)done, (long long)total);
+        return !cli_interrupted();
+    }
+    rate = (double)(done - c->begun_with) / (now - c->started);
     cli_progress_draw(&c->bar, (double)done / (double)(total > 0 ? total : 1),
                       "%s  %lld of %lld  %.0f/s  %s left", task, (long long)done, (long long)total,
                       rate, cli_seconds(left, rate > 0 ? (double)(total - done) / rate : 0));

@@ -60,12 +60,20 @@ static void print_text(const aerie_divergence_result *r)
            r->reference_ppl, r->ppl_ratio, (long long)r->tokens);
 }
 
+/* Ctrl-C: what was read is not the text, and its number not the text's. */
+static aerie_status check_whole(int64_t tokens, aerie_error *err)
+{
+    if (!cli_interrupted()) return AERIE_OK;
+    return aerie_fail(err, AERIE_INTERRUPTED, "interrupted after %lld tokens", (long long)tokens);
+}
+
 /* KL divergence from a reference whose logits were saved. */
 static aerie_status diverge(perplexity_call *c, aerie_model *m, aerie_error *err)
 {
     aerie_divergence_result r;
     aerie_status status = aerie_divergence(m, c->kl, on_token, &c->scores, &r, err);
     cli_progress_end(&c->scores.bar);
+    if (!status) status = check_whole(r.tokens, err);
     if (status) return status;
     if (c->common.json)
         print_json(&r);
@@ -85,6 +93,7 @@ static aerie_status measure(perplexity_call *c, aerie_model *m, const ae_bytes *
             ? aerie_logits_save(m, text->data, text->len, &windows, c->save, on_token, s, &r, err)
             : aerie_perplexity(m, text->data, text->len, c->n_ctx, on_token, s, &r, err);
     cli_progress_end(&s->bar);
+    if (!status) status = check_whole(r.tokens, err);
     if (status) return status;
     if (c->common.json)
         printf("{\"ppl\":%.9g,\"nll\":%.9g,\"tokens\":%lld}\n", r.ppl, r.nll, (long long)r.tokens);
@@ -156,5 +165,5 @@ int cli_perplexity(int argc, char **argv)
     c.scores.bar.off = c.common.quiet;
     cli_catch_interrupt();
     if (perplexity(&c, call.words[0], &err)) return cli_fail(&err);
-    return cli_interrupted() ? CLI_INTERRUPTED : CLI_DONE;
+    return CLI_DONE;
 }

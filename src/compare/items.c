@@ -254,7 +254,9 @@ static aerie_status read_lines(ae_compare_items *items, const ae_bytes *text, js
         if (strspn(begin, " \t\r\n") >= len) continue;
         json_t *row = json_loadb(begin, len, 0, &why);
         status = row ? add_row(items, row, common_checks, err)
-                     : aerie_fail(err, AERIE_BAD_FILE, "no JSON: %s", why.text);
+                     : aerie_fail(err, AERIE_BAD_FILE,
+                                  "no JSON (%s); prompts are lines of JSON, or one list of it",
+                                  why.text);
         if (status) aerie_error_prefix(err, "line %zu", line);
         json_decref(row);
     }
