@@ -33,7 +33,7 @@ bool ae_mt_bench_needs_reference(const ae_mt_bench_question *q);
 float ae_mt_bench_temperature(const ae_mt_bench_question *q);
 /* The judge's prompt of this name with {places} filled, as the messages of one conversation;
  * `user_prompt` gets the last of them (ae_free()), `messages` is json_dumps()'s (free()). Places
- * are pairs of name and text, NULL at the end. */
+ * are pairs of name and text, NULL at the end. On failure both are NULL. */
 aerie_status ae_mt_bench_prompt(char **messages, char **user_prompt, const ae_mt_bench_questions *q,
                                 const char *name, const char *const *places, aerie_error *err);
 

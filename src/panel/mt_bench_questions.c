@@ -149,6 +149,7 @@ aerie_status ae_mt_bench_prompt(char **messages, char **user_prompt, const ae_mt
     ae_bytes user = { 0 };
     json_t *list;
 
+    *messages = *user_prompt = NULL;
     if (!prompt) return aerie_fail(err, AERIE_NOT_FOUND, "the judge's prompts have no '%s'", name);
     ae_panel_fill(&user, json_string_value(json_object_get(prompt, "prompt_template")), places);
     list = user.failed ? NULL
