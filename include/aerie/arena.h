@@ -17,6 +17,8 @@ typedef struct aerie_arena aerie_arena;
 
 /* Opens a file of votes, or begins one. */
 AERIE_API aerie_status aerie_arena_open(aerie_arena **out, const char *path, aerie_error *err);
+/* Opens one to be read: nothing is begun, AERIE_NOT_FOUND where there is none. */
+AERIE_API aerie_status aerie_arena_read(aerie_arena **out, const char *path, aerie_error *err);
 AERIE_API void aerie_arena_close(aerie_arena *a); /* NULL is fine */
 
 typedef enum { AERIE_VOTE_A, AERIE_VOTE_B, AERIE_VOTE_TIE, AERIE_VOTE_BOTH_BAD } aerie_vote_kind;

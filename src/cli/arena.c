@@ -235,7 +235,7 @@ static int ratings(int argc, char **argv)
     int code;
 
     if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
-    status = aerie_arena_open(&c.arena, c.db, &err);
+    status = aerie_arena_read(&c.arena, c.db, &err);
     if (!status) status = show_ratings(&c, &err);
     return end_call(&c, status, &err);
 }
@@ -259,7 +259,7 @@ static int export_pairs(int argc, char **argv)
 
     if (!cli_read(&call, &c.common, argc, argv, &code)) return code;
     if (!c.output) return cli_misused("give the output: -o PAIRS.jsonl");
-    status = aerie_arena_open(&c.arena, c.db, &err);
+    status = aerie_arena_read(&c.arena, c.db, &err);
     if (!status) status = aerie_arena_export(c.arena, c.output, &n, &err);
     if (!status && c.common.json)
         printf("{\"written\": %lld}\n", (long long)n);

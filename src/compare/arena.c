@@ -25,19 +25,32 @@ static const ae_database_kind kind = {
               " vote INTEGER NOT NULL);",
 };
 
-aerie_status aerie_arena_open(aerie_arena **out, const char *path, aerie_error *err)
+typedef aerie_status open_fn(ae_database *, const ae_database_kind *, const char *, aerie_error *);
+
+static aerie_status open_votes(aerie_arena **out, open_fn *open_file, const char *path,
+                               aerie_error *err)
 {
     aerie_arena *a = ae_alloc(1, sizeof *a);
     aerie_status status;
 
     *out = NULL;
     if (!a) return aerie_fail(err, AERIE_NO_MEMORY, "no memory for votes");
-    status = ae_database_create(&a->db, &kind, path, err);
+    status = open_file(&a->db, &kind, path, err);
     if (status)
         ae_free(a);
     else
         *out = a;
     return status;
+}
+
+aerie_status aerie_arena_open(aerie_arena **out, const char *path, aerie_error *err)
+{
+    return open_votes(out, ae_database_create, path, err);
+}
+
+aerie_status aerie_arena_read(aerie_arena **out, const char *path, aerie_error *err)
+{
+    return open_votes(out, ae_database_open, path, err);
 }
 
 void aerie_arena_close(aerie_arena *a)
