@@ -130,21 +130,36 @@ static bool any(const json_t *models, const char *key, const char *inner)
     return false;
 }
 
+static void no_cell(char out[CELL], const json_t *model, const char *key)
+{
+    (void)model, (void)key;
+    out[0] = '\0';
+}
+
+/* Prompts may each bring checks of their own: what few replies were asked has no row. */
 static void add_checks(table *t, const json_t *models)
 {
-    const json_t *checks = json_object_get(json_array_get(models, 0), "checks");
+    enum { MOST_SHOWN = 12, ONE_IN = 20 };
+    const json_t *first = json_array_get(models, 0), *checks = json_object_get(first, "checks");
+    size_t n = json_object_size(checks), shown = 0;
     const char *name;
-    json_t *ignored;
-    char indented[CELL];
+    json_t *check;
+    char text[CELL];
 
-    if (!json_object_size(checks)) return;
+    if (!n) return;
     add_row(t, models, "all checks passed", share_cell, "all_checks");
-    if (json_object_size(checks) < 2) return;
-    json_object_foreach((json_t *)checks, name, ignored)
+    if (n < 2) return;
+    json_object_foreach((json_t *)checks, name, check)
     {
-        snprintf(indented, sizeof indented, "  %.44s", name);
-        add_row(t, models, indented, check_cell, name);
+        if (number(check, "replies") * ONE_IN < number(first, "replies") || shown == MOST_SHOWN)
+            continue;
+        snprintf(text, sizeof text, "  %.44s", name);
+        add_row(t, models, text, check_cell, name);
+        shown++;
     }
+    if (shown == n) return;
+    snprintf(text, sizeof text, "  %zu more, in report.html", n - shown);
+    add_row(t, models, text, no_cell, "");
 }
 
 static void fill_table(table *t, const json_t *models)
@@ -163,7 +178,7 @@ static void fill_table(table *t, const json_t *models)
     add_row(t, models, "tokens, mean", mean_cell, "reply_tokens");
     add_row(t, models, "first text, s, p50 / p95", spread_cell, "first_text_seconds");
     add_row(t, models, "whole reply, s, p50 / p95", spread_cell, "seconds");
-    add_row(t, models, "tokens/s of a reply, p50 / p95", spread_cell, "tokens_per_second");
+    add_row(t, models, "tokens/s, p50 / p95", spread_cell, "tokens_per_second");
     if (any(models, "memory_bytes", NULL)) add_row(t, models, "memory", bytes_cell, "memory_bytes");
     if (any(models, "cost_per_1000", NULL))
         add_row(t, models, "cost of 1,000 replies", money_cell, "cost_per_1000");
